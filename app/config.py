@@ -1,0 +1,107 @@
+"""Settings of the process, read once from the environment (`RENMAI_*`) or a `.env` file."""
+
+import base64
+import binascii
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NEVER_SECRET = {"", "secret", "changeme", "change-me", "postgres", "renmai", "password", "example"}
+
+
+class SettingsError(RuntimeError):
+    """The environment does not describe a service that may be started."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Outside development, secrets have no defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="RENMAI_", env_file=".env", extra="ignore")
+
+    environment: Literal["development", "test", "production"] = "development"
+    database_url: str | None = Field(default=None, description="Application role; none starts a private server")
+    owner_database_url: str | None = Field(default=None, description="Owner role, used by `renmai migrate` only")
+    app_role: str = Field(default="renmai_app", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    var_dir: Path = Path("var")
+    master_key: SecretStr | None = Field(default=None, description="32 random bytes, base64; wraps all other keys")
+    issuer: str = "renmai"
+    audience: str = "renmai-api"
+    access_ttl_seconds: int = Field(default=600, ge=30, le=600)
+    refresh_idle_days: int = Field(default=7, ge=1, le=30)
+    refresh_absolute_days: int = Field(default=30, ge=1, le=90)
+    allowed_hosts: str = Field(default="*", description="Comma separated Host names; * allows all")
+    trusted_proxies: str = Field(default="", description="Comma separated addresses whose Request-Id is believed")
+    rate_limit: int = Field(default=600, ge=0, description="Requests a minute per caller; 0 switches it off")
+    write_pool_size: int = Field(default=10, ge=1, le=100)
+    read_pool_size: int = Field(default=16, ge=1, le=100)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    demo_password: SecretStr = SecretStr("renmai-demo-2026")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        if not self.database_url:
+            raise ValueError("RENMAI_DATABASE_URL is required in production")
+        if self.master_key is None:
+            raise ValueError("RENMAI_MASTER_KEY is required in production")
+        if self.allowed_hosts.strip() == "*":
+            raise ValueError("RENMAI_ALLOWED_HOSTS must name the hosts in production")
+        password = self.database_url.rsplit("@", 1)[0].rsplit(":", 1)[-1]
+        if "@" in self.database_url and password.lower() in _NEVER_SECRET:
+            raise ValueError("RENMAI_DATABASE_URL carries a default password")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    def master_secret(self) -> bytes:
+        """The 32-byte root key. In development a missing key is made once and kept in `var_dir` (mode 0600).
+
+        Raises:
+            SettingsError: the key is not 32 bytes of base64, or visibly not random.
+        """
+        if self.master_key is not None:
+            return _decode_master(self.master_key.get_secret_value())
+        return _development_master(self.var_dir)
+
+
+def _decode_master(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsError("RENMAI_MASTER_KEY is not base64") from None
+    if len(raw) != 32 or len(set(raw)) < 12:
+        raise SettingsError("RENMAI_MASTER_KEY must be 32 random bytes: openssl rand -base64 32")
+    return raw
+
+
+def _development_master(var_dir: Path) -> bytes:
+    import os
+
+    path = var_dir / "master.key"
+    if not path.exists():
+        var_dir.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(base64.b64encode(os.urandom(32)))
+        try:
+            os.link(draft, path)  # two processes starting together: the first one wins, both read its key
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return _decode_master(path.read_text())
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

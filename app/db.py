@@ -1,0 +1,202 @@
+"""The write road: one transaction per request, bound to one organisation.
+
+The engine runs in driver autocommit and this module speaks BEGIN, COMMIT and ROLLBACK itself, because BEGIN and
+`SET LOCAL app.org_id` must travel in one round trip and the binding must end with the transaction. Services flush;
+only `transaction()` commits. Just before COMMIT it writes the trail of the transaction, the audit events and the
+sync feed, in one statement: there is no other place that writes either.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
+
+CONNECT_SETTINGS = {
+    "timezone": "UTC",
+    "application_name": "renmai",
+    "statement_timeout": "8000",
+    "lock_timeout": "4000",
+    "idle_in_transaction_session_timeout": "20000",
+}
+
+_TRAIL_SQL = """
+WITH audited AS (
+    INSERT INTO audit_events (org_id, id, actor_id, actor_kind, action, object_type, object_id, detail, request_id)
+    SELECT $1, a.id, a.actor_id, a.actor_kind, a.action, a.object_type, a.object_id, a.detail, a.request_id
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::text[])
+         AS a (id, actor_id, actor_kind, action, object_type, object_id, detail, request_id)
+)
+INSERT INTO feed (org_id, scope, collection, id, removed)
+SELECT $1, f.scope, f.collection, f.id, f.removed
+FROM unnest($10::uuid[], $11::text[], $12::uuid[], $13::bool[]) AS f (scope, collection, id, removed)
+ON CONFLICT (org_id, scope, collection, id) DO UPDATE SET seq = excluded.seq, removed = excluded.removed
+"""
+
+
+class TrailMissing(RuntimeError):
+    """A service changed a synced row and forgot to say whose phones must hear of it."""
+
+
+@dataclass(slots=True)
+class AuditEntry:
+    """One append-only event. `detail` holds ids, field names and counts, never a person's data."""
+
+    actor_id: UUID | None
+    actor_kind: str
+    action: str
+    object_type: str
+    object_id: UUID | None
+    detail: dict[str, Any] = field(default_factory=dict)
+    request_id: str = ""
+
+
+_engine: AsyncEngine | None = None
+_gate: asyncio.Semaphore | None = None
+
+
+async def connect(dsn: str) -> asyncpg.Connection:
+    """A driver connection with the settings every connection of the service has."""
+    return await asyncpg.connect(dsn, server_settings=CONNECT_SETTINGS, timeout=2, statement_cache_size=200)
+
+
+def open_engine(dsn: str, *, pool_size: int) -> None:
+    """Open the write pool. The gate in front of it is fair (first come, first served); the pool's queue is not."""
+    global _engine, _gate
+    _engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: connect(dsn),
+        isolation_level="AUTOCOMMIT",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_reset_on_return=None,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+    _gate = asyncio.Semaphore(pool_size)
+
+
+async def close_engine() -> None:
+    """Close every connection of the write pool."""
+    global _engine, _gate
+    if _engine is not None:
+        await _engine.dispose()
+    _engine = _gate = None
+
+
+def raw(session: AsyncSession) -> asyncpg.Connection:
+    """The driver connection of a running `transaction()`."""
+    connection: asyncpg.Connection = session.info["raw"]
+    return connection
+
+
+@asynccontextmanager
+async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
+    """One transaction bound to `org_id`: committed at the end, rolled back on any exception."""
+    if _engine is None or _gate is None:
+        raise RuntimeError("the database is not open")
+    async with _gate, _engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        if driver is None:
+            raise ConnectionError("no driver connection")
+        try:
+            await driver.execute(f"BEGIN; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
+            async with AsyncSession(connection, expire_on_commit=False, autoflush=False) as session:
+                session.info.update(raw=driver, org_id=org_id, audit=[], feed={}, marked=set())
+                yield session
+                await session.flush()
+                await _write_trail(session)
+            await driver.execute("COMMIT")
+        except BaseException:
+            await asyncio.shield(_undo(connection, driver))
+            raise
+
+
+async def _undo(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+    try:
+        if not driver.is_closed():
+            await driver.execute("ROLLBACK", timeout=2)
+            return
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        pass
+    await connection.invalidate()
+
+
+def mark(session: AsyncSession, row: Any, scopes: Iterable[UUID], *, left: Iterable[UUID] = ()) -> None:
+    """Tell the sync feed who must hear of a change.
+
+    Args:
+        row: an instance of a synced model (it has `__collection__`).
+        scopes: users who may hold the row; a tombstoned row reaches them as removed.
+        left: users who may hold it no longer: they get `removed` without any data.
+    """
+    removed = row.deleted_at is not None
+    feed = session.info["feed"]
+    for scope in left:
+        feed[(scope, row.__collection__, row.id)] = True
+    for scope in scopes:
+        feed[(scope, row.__collection__, row.id)] = removed
+    session.info["marked"].add((row.__collection__, row.id))
+
+
+@event.listens_for(Session, "before_flush")
+def _raise_versions(session: Session, _context: object, _instances: object) -> None:
+    for row in session.dirty:
+        if session.is_modified(row) and hasattr(row, "version"):
+            row.version += 1
+
+
+@event.listens_for(Session, "after_flush")
+def _refuse_silent_changes(session: Session, _context: object) -> None:
+    """A change nobody is told of would be lost to every phone: fail here, not in the field."""
+    marked = session.info.get("marked", ())
+    for row in (*session.new, *session.dirty):
+        collection = getattr(row, "__collection__", None)
+        if collection is None or (collection, row.id) in marked or not session.is_modified(row):
+            continue
+        raise TrailMissing(f"{collection}: changed without db.mark()")
+
+
+async def _write_trail(session: AsyncSession) -> None:
+    audit: list[AuditEntry] = session.info["audit"]
+    feed: dict[tuple[UUID, str, UUID], bool] = session.info["feed"]
+    if not audit and not feed:
+        return
+    await raw(session).execute(
+        _TRAIL_SQL,
+        session.info["org_id"],
+        [uuid7() for _ in audit],
+        [entry.actor_id for entry in audit],
+        [entry.actor_kind for entry in audit],
+        [entry.action for entry in audit],
+        [entry.object_type for entry in audit],
+        [entry.object_id for entry in audit],
+        [orjson.dumps(entry.detail).decode() for entry in audit],
+        [entry.request_id for entry in audit],
+        [key[0] for key in feed],
+        [key[1] for key in feed],
+        [key[2] for key in feed],
+        list(feed.values()),
+    )
+
+
+async def is_reachable() -> bool:
+    """True when the database answers within two seconds."""
+    if _engine is None:
+        return False
+    try:
+        async with asyncio.timeout(2), _engine.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""Strong ETags from row versions, and the conditions clients state with them (RFC 9110 8.8.3, 13.1)."""
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.errors import Issue, Malformed, PreconditionFailed, PreconditionRequired
+
+_TAG = re.compile(r'(?:W/)?"([^"\x00-\x20\x7f]*)"')  # proxies turn "7" into W/"7": the weak mark is dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One resource as it goes over the wire: finished JSON, its version, its id."""
+
+    body: bytes
+    version: int
+    id: UUID
+
+
+def tag(version: int | str) -> str:
+    """The ETag of a version: `"7"`."""
+    return f'"{version}"'
+
+
+def _tags(header: str, name: str) -> list[str]:
+    parts = [part.strip() for part in header.split(",")]
+    found = [_TAG.fullmatch(part) for part in parts]
+    if len(parts) > 20 or not all(found):
+        raise Malformed(issues=[Issue("pattern", header=name)])
+    return [match[1] for match in found if match]
+
+
+def wanted_version(if_match: str | None) -> int:
+    """The version an If-Match header names; 0 when the tag is not one of ours (it will match nothing).
+
+    Raises:
+        PreconditionRequired: the header is missing. `*` counts as missing: it would allow lost updates.
+        Malformed: it is no entity tag.
+    """
+    if if_match is None or if_match.strip() == "*":
+        raise PreconditionRequired
+    tags = _tags(if_match, "If-Match")
+    if len(tags) != 1:
+        raise Malformed(issues=[Issue("repeated", header="If-Match")])
+    return int(tags[0]) if re.fullmatch(r"[1-9][0-9]{0,9}", tags[0]) else 0
+
+
+def check(current: int, wanted: int) -> None:
+    """Refuse a change based on another version than the stored one."""
+    if current != wanted:
+        raise PreconditionFailed(current)
+
+
+def is_unchanged(if_none_match: str | None, current: str) -> bool:
+    """True when the client already holds this version (`304`); an unreadable header is no match."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    try:
+        return current in _tags(if_none_match, "If-None-Match")
+    except Malformed:
+        return False

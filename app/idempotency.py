@@ -1,0 +1,107 @@
+"""Idempotency-Key: a retried POST answers what the first one answered, and acts once.
+
+The row is written in the transaction of the write itself. A twin that arrives while the first is running waits at
+the primary key until that transaction ends, then gets the stored answer.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import db
+from app.errors import Conflict, Invalid, Issue, Malformed
+
+KEPT = timedelta(hours=24)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as it was given the first time."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def check_key(key: str | None, *, required: bool) -> str | None:
+    """The key, or None when it is absent and may be.
+
+    Raises:
+        Malformed: absent where it is required, or not 1 to 255 visible ASCII characters.
+    """
+    if key is None:
+        if required:
+            raise Malformed("idempotency_key_missing")
+        return None
+    if not _KEY.fullmatch(key):
+        raise Malformed(issues=[Issue("pattern", header="Idempotency-Key")])
+    return key
+
+
+def request_hash(method: str, path: str, body: bytes) -> bytes:
+    """What must be equal for a repeated key to be a retry."""
+    return hashlib.sha256(b"\x00".join((method.encode(), path.encode(), body))).digest()
+
+
+async def begin(session: AsyncSession, principal_id: UUID, key: str, digest: bytes) -> Stored | None:
+    """Claim the key; the stored answer when the request was already carried out.
+
+    Raises:
+        Invalid: the key belongs to another request.
+        Conflict: the first request is still running.
+    """
+    driver, org_id = db.raw(session), session.info["org_id"]
+    await driver.execute(
+        "DELETE FROM idempotency_keys WHERE org_id = $1 AND principal_id = $2 AND key = $3 AND created_at < now() - $4",
+        org_id,
+        principal_id,
+        key,
+        KEPT,
+    )
+    try:
+        claimed = await driver.fetchval(
+            "INSERT INTO idempotency_keys (org_id, principal_id, key, request_hash) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT DO NOTHING RETURNING true",
+            org_id,
+            principal_id,
+            key,
+            digest,
+        )
+    except asyncpg.LockNotAvailableError:
+        raise Conflict("retry", headers={"Retry-After": "1"}) from None
+    if claimed:
+        return None
+    row = await driver.fetchrow(
+        "SELECT request_hash, status, headers, body FROM idempotency_keys "
+        "WHERE org_id = $1 AND principal_id = $2 AND key = $3",
+        org_id,
+        principal_id,
+        key,
+    )
+    if row is None or row["status"] is None:
+        raise Conflict("retry", headers={"Retry-After": "1"})
+    if row["request_hash"] != digest:
+        raise Invalid("idempotency_key_reused", issues=[Issue("repeated", header="Idempotency-Key")])
+    return Stored(row["status"], orjson.loads(row["headers"]), row["body"])
+
+
+async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: Stored) -> None:
+    """Keep the answer with the write it belongs to."""
+    await session.flush()
+    await db.raw(session).execute(
+        "UPDATE idempotency_keys SET status = $4, headers = $5::jsonb, body = $6 "
+        "WHERE org_id = $1 AND principal_id = $2 AND key = $3",
+        session.info["org_id"],
+        principal_id,
+        key,
+        answer.status,
+        orjson.dumps(answer.headers).decode(),
+        answer.body,
+    )

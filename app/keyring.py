@@ -1,0 +1,157 @@
+"""The keys of this process: purpose keys derived from the root, signing and organisation keys from the database.
+
+Stored keys are sealed: signing keys and organisation keys can be opened only with the root key, which never enters
+the database.
+"""
+
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import crypto, db
+from app.config import Settings
+from app.tokens import CachedVerifier, KeyState, KeyTable, SigningKey
+
+_RELOAD_SECONDS = 5  # an unknown kid asks the database at most this often
+_RETIRED_GRACE_SECONDS = 600 + 30  # longest access token plus leeway
+
+
+@dataclass(slots=True)
+class Keyring:
+    """Everything secret a running process needs, by purpose."""
+
+    settings: Settings
+    kek: bytes
+    blind: bytes
+    refresh: bytes
+    api_keys: bytes
+    passwords: bytes
+    cursors: bytes
+    digests: bytes
+    table: KeyTable | None = None
+    verifier: CachedVerifier | None = None
+    loaded_at: float = 0.0
+    org_ciphers: dict[UUID, crypto.FieldCipher] = field(default_factory=dict)
+
+
+def derive(settings: Settings) -> Keyring:
+    """The purpose keys of a process; the database is not asked."""
+    root = settings.master_secret()
+
+    def purpose(name: str) -> bytes:
+        return crypto.derive_key(root, f"renmai/{name}")
+
+    return Keyring(
+        settings=settings,
+        kek=purpose("kek"),
+        blind=purpose("blind"),
+        refresh=purpose("refresh"),
+        api_keys=purpose("api_keys"),
+        passwords=purpose("passwords"),
+        cursors=purpose("cursors"),
+        digests=purpose("digests"),
+    )
+
+
+_ring: Keyring | None = None
+
+
+def use(ring: Keyring | None) -> None:
+    """Make `ring` the one of this process."""
+    global _ring
+    _ring = ring
+
+
+def current() -> Keyring:
+    """The keyring of this process.
+
+    Raises:
+        RuntimeError: the service has not been started.
+    """
+    if _ring is None:
+        raise RuntimeError("the keyring is not open")
+    return _ring
+
+
+async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring, *, at_most_every: float = 0) -> None:
+    """Read the signing keys (making the first one when there is none) and use them from now on.
+
+    A retired key still verifies for the longest life of a token it may have signed, and is unknown afterwards.
+    """
+    if time.monotonic() - ring.loaded_at < at_most_every:
+        return None
+    rows = await connection.fetch(
+        "SELECT kid, sealed_pem, retired_at IS NOT NULL AS is_retired FROM signing_keys "
+        "WHERE retired_at IS NULL OR retired_at > now() - make_interval(secs => $1) ORDER BY created_at, kid",
+        _RETIRED_GRACE_SECONDS,
+    )
+    if not any(not row["is_retired"] for row in rows):
+        await add_signing_key(connection, ring)
+        return await load_signing_keys(connection, ring)
+    keys: list[tuple[str, str, KeyState]] = [
+        (
+            row["kid"],
+            crypto.open_text(ring.kek, row["kid"].encode(), row["sealed_pem"]),
+            "verify_only" if row["is_retired"] else "active",
+        )
+        for row in rows
+    ]
+    settings = ring.settings
+    table = KeyTable(keys, issuer=settings.issuer, audience=settings.audience, ttl=settings.access_ttl_seconds)
+    ring.table = table
+    if ring.verifier is None:
+        ring.verifier = CachedVerifier(table)
+    else:
+        ring.verifier.replace(table)
+    ring.loaded_at = time.monotonic()
+    return None
+
+
+async def add_signing_key(connection: asyncpg.Connection, ring: Keyring) -> str:
+    """Create, seal and store a new signing key; returns its kid."""
+    key = SigningKey.generate()
+    pem = key.to_pem().decode()
+    await connection.execute(
+        "INSERT INTO signing_keys (kid, sealed_pem) VALUES ($1, $2)",
+        key.kid,
+        crypto.seal_text(ring.kek, key.kid.encode(), pem),
+    )
+    return key.kid
+
+
+async def field_cipher(session: AsyncSession, org_id: UUID) -> crypto.FieldCipher:
+    """The field cipher of an organisation; its first key is made when it is first needed."""
+    ring = current()
+    cipher = ring.org_ciphers.get(org_id)
+    if cipher is None:
+        rows = await _org_keys(session, org_id)
+        if not rows:
+            wrapped = crypto.wrap_key(ring.kek, org_id, 1, crypto.new_org_key())
+            await db.raw(session).execute(
+                "INSERT INTO org_keys (org_id, version, wrapped) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
+                org_id,
+                wrapped,
+            )
+            # Read it back: a parallel request may have been first. It is not cached yet, this transaction may fail.
+            rows = await _org_keys(session, org_id)
+            return _cipher(ring, org_id, rows)
+        cipher = _cipher(ring, org_id, rows)
+        if len(ring.org_ciphers) >= 1000:
+            ring.org_ciphers.clear()
+        ring.org_ciphers[org_id] = cipher
+    return cipher
+
+
+async def _org_keys(session: AsyncSession, org_id: UUID) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await db.raw(session).fetch(
+        "SELECT version, wrapped FROM org_keys WHERE org_id = $1 ORDER BY version", org_id
+    )
+    return rows
+
+
+def _cipher(ring: Keyring, org_id: UUID, rows: list[asyncpg.Record]) -> crypto.FieldCipher:
+    keys = {row["version"]: crypto.unwrap_key(ring.kek, org_id, row["version"], row["wrapped"]) for row in rows}
+    return crypto.FieldCipher(org_id, keys, max(keys))

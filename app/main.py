@@ -1,0 +1,102 @@
+"""The application: routers, error handlers, the ASGI shell, and what opens and closes with the process."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from app import db, deps, handlers, keyring, openapi, reads
+from app.config import Settings, SettingsError, get_settings
+from app.guard import Guard
+from app.limits import RateLimit
+from app.logs import RequestLog, configure_logging
+from app.routers import (
+    auth,
+    customers,
+    dossiers,
+    form_responses,
+    forms,
+    needs_analyses,
+    partners,
+    relationships,
+    service,
+)
+from app.services import sessions
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    if settings.database_url is None:
+        raise SettingsError("RENMAI_DATABASE_URL is not set; `renmai serve` starts a private server")
+    ring = keyring.derive(settings)
+    keyring.use(ring)
+    db.open_engine(settings.database_url, pool_size=settings.write_pool_size)
+    reads.open_pool(settings.database_url, size=settings.read_pool_size)
+    await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
+    sessions.passwords()
+    # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        await reads.close_pool()
+        await db.close_engine()
+        sessions.close_passwords()
+        deps.forget_actors()
+        keyring.use(None)
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """The FastAPI application without its shell: what the OpenAPI document describes."""
+    app = FastAPI(
+        title="Renmai",
+        lifespan=_lifespan,
+        docs_url=None if settings.is_production else "/docs",
+        redoc_url=None,
+        openapi_url=None if settings.is_production else "/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    handlers.install(app)
+    # Matching is linear: the routers a phone asks most come first, and one include level is enough.
+    for module in (
+        customers,
+        relationships,
+        dossiers,
+        form_responses,
+        needs_analyses,
+        forms,
+        auth,
+        partners,
+        service,
+    ):
+        app.include_router(module.router)
+    openapi.install(app)
+    return app
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The whole service as uvicorn runs it."""
+    settings = settings or get_settings()
+    configure_logging(settings.log_level)
+    return wrap(create_api(settings), settings)
+
+
+def wrap(api: Any, settings: Settings) -> ASGIApp:
+    """The shell every request passes first: log and id, guard, rate limit."""
+    hosts = frozenset(part.strip().lower() for part in settings.allowed_hosts.split(",") if part.strip())
+    proxies = frozenset(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
+    return RequestLog(
+        Guard(
+            RateLimit(api, per_minute=settings.rate_limit),
+            allowed_hosts=None if "*" in hosts else hosts,
+        ),
+        trusted_proxies=proxies,
+    )

@@ -1,0 +1,71 @@
+"""Bringing a database to the current schema: alembic steps, then the repeatable functions, then published forms."""
+
+from importlib import resources
+
+import asyncpg
+import orjson
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.domain import forms
+
+_LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
+
+
+async def upgrade(owner_dsn: str, *, app_role: str) -> None:
+    """Run everything that is missing, as the owner role. Safe to call at every start and from many processes."""
+    keeper = await asyncpg.connect(owner_dsn)
+    try:
+        await keeper.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(owner_dsn), poolclass=NullPool
+        )
+        async with engine.connect() as connection:
+            await connection.run_sync(_run_steps, app_role)
+            await connection.commit()
+        await engine.dispose()
+        await _install_functions(keeper, app_role)
+        await _publish_forms(keeper)
+    finally:
+        await keeper.close()
+
+
+def _run_steps(connection: Connection, app_role: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "migrations:.")
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection, app_role=app_role)
+    command.upgrade(config, "head")
+
+
+async def _install_functions(connection: asyncpg.Connection, app_role: str) -> None:
+    """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
+    folder = resources.files("app").joinpath("sql", "functions")
+    async with connection.transaction():
+        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+            if entry.name.endswith(".sql"):
+                await connection.execute(entry.read_text(encoding="utf-8").replace("{app_role}", app_role))
+
+
+async def _publish_forms(connection: asyncpg.Connection) -> None:
+    """A published version is immutable: it is inserted once, and a changed text under an old number is refused."""
+    for raw in forms.published_forms():
+        digest = forms.content_hash(raw)
+        await connection.execute(
+            "INSERT INTO form_versions (form_key, version, status, content_hash, definition) "
+            "VALUES ($1, $2, 'published', $3, $4::jsonb) ON CONFLICT (form_key, version) DO NOTHING",
+            raw["form_key"],
+            raw["version"],
+            digest,
+            orjson.dumps(raw).decode(),
+        )
+        stored = await connection.fetchval(
+            "SELECT content_hash FROM form_versions WHERE form_key = $1 AND version = $2",
+            raw["form_key"],
+            raw["version"],
+        )
+        if stored != digest:
+            raise RuntimeError(f"{raw['form_key']} {raw['version']} was published with another text; raise its version")

@@ -1,0 +1,56 @@
+"""What tables and wire classes share: the base columns, the text types, the strict wire base."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import ConfigDict, StringConstraints
+from pydantic import Field as Bound
+from sqlalchemy import text
+from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
+
+# Text the service stores as it was sent. Control characters are refused; NUL and lone surrogates never get here.
+_LINE = r"^[^\x00-\x1F\x7F]*$"
+_BLOCK = r"^[^\x00-\x08\x0B-\x1F\x7F]*$"
+
+Line20 = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=_LINE)]
+Line50 = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=_LINE)]
+Line100 = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+Line200 = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
+Block2000 = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_BLOCK)]
+Version = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
+Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"})]
+
+
+def utc_now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def absent() -> Any:
+    """Default of a merge-patch member that may be left out but never be null (null is then a 422, not a 500)."""
+    return Bound(default=None)
+
+
+class Wire(SQLModel):
+    """A request or an answer: unknown members are refused, nothing is coerced silently."""
+
+    model_config = ConfigDict(extra="forbid")  # type: ignore[assignment]  # SQLModel narrows the type of its config
+
+
+class TenantRow(SQLModel):
+    """The columns every tenant table has. `row_seq` is the database's own and not mapped.
+
+    `version` is the ETag: `db` raises it by one on every changed row, and whoever changes a row has read it
+    `FOR UPDATE`, so no update is lost.
+    """
+
+    __collection__: ClassVar[str | None] = None
+
+    org_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    created_at: datetime = Field(default_factory=utc_now)
+    updated_at: datetime = Field(default_factory=utc_now, sa_column_kwargs={"onupdate": utc_now})
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    deleted_at: datetime | None = None

@@ -1,0 +1,265 @@
+"""Customers: persons and organisations, from first contact to loyal customer."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field as Bound
+from pydantic import StringConstraints
+from sqlalchemy import Column, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field
+
+from app.models.base import Block2000, Line20, Line50, Line100, Line200, TenantRow, Version, Wire, absent, utc_now
+
+
+class PartyType(StrEnum):
+    """个人 or 法人."""
+
+    individual = "individual"
+    organization = "organization"
+
+
+class Stage(StrEnum):
+    """How far the relation has come: 接触 → 准客户 → 客户 → 投资者."""
+
+    contact = "contact"
+    prospect = "prospect"
+    customer = "customer"
+    investor = "investor"
+
+
+class Gender(StrEnum):
+    """GB/T 2261.1."""
+
+    unknown = "unknown"
+    male = "male"
+    female = "female"
+    unstated = "unstated"
+
+
+class ContactKind(StrEnum):
+    """Where a phone, e-mail or address belongs."""
+
+    mobile = "mobile"
+    home = "home"
+    work = "work"
+    other = "other"
+
+
+class Customer(TenantRow, table=True):
+    """A party an agent knows. `search_text`, `name_key` and `masked` are derived by the service at every write."""
+
+    __tablename__ = "customers"
+    __collection__: ClassVar[str | None] = "customers"
+
+    owner_id: UUID
+    party_type: PartyType = Field(sa_column=Column(Text, nullable=False))
+    stage: Stage = Field(sa_column=Column(Text, nullable=False))
+    stage_changed_at: datetime = Field(default_factory=utc_now)
+    name: str
+    name_key: str
+    search_text: str
+    gender: Gender | None = Field(default=None, sa_column=Column(Text))
+    birthday: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    occupation: str | None = None
+    phones: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    emails: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    addresses: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    masked: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    note: str | None = None
+    id_type: str | None = None
+    id_number_enc: bytes | None = None
+    id_number_bi: bytes | None = None
+    id_number_masked: str | None = None
+    created_digest: bytes
+
+
+PersonName = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), Bound(json_schema_extra={"format": "name"})
+]
+PhoneNumber = Annotated[
+    str,
+    StringConstraints(min_length=5, max_length=30, pattern=r"^[+＋(（]?[0-9０-９][0-9０-９ ()（）－-]*$"),
+    Bound(json_schema_extra={"format": "phone"}, examples=["13800138000"]),
+]
+ResidentIdNumber = Annotated[
+    str,
+    StringConstraints(min_length=18, max_length=18, pattern=r"^[0-9]{17}[0-9Xx]$"),
+    Bound(json_schema_extra={"format": "resident-id"}),
+]
+Uscc = Annotated[
+    str,
+    StringConstraints(min_length=18, max_length=18, pattern=r"^[0-9A-HJ-NPQRTUWXY]{18}$"),
+    Bound(json_schema_extra={"format": "uscc"}),
+]
+IdNumber = Annotated[
+    str,
+    StringConstraints(min_length=18, max_length=18, pattern=r"^[0-9A-Za-z]{18}$"),
+    Bound(json_schema_extra={"format": "id-number"}),
+]
+Year = Annotated[int, Bound(ge=1850, le=2150, json_schema_extra={"format": "int32"})]
+Month = Annotated[int, Bound(ge=1, le=12, json_schema_extra={"format": "int32"})]
+Day = Annotated[int, Bound(ge=1, le=31, json_schema_extra={"format": "int32"})]
+Tags = Annotated[list[Line20], Bound(max_length=30)]
+
+
+class Birthday(Wire):
+    """A date of which parts may be unknown, solar or lunar (农历); `leap_month` marks a 闰月."""
+
+    year: Year | None = None
+    month: Month | None = None
+    day: Day | None = None
+    calendar: Literal["solar", "lunar"] = "solar"
+    leap_month: bool = False
+
+
+class Phone(Wire):
+    """A phone number; stored and answered in E.164."""
+
+    number: PhoneNumber
+    kind: ContactKind = ContactKind.mobile
+    label: Line50 | None = None
+
+
+class Email(Wire):
+    """An e-mail address."""
+
+    address: Annotated[
+        str,
+        StringConstraints(
+            min_length=3,
+            max_length=254,
+            pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*"
+            r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$",
+        ),
+    ]
+    kind: ContactKind = ContactKind.home
+
+
+class Address(Wire):
+    """A postal address; `detail` is the part below the county (road, number, building, room)."""
+
+    kind: ContactKind = ContactKind.home
+    province: Line50 | None = None
+    city: Line50 | None = None
+    county: Line50 | None = None
+    detail: Line200 | None = None
+    postcode: Annotated[str, StringConstraints(max_length=6, pattern=r"^[0-9]{6}$")] | None = None
+
+
+Phones = Annotated[list[Phone], Bound(max_length=10)]
+Emails = Annotated[list[Email], Bound(max_length=10)]
+Addresses = Annotated[list[Address], Bound(max_length=10)]
+
+
+class _NewCustomer(Wire):
+    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    stage: Stage = Stage.contact
+    name: PersonName
+    occupation: Line100 | None = None
+    phones: Phones = Bound(default_factory=list)
+    emails: Emails = Bound(default_factory=list)
+    addresses: Addresses = Bound(default_factory=list)
+    tags: Tags = Bound(default_factory=list)
+    note: Block2000 | None = None
+
+
+class IndividualCreate(_NewCustomer):
+    """A person."""
+
+    party_type: Literal["individual"]
+    gender: Gender | None = None
+    birthday: Birthday | None = None
+    id_number: ResidentIdNumber | None = Bound(default=None, description="居民身份证 GB 11643; stored encrypted")
+
+
+class OrganizationCreate(_NewCustomer):
+    """A company, institution or group; `occupation` is its line of business."""
+
+    party_type: Literal["organization"]
+    id_number: Uscc | None = Bound(default=None, description="统一社会信用代码 GB 32100; stored encrypted")
+
+
+CustomerCreate = Annotated[IndividualCreate | OrganizationCreate, Bound(discriminator="party_type")]
+
+
+class CustomerUpdate(Wire):
+    """A merge patch: what is absent stays; null clears where null is allowed. Lists are replaced whole."""
+
+    stage: Stage = absent()
+    name: PersonName = absent()
+    gender: Gender | None = None
+    birthday: Birthday | None = None
+    occupation: Line100 | None = None
+    phones: Phones = absent()
+    emails: Emails = absent()
+    addresses: Addresses = absent()
+    tags: Tags = absent()
+    note: Block2000 | None = None
+    id_number: IdNumber | None = None
+
+
+class PhonePublic(Wire):
+    """A phone number in E.164; masked (`138****8000`) for auditors."""
+
+    number: str = Bound(max_length=40)
+    kind: ContactKind
+    label: Line50 | None
+
+
+class EmailPublic(Wire):
+    """An e-mail address; masked (`con***@`) for auditors."""
+
+    address: str = Bound(max_length=254)
+    kind: ContactKind
+
+
+class CustomerPublic(Wire):
+    """The full profile. The ID number is always masked."""
+
+    id: UUID
+    party_type: PartyType
+    stage: Stage
+    stage_changed_at: datetime
+    name: Line100
+    gender: Gender | None
+    birthday: Birthday | None
+    occupation: Line100 | None
+    phones: list[PhonePublic] = Bound(max_length=10)
+    emails: list[EmailPublic] = Bound(max_length=10)
+    addresses: list[Address] = Bound(max_length=10)
+    tags: Tags
+    note: Block2000 | None
+    id_type: Literal["resident_id", "uscc"] | None
+    id_number_masked: str | None = Bound(max_length=18)
+    owner_id: UUID
+    version: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerSummary(Wire):
+    """A line of a list."""
+
+    id: UUID
+    party_type: PartyType
+    stage: Stage
+    name: Line100
+    gender: Gender | None
+    occupation: Line100 | None
+    phone_masked: str | None = Bound(max_length=40)
+    tags: Tags
+    owner_id: UUID
+    version: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class CustomerPage(Wire):
+    """A page of customers; `next_cursor` is null on the last one."""
+
+    items: list[CustomerSummary] = Bound(max_length=200)
+    next_cursor: str | None = Bound(max_length=600)

@@ -1,0 +1,212 @@
+"""The published contract: what FastAPI generates, completed with what it cannot know.
+
+Routes state what is special about them (`openapi_extra=IF_MATCH`, `responses=problems(409)`); what follows from the
+house rules (who may get 401, 413, 422 …) is added here, so that no route can forget it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+VERSION = "1.0.0"
+_EXAMPLES = Path(__file__).parents[1] / "openapi" / "examples"
+
+_ETAG = {"type": "string", "maxLength": 80, "pattern": r'^(W/)?"[^"\x00-\x20\x7F]*"$'}
+
+
+def _header(name: str, text: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    parameter = {"name": name, "in": "header", "required": required, "description": text, "schema": schema}
+    return {"parameters": [parameter]}
+
+
+IF_MATCH = _header("If-Match", "The version that is changed, as the last ETag said", _ETAG, required=True)
+IF_NONE_MATCH = _header("If-None-Match", "The version already held; 304 when it is current", _ETAG)
+_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7E]+$"}
+ONCE = _header("Idempotency-Key", "A retry with the same key answers what the first one answered (24 h)", _KEY)
+ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
+
+_STATUS = {
+    400: ("Malformed", "The request cannot be read"),
+    401: ("Unauthenticated", "No credential, or one that is not valid any more"),
+    403: ("Forbidden", "The caller lacks the scope"),
+    404: ("NotFound", "Absent, or not visible to the caller: the two are never told apart"),
+    405: ("MethodNotAllowed", "See the Allow header"),
+    408: ("RequestTimeout", "The body did not arrive in time"),
+    409: ("Conflict", "Against the current state; the code says how"),
+    410: ("Gone", "Deleted in the last 30 days; it can be restored"),
+    412: ("PreconditionFailed", "Somebody changed it meanwhile; current_version says what is stored"),
+    413: ("TooLarge", "The body is larger than 256 KiB"),
+    414: ("UriTooLong", "The address is longer than 4 KiB"),
+    415: ("UnsupportedMedia", "Bodies are application/json or application/merge-patch+json"),
+    422: ("Invalid", "Well-formed, but a rule is broken; errors say where"),
+    428: ("PreconditionRequired", "If-Match is missing"),
+    429: ("TooManyRequests", "See Retry-After"),
+    431: ("HeadersTooLarge", "More than 64 headers or 16 KiB"),
+    500: ("InternalError", "A fault of the service"),
+    503: ("Unavailable", "Try again after Retry-After"),
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors a route declares beyond those that follow from its shape."""
+    return {status: {"description": _STATUS[status][1]} for status in statuses}
+
+
+def _follows(path: str, operation: dict[str, Any]) -> set[int]:
+    """The errors that follow from the shape of an operation."""
+    headers = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"}
+    found = {400, 414, 429, 431, 500, 503}
+    if operation.get("security"):
+        found |= {401, 403}
+    if "requestBody" in operation:
+        found |= {408, 413, 415, 422}
+    if operation.get("parameters"):
+        found.add(422)
+    if "{" in path:
+        found.add(404)
+    if "If-Match" in headers:
+        found |= {412, 428}
+    if "Idempotency-Key" in headers:
+        found |= {409, 422}
+    return found
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    declared = {int(status) for status in responses if status[0] in "45"}
+    for status in declared:
+        del responses[str(status)]
+    for status in sorted(_follows(path, operation) | declared):
+        responses[str(status)] = {"$ref": f"#/components/responses/{_STATUS[status][0]}"}
+    headers = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if "If-None-Match" in headers:
+        responses["304"] = {"description": "The version held is current"}
+    for status, response in responses.items():
+        if status[0] in "23":
+            response["headers"] = _headers(status, headers)
+    if operation["operationId"] == "get_jwks" or "204" in responses:
+        responses.get("204", {}).pop("content", None)
+
+
+def _headers(status: str, names: set[str]) -> dict[str, Any]:
+    wanted = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+    if names & {"If-Match", "If-None-Match"} or status == "201":
+        wanted.append("ETag")
+    if status == "201":
+        wanted.append("Location")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in wanted}
+
+
+def _text(maximum: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": maximum}
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457 problem details; `code` is stable, titles and messages follow Accept-Language.",
+    "required": ["type", "title", "status", "code", "request_id"],
+    "additionalProperties": False,
+    "properties": {
+        "type": {**_text(100), "format": "uri-reference"},
+        "title": _text(200),
+        "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
+        "code": {**_text(60), "pattern": "^[a-z0-9_]+$"},
+        "request_id": _text(64),
+        "current_version": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 2147483647},
+        "required_scope": _text(60),
+        "errors": {
+            "type": "array",
+            "maxItems": 50,
+            "items": {
+                "type": "object",
+                "required": ["code", "message"],
+                "additionalProperties": False,
+                "properties": {
+                    "pointer": _text(300),
+                    "parameter": _text(60),
+                    "header": _text(60),
+                    "code": _text(60),
+                    "message": _text(200),
+                },
+            },
+        },
+    },
+}
+
+_HEADERS = {
+    "X-Request-Id": ("The id of this request in our logs", _text(64)),
+    "RateLimit": ("What is left in this window", {**_text(60), "examples": ['"default";r=580;t=41']}),
+    "RateLimit-Policy": ("The quota", {**_text(60), "examples": ['"default";q=600;w=60']}),
+    "Retry-After": ("Seconds to wait", {"type": "integer", "format": "int32", "minimum": 0, "maximum": 86400}),
+    "ETag": ("The version of this resource", _ETAG),
+    "Location": ("Where the new resource is", {**_text(200), "format": "uri-reference"}),
+    "WWW-Authenticate": ("How to authenticate", _text(200)),
+    "Allow": ("The methods of this path", _text(100)),
+}
+
+
+_OWN_HEADERS = {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}
+
+
+def _components() -> dict[str, Any]:
+    responses = {}
+    for status, (name, text) in _STATUS.items():
+        wanted = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+        wanted += {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
+            status, []
+        )
+        responses[name] = {
+            "description": text,
+            "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in wanted},
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return {
+        "responses": responses,
+        "headers": {name: {"description": text, "schema": schema} for name, (text, schema) in _HEADERS.items()},
+    }
+
+
+def _examples(document: dict[str, Any]) -> None:
+    """Put the committed example of each operation (`openapi/examples/<operationId>.json`) beside its schemas."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            path = _EXAMPLES / f"{operation['operationId']}.json"
+            if not path.exists():
+                continue
+            example = orjson.loads(path.read_bytes())
+            if "request" in example and "requestBody" in operation:
+                for media in operation["requestBody"]["content"].values():
+                    media["examples"] = {"demo": {"value": example["request"]}}
+            for status, response in operation["responses"].items():
+                if status == str(example.get("status")) and "content" in response:
+                    for media in response["content"].values():
+                        media["examples"] = {"demo": {"value": example["response"]}}
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service."""
+    document = get_openapi(title=app.title, version=VERSION, openapi_version="3.1.0", routes=app.routes)
+    schemas = document["components"]["schemas"]
+    for generated in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(generated, None)
+    schemas["Problem"] = _PROBLEM
+    document["components"].update(_components())
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _complete(path, operation)
+    _examples(document)
+    return document
+
+
+def install(app: FastAPI) -> None:
+    """Make the application serve this document."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = build(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # the documented way to replace it

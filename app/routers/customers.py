@@ -1,0 +1,137 @@
+"""Customer profiles."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field as Bound
+from pydantic import StringConstraints
+
+from app import deps, paging
+from app.deps import CustomersRead, CustomersWrite, IfMatch, OnceDep, SessionDep
+from app.models.base import Line20, Wire
+from app.models.customers import (
+    CustomerCreate,
+    CustomerPage,
+    CustomerPublic,
+    CustomerUpdate,
+    PartyType,
+    Stage,
+)
+from app.openapi import IF_MATCH, IF_NONE_MATCH, ONCE, problems
+from app.services import customers
+from app.services.customers import CustomerFilter
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"])
+
+Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
+
+
+class CustomerQuery(Wire):
+    """Filters of the list."""
+
+    stage: Annotated[
+        str | None,
+        StringConstraints(
+            max_length=40, pattern=r"^(contact|prospect|customer|investor)(,(contact|prospect|customer|investor)){0,3}$"
+        ),
+    ] = Bound(default=None, description="One or several stages, comma separated")
+    tag: Line20 | None = Bound(default=None, description="Customers that carry this tag")
+    party_type: PartyType | None = Bound(default=None, description="Persons or organisations only")
+    q: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = Bound(
+        default=None, description="Name, pinyin, initials or the tail of a phone number", examples=["wyq"]
+    )
+    sort: Sort = Bound(default="-created_at", description="Sort key; a minus turns the order round")
+    limit: int = Bound(default=paging.DEFAULT_LIMIT, ge=1, le=paging.MAX_LIMIT, json_schema_extra={"format": "int32"})
+    cursor: Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")] | None = Bound(
+        default=None, description="`next_cursor` of the page before"
+    )
+
+
+@router.get(
+    "/{customer_id}",
+    response_model=CustomerPublic,
+    summary="Read one customer",
+    responses=problems(410),
+    openapi_extra=IF_NONE_MATCH,
+)
+async def get_customer(request: Request, actor: CustomersRead, customer_id: UUID) -> Response:
+    """The full profile; ID number masked, contact data masked for auditors."""
+    return deps.answer(request, await customers.read(actor, customer_id))
+
+
+@router.get("", response_model=CustomerPage, summary="List and search customers")
+async def list_customers(request: Request, actor: CustomersRead, query: Annotated[CustomerQuery, Query()]) -> Response:
+    """The customers the caller may see, newest first unless `sort` says otherwise."""
+    wanted = CustomerFilter(
+        stage=None if query.stage is None else [Stage(part) for part in query.stage.split(",")],
+        tag=None if query.tag is None else [query.tag],
+        party_type=query.party_type,
+        q=query.q,
+        sort=query.sort,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return deps.answer_page(request, await customers.search(actor, wanted))
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=CustomerPublic,
+    summary="Create a customer",
+    responses={200: {"model": CustomerPublic, "description": "Sent before"}, **problems(409, 410)},
+    openapi_extra=ONCE,
+)
+async def create_customer(session: SessionDep, actor: CustomersWrite, once: OnceDep, data: CustomerCreate) -> Response:
+    """A person or an organisation, owned by the caller. Sending the same `id` and body again answers 200."""
+
+    async def make() -> Response:
+        document, is_new = await customers.create(session, actor, data)
+        location = f"/v1/customers/{document.id}"
+        return deps.answer_created(document, location, status=201 if is_new else 200)
+
+    return await once(make)
+
+
+@router.patch(
+    "/{customer_id}",
+    response_model=CustomerPublic,
+    summary="Change a customer",
+    responses=problems(409, 410),
+    openapi_extra=IF_MATCH,
+)
+async def update_customer(
+    session: SessionDep, actor: CustomersWrite, customer_id: UUID, if_match: IfMatch, data: CustomerUpdate
+) -> Response:
+    """JSON merge patch (RFC 7396): absent members stay, null clears, lists are replaced whole."""
+    return deps.answer_changed(await customers.update(session, actor, customer_id, if_match, data))
+
+
+@router.delete(
+    "/{customer_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a customer",
+    responses=problems(410),
+    openapi_extra=IF_MATCH,
+)
+async def delete_customer(session: SessionDep, actor: CustomersWrite, customer_id: UUID, if_match: IfMatch) -> None:
+    """A tombstone: reads answer 410 for 30 days, during which it can be restored."""
+    await customers.delete(session, actor, customer_id, if_match)
+
+
+@router.post(
+    "/{customer_id}/restore",
+    response_model=CustomerPublic,
+    summary="Restore a deleted customer",
+    responses=problems(409),
+    openapi_extra=ONCE,
+)
+async def restore_customer(session: SessionDep, actor: CustomersWrite, once: OnceDep, customer_id: UUID) -> Response:
+    """Undo a deletion of the last 30 days."""
+
+    async def make() -> Response:
+        return deps.answer_changed(await customers.restore(session, actor, customer_id))
+
+    return await once(make)

@@ -1,0 +1,5 @@
+"""The personal dossier."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["dossiers"])

@@ -1,0 +1,5 @@
+"""Answers to forms, from draft to completed."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["form-responses"])

@@ -1,0 +1,5 @@
+"""Published forms."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["forms"])

@@ -1,0 +1,5 @@
+"""Relationships and the penetration network."""
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["relationships"])

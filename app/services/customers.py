@@ -1,0 +1,295 @@
+"""Customer profiles: create, read, change, delete, restore, list and search.
+
+ID numbers are sealed and blind-indexed here; names, phones and search words are normalised here; and every change
+is audited and told to the phones that hold the customer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
+
+from app import access, crypto, db, etags, keyring, paging, reads
+from app.access import Actor
+from app.domain import identity, lunar, names
+from app.errors import Conflict, Gone, Invalid, Issue, NotFound
+from app.etags import Document
+from app.models.base import utc_now
+from app.models.customers import (
+    Customer,
+    CustomerUpdate,
+    IndividualCreate,
+    OrganizationCreate,
+    PartyType,
+    Stage,
+)
+from app.paging import Page, Position
+
+RESTORABLE = timedelta(days=30)
+
+# sort parameter → (column, type of the cursor key); a leading minus turns the order round.
+_SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
+          "updated_at": ("updated_at", "timestamptz")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFilter:
+    """What a list asks for; None means no restriction."""
+
+    stage: Sequence[Stage] | None = None
+    tag: Sequence[str] | None = None
+    party_type: PartyType | None = None
+    q: str | None = None
+    sort: str = "-created_at"
+    limit: int = paging.DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+async def read(actor: Actor, customer_id: UUID) -> Document:
+    """One full profile.
+
+    Raises:
+        NotFound: absent or not visible.
+        Gone: deleted in the last 30 days.
+    """
+    found = await reads.row(actor.org_id, actor.owners, "get_customer", customer_id, actor.is_masked)
+    if found is None:
+        raise NotFound
+    if found["is_deleted"]:
+        raise Gone
+    return Document(found["body"].encode(), found["version"], customer_id)
+
+
+async def search(actor: Actor, wanted: CustomerFilter) -> Page:
+    """A page of summaries, filtered, searched (name, pinyin, initials, phone tail) and sorted.
+
+    Raises:
+        Malformed: the cursor is not one this query made.
+        Invalid: nothing searchable in `q`.
+    """
+    column, kind = _SORTS[wanted.sort.lstrip("-")]
+    down = wanted.sort.startswith("-")
+    ring = keyring.current()
+    bound = paging.binding(
+        "customers", actor.org_id, actor.id, wanted.stage, wanted.tag, wanted.party_type, wanted.q, wanted.sort
+    )
+    position = paging.decode(ring.cursors, bound, wanted.cursor)
+    patterns: list[str | None] = [None, None]
+    if wanted.q is not None:
+        found = names.search_patterns(wanted.q)
+        if not found:
+            raise Invalid(issues=[Issue("too_short", parameter="q")])
+        patterns[: len(found)] = found
+    variants = (
+        ("key", column),
+        ("type", kind),
+        ("past", "<" if down else ">"),
+        ("order", "DESC" if down else "ASC"),
+        ("match", "true" if wanted.q is None else "c.id IN (SELECT match_customers($1, $2, $9, $10))"),
+    )
+    args = _list_args(wanted, position) + ([] if wanted.q is None else patterns)
+    return paging.page(
+        ring.cursors,
+        bound,
+        await reads.row(actor.org_id, actor.owners, "list_customers", *args, variants=variants),
+    )
+
+
+def _list_args(wanted: CustomerFilter, position: Position | None) -> list[Any]:
+    return [
+        None if wanted.stage is None else [stage.value for stage in wanted.stage],
+        None if wanted.tag is None else list(wanted.tag),
+        None if wanted.party_type is None else wanted.party_type.value,
+        None if position is None else position.key,
+        None if position is None else position.id,
+        wanted.limit + 1,
+    ]
+
+
+async def create(
+    session: AsyncSession, actor: Actor, data: IndividualCreate | OrganizationCreate
+) -> tuple[Document, bool]:
+    """A new customer of the caller; False when the phone sent the same one before.
+
+    Raises:
+        Invalid: a rule is broken; the issues say where.
+        Conflict: `id_taken` (the id holds something else), `id_number_taken`.
+    """
+    digest = _digest(actor, data.model_dump_json(exclude={"id"}))
+    if data.id is not None:
+        known = await _sent_before(session, actor, data.id, digest)
+        if known is not None:
+            return known, False
+    customer = Customer(
+        org_id=actor.org_id,
+        id=data.id or uuid7(),
+        owner_id=actor.id,
+        party_type=PartyType(data.party_type),
+        stage=data.stage,
+        name="",
+        name_key="",
+        search_text="",
+        created_digest=digest,
+    )
+    await _apply(session, customer, data.model_dump(exclude={"id", "party_type", "stage"}))
+    session.add(customer)
+    db.mark(session, customer, [customer.owner_id])
+    access.record(session, actor, "customer.created", "customer", customer.id, stage=customer.stage.value)
+    return await _stored(session, actor, customer), True
+
+
+async def update(
+    session: AsyncSession, actor: Actor, customer_id: UUID, version: int, data: CustomerUpdate
+) -> Document:
+    """Change the members that were sent.
+
+    Raises:
+        NotFound, Gone, PreconditionFailed, Invalid, Conflict (`id_number_taken`).
+    """
+    customer = await access.customer(session, actor, customer_id, lock=True)
+    etags.check(customer.version, version)
+    changes = data.model_dump(exclude_unset=True)
+    stage = changes.pop("stage", None)
+    if stage is not None and stage != customer.stage:
+        access.record(
+            session, actor, "customer.stage_changed", "customer", customer.id, old=customer.stage, new=stage.value
+        )
+        customer.stage, customer.stage_changed_at = stage, utc_now()
+    await _apply(session, customer, changes)
+    customer.updated_at = utc_now()
+    db.mark(session, customer, [customer.owner_id])
+    access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
+    return await _stored(session, actor, customer)
+
+
+async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version: int) -> None:
+    """Turn the customer into a tombstone; it can be restored for 30 days."""
+    customer = await access.customer(session, actor, customer_id, lock=True)
+    etags.check(customer.version, version)
+    customer.deleted_at = customer.updated_at = utc_now()
+    db.mark(session, customer, [customer.owner_id])
+    access.record(session, actor, "customer.deleted", "customer", customer.id)
+
+
+async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Document:
+    """Bring a tombstone back; a living customer stays as it is.
+
+    Raises:
+        NotFound: absent, foreign, or deleted more than 30 days ago.
+        Conflict: `id_number_taken`: another customer carries the ID number by now.
+    """
+    customer = await access.customer(session, actor, customer_id, lock=True, deleted=True)
+    if customer.deleted_at is not None:
+        if customer.deleted_at < utc_now() - RESTORABLE:
+            raise NotFound
+        customer.deleted_at, customer.updated_at = None, utc_now()
+        db.mark(session, customer, [customer.owner_id])
+        access.record(session, actor, "customer.restored", "customer", customer.id)
+    return await _stored(session, actor, customer)
+
+
+def _digest(actor: Actor, body: str) -> bytes:
+    """A keyed digest of what was sent, to tell a retry from another body under the same id."""
+    return crypto.keyed_hash(keyring.current().digests, actor.id.bytes + body.encode())
+
+
+async def _sent_before(session: AsyncSession, actor: Actor, customer_id: UUID, digest: bytes) -> Document | None:
+    statement = select(Customer.created_digest).where(
+        col(Customer.org_id) == actor.org_id, col(Customer.id) == customer_id
+    )
+    stored = (await session.exec(statement)).first()
+    if stored is None:
+        return None
+    if stored != digest:
+        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
+    found = await reads.row_in(session, actor.owners, "get_customer", customer_id, actor.is_masked)
+    if found is None or found["is_deleted"]:
+        raise Gone
+    return Document(found["body"].encode(), found["version"], customer_id)
+
+
+async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Document:
+    """Flush, then answer exactly what a read would answer."""
+    try:
+        found = await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked)
+    except IntegrityError as error:
+        if "customers_id_number" in str(error.orig):
+            issue = Issue("id_number_taken", pointer="/id_number")
+            raise Conflict("id_number_taken", issues=[issue]) from None
+        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
+    if found is None:
+        raise NotFound
+    return Document(found["body"].encode(), found["version"], customer.id)
+
+
+async def _apply(session: AsyncSession, customer: Customer, changes: dict[str, Any]) -> None:
+    """Check and normalise what was sent, put it on the row, and derive what follows from it."""
+    issues: list[Issue] = []
+    is_person = customer.party_type == PartyType.individual
+    if "name" in changes:
+        changes["name"] = _checked(issues, "/name", names.normalise_name, changes["name"])
+    for index, phone in enumerate(changes.get("phones", ())):
+        phone["number"] = _checked(issues, f"/phones/{index}/number", identity.check_phone, phone["number"])
+    for member in ("gender", "birthday"):
+        if changes.get(member) is not None and not is_person:
+            issues.append(Issue("unknown", pointer=f"/{member}"))
+    if changes.get("birthday") is not None:
+        _checked(issues, "/birthday", lunar.check_partial_date, lunar.PartialDate(**changes["birthday"]))
+    id_number = changes.pop("id_number", None) if changes.get("id_number") is not None else None
+    if id_number is not None:
+        rule = _resident_number if is_person else identity.check_uscc
+        id_number = _checked(issues, "/id_number", rule, id_number)
+    if issues:
+        raise Invalid(issues=issues)
+    if "id_number" in changes:
+        del changes["id_number"]
+        customer.id_type = customer.id_number_enc = customer.id_number_bi = customer.id_number_masked = None
+    for member, value in changes.items():
+        setattr(customer, member, value)
+    if id_number is not None:
+        await _seal_id_number(session, customer, id_number)
+    _derive(customer)
+
+
+def _resident_number(text: str) -> str:
+    return identity.check_resident_id(text).number
+
+
+def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
+    """The value a domain rule makes of `value`; a refusal becomes an issue at `pointer`."""
+    try:
+        return rule(value)
+    except (identity.IdentityError, names.InvalidName, lunar.InvalidDate) as error:
+        issues.append(Issue(error.code, pointer=pointer))
+        return value
+
+
+async def _seal_id_number(session: AsyncSession, customer: Customer, number: str) -> None:
+    cipher = await keyring.field_cipher(session, customer.org_id)
+    ring = keyring.current()
+    customer.id_type = "resident_id" if customer.party_type == PartyType.individual else "uscc"
+    customer.id_number_enc = cipher.seal("customers", "id_number", customer.id, number)
+    customer.id_number_bi = crypto.blind_index(ring.blind, customer.org_id, "customers", "id_number", number)
+    customer.id_number_masked = identity.mask_id_number(number)
+
+
+def _derive(customer: Customer) -> None:
+    """Search words, sort key and the masked copies follow from the name and the contact data."""
+    customer.name_key = names.name_sort_key(customer.name)
+    customer.search_text = names.search_words(customer.name, [phone["number"] for phone in customer.phones])
+    customer.masked = orjson.loads(
+        orjson.dumps(
+            {
+                "phones": [{**phone, "number": identity.mask_phone(phone["number"])} for phone in customer.phones],
+                "emails": [{**mail, "address": identity.mask_email(mail["address"])} for mail in customer.emails],
+                "addresses": [{**place, "detail": None, "postcode": None} for place in customer.addresses],
+            }
+        )
+    )

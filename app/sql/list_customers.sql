@@ -1,0 +1,28 @@
+-- $1 org, $2 owners, $3 stages, $4 tag, $5 party type, $6 cursor key, $7 cursor id, $8 limit + 1, $9 and $10 search.
+-- {key} is the sort column, {past} the comparison, {order} its direction, {match} the search: closed variants.
+WITH page AS (
+    SELECT c.id, c.party_type, c.stage, c.name, c.gender, c.occupation,
+           c.masked -> 'phones' -> 0 ->> 'number' AS phone_masked, c.tags, c.owner_id, c.version,
+           iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at, c.{key}::text AS sort_key
+    FROM customers c
+    WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL
+      AND ($3::text[] IS NULL OR c.stage = ANY($3))
+      AND ($4::text[] IS NULL OR c.tags && $4)
+      AND ($5::text IS NULL OR c.party_type = $5)
+      AND ($7::uuid IS NULL OR (c.{key}, c.id) {past} ($6::text::{type}, $7))
+      AND {match}
+    ORDER BY c.{key} {order}, c.id {order}
+    LIMIT $8
+), numbered AS (
+    SELECT *, row_number() OVER () AS n, count(*) OVER () AS total FROM page
+)
+SELECT max(total) = $8 AS has_more,
+       '[' || coalesce(string_agg(
+           json_build_object(
+               'id', id, 'party_type', party_type, 'stage', stage, 'name', name, 'gender', gender,
+               'occupation', occupation, 'phone_masked', phone_masked, 'tags', tags, 'owner_id', owner_id,
+               'version', version, 'created_at', created_at, 'updated_at', updated_at)::text, ',' ORDER BY n)
+           FILTER (WHERE n < $8), '') || ']' AS items,
+       max(sort_key) FILTER (WHERE n = $8 - 1) AS last_key,
+       max(id::text) FILTER (WHERE n = $8 - 1) AS last_id
+FROM numbered

@@ -1,0 +1,1 @@
+"""Forward-only schema steps; `renmai migrate` runs them as the owner role."""

@@ -1,0 +1,207 @@
+"""Requests a minute: counted for each caller, announced on every answer, refused beyond."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limits import RateLimitItemPerMinute
+from limits.strategies import FixedWindowRateLimiter
+
+from app.limits import FRESH_PER_ADDRESS, RateLimit, Windows
+from app.logs import Scope
+from tests.raw_asgi import HOST, Answer, ask, ask_with, echo, make_scope
+
+
+@dataclass
+class Clock:
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limiter(per_minute: int) -> tuple[RateLimit, Clock]:
+    clock = Clock()
+    return RateLimit(echo, per_minute=per_minute, clock=clock), clock
+
+
+def scope(address: str = "192.0.2.1", path: str = "/v1/things", **credentials: str) -> Scope:
+    headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in credentials.items()]
+    return make_scope(path=path, headers=[HOST, *headers], client=(address, 1))
+
+
+def left(answer: Answer) -> int:
+    found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+    assert found is not None
+    return int(found[1])
+
+
+async def test_limit_is_announced_counts_down_and_then_refuses() -> None:
+    app, _ = limiter(3)
+    answers = [await ask(app, scope()) for _ in range(5)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+    assert [left(answer) for answer in answers] == [2, 1, 0, 0, 0]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"default";q=3;w=60'}
+    assert answers[3].json()["code"] == "quota_exceeded"
+    assert answers[3].headers["retry-after"] == "60"
+
+
+async def test_window_ends_after_sixty_seconds_and_not_before() -> None:
+    app, clock = limiter(1)
+    assert (await ask(app, scope())).headers["ratelimit"] == '"default";r=0;t=60'
+    clock.now += 59.5
+    refused = await ask(app, scope())
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    clock.now += 0.5
+    assert (await ask(app, scope())).status == 200
+
+
+async def test_window_outlives_the_turn_of_a_generation() -> None:
+    app, clock = limiter(2)
+    await ask(app, scope("192.0.2.9"))  # the first generation begins
+    clock.now += 50
+    await ask(app, scope())
+    clock.now += 20  # the second has begun; the window of 192.0.2.1 ends in 40 s
+    assert left(await ask(app, scope())) == 0
+    clock.now += 39
+    assert (await ask(app, scope())).status == 429
+    clock.now += 1
+    assert (await ask(app, scope())).status == 200
+
+
+async def test_callers_do_not_share_a_quota() -> None:
+    app, _ = limiter(1)
+    callers = [
+        scope(authorization="Bearer one"),
+        scope(authorization="Bearer two"),
+        scope(x_api_key="one"),
+        scope(),
+        scope("192.0.2.2"),
+    ]
+    assert [(await ask(app, caller)).status for caller in callers] == [200] * 5
+    assert [(await ask(app, caller)).status for caller in callers] == [429] * 5
+
+
+async def test_same_credential_is_one_caller_from_anywhere() -> None:
+    app, _ = limiter(1)
+    assert (await ask(app, scope("192.0.2.1", x_api_key="one"))).status == 200
+    assert (await ask(app, scope("192.0.2.2", x_api_key="one"))).status == 429
+
+
+async def test_second_credential_cannot_hide_a_spent_one() -> None:
+    app, _ = limiter(2)
+    for number in range(2):
+        assert (await ask(app, scope(authorization=f"Bearer {number}", x_api_key="one"))).status == 200
+    assert (await ask(app, scope(authorization="Bearer new", x_api_key="one"))).status == 429
+
+
+async def test_inventing_credentials_meets_the_limit_of_the_address() -> None:
+    app, clock = limiter(2)
+    room = 2 * FRESH_PER_ADDRESS
+    for number in range(room):
+        assert (await ask(app, scope(authorization=f"Bearer {number}"))).status == 200
+    refused = await ask(app, scope(authorization="Bearer one more"))
+    assert (refused.status, left(refused)) == (429, 0)
+    assert (await ask(app, scope(authorization="Bearer 0"))).status == 200  # who was there before goes on
+    assert (await ask(app, scope("192.0.2.2", authorization="Bearer elsewhere"))).status == 200
+    clock.now += 60
+    assert (await ask(app, scope(authorization="Bearer one more"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8::1", "2001:db8:0:0:ffff::9", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "not:an:address", False),
+    ],
+)
+async def test_ipv6_network_is_one_caller(first: str, second: str, same: bool) -> None:
+    app, _ = limiter(1)
+    await ask(app, scope(first))
+    assert (await ask(app, scope(second))).status == (429 if same else 200)
+
+
+async def test_unknown_address_is_still_limited() -> None:
+    app, _ = limiter(1)
+    nobody = make_scope(client=None)
+    assert [(await ask(app, nobody)).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+async def test_health_and_metrics_are_never_counted(path: str) -> None:
+    app, _ = limiter(1)
+    for _ in range(3):
+        answer = await ask(app, scope(path=path))
+        assert answer.status == 200
+        assert "ratelimit" not in answer.headers
+    assert left(await ask(app, scope())) == 0
+
+
+async def test_path_that_only_looks_like_health_is_counted() -> None:
+    app, _ = limiter(1)
+    paths = ("/healthy", "/metrics/x", "/v1/health/")
+    assert [(await ask(app, scope(path=path))).status for path in paths] == [200, 429, 429]
+
+
+async def test_zero_switches_it_off() -> None:
+    app, _ = limiter(0)
+    answers = [await ask(app, scope()) for _ in range(50)]
+    assert {answer.status for answer in answers} == {200}
+    assert "ratelimit" not in answers[0].headers
+
+
+async def test_lifespan_passes() -> None:
+    app, _ = limiter(1)
+    assert (await ask_with(app, {"type": "lifespan"}, [])).status is None
+
+
+def test_table_holds_no_credential_and_forgets_old_callers() -> None:
+    clock = Clock()
+    windows = Windows(clock)
+    for number in range(1_000):
+        windows.incr(f"caller-{number}", 60)
+    clock.now += 61
+    windows.incr("later", 60)
+    clock.now += 61
+    windows.incr("latest", 60)
+    assert windows.reset() == 2
+
+
+async def test_credentials_are_stored_hashed() -> None:
+    app, _ = limiter(5)
+    await ask(app, scope(authorization="Bearer tok-canary", x_api_key="key-canary"))
+    assert "canary" not in repr(vars(app._windows))
+
+
+def test_storage_keeps_the_contract_of_the_library() -> None:
+    clock = Clock()
+    windows = Windows(clock)
+    strategy, item = FixedWindowRateLimiter(windows), RateLimitItemPerMinute(2)
+    assert windows.check()
+    assert strategy.test(item, "a")
+    assert [strategy.hit(item, "a") for _ in range(3)] == [True, True, False]
+    assert strategy.get_window_stats(item, "a") == (clock.now + 60, 0)
+    assert not strategy.test(item, "a")
+    assert strategy.get_window_stats(item, "b") == (clock.now, 2)
+    strategy.clear(item, "a")
+    assert strategy.test(item, "a")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 90)), max_size=60))
+def test_windows_agree_with_a_plain_model(hits: list[tuple[str, int]]) -> None:
+    clock = Clock()
+    windows = Windows(clock)
+    model: dict[str, tuple[int, float]] = {}
+    for key, wait in hits:
+        clock.now += wait
+        count, until = model.get(key, (0, 0.0))
+        if until <= clock.now:
+            count, until = 0, clock.now + 60
+        model[key] = (count + 1, until)
+        assert windows.incr(key, 60) == count + 1
+        assert windows.get_expiry(key) == until
