@@ -115,6 +115,19 @@ async def customer(
     return found
 
 
+async def check_customer(actor: Actor, customer_id: UUID) -> None:
+    """Refuse a sub-collection of a customer the actor does not see.
+
+    Raises:
+        NotFound, Gone: as `customer`.
+    """
+    found = await reads.row(actor.org_id, actor.owners, "check_customer", customer_id)
+    if found is None:
+        raise NotFound
+    if found["is_deleted"]:
+        raise Gone
+
+
 def record(
     session: AsyncSession, actor: Actor, action: str, object_type: str, object_id: UUID | None, **detail: Any
 ) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -28,6 +29,10 @@ CONNECT_SETTINGS = {
     "lock_timeout": "4000",
     "idle_in_transaction_session_timeout": "20000",
 }
+# A database that answers nothing at all (a cut cable, a frozen host) must not hold a request for ever: the server's
+# own timeouts cannot tell us. Longer than `statement_timeout`, so that a living server speaks first.
+COMMAND_SECONDS = 10.0
+QUEUE_SECONDS = 10.0  # longest wait for a free connection, on either road; then 503
 
 _TRAIL_SQL = """
 WITH audited AS (
@@ -41,6 +46,10 @@ SELECT $1, f.scope, f.collection, f.id, f.removed
 FROM unnest($10::uuid[], $11::text[], $12::uuid[], $13::bool[]) AS f (scope, collection, id, removed)
 ON CONFLICT (org_id, scope, collection, id) DO UPDATE SET seq = excluded.seq, removed = excluded.removed
 """
+
+
+class NotCommitted(RuntimeError):
+    """A statement had failed and nobody raised: PostgreSQL turns such a COMMIT into a silent ROLLBACK."""
 
 
 class TrailMissing(RuntimeError):
@@ -62,16 +71,20 @@ class AuditEntry:
 
 _engine: AsyncEngine | None = None
 _gate: asyncio.Semaphore | None = None
+_dsn = ""
 
 
 async def connect(dsn: str) -> asyncpg.Connection:
     """A driver connection with the settings every connection of the service has."""
-    return await asyncpg.connect(dsn, server_settings=CONNECT_SETTINGS, timeout=2, statement_cache_size=200)
+    return await asyncpg.connect(
+        dsn, server_settings=CONNECT_SETTINGS, timeout=2, command_timeout=COMMAND_SECONDS, statement_cache_size=200
+    )
 
 
 def open_engine(dsn: str, *, pool_size: int) -> None:
     """Open the write pool. The gate in front of it is fair (first come, first served); the pool's queue is not."""
-    global _engine, _gate
+    global _engine, _gate, _dsn
+    _dsn = dsn
     _engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: connect(dsn),
@@ -83,7 +96,24 @@ def open_engine(dsn: str, *, pool_size: int) -> None:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
+    event.listen(_engine.sync_engine, "checkout", _refuse_closed)
     _gate = asyncio.Semaphore(pool_size)
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """After a restart of the database the pool replaces what it holds, instead of failing one request for each."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+@asynccontextmanager
+async def _place(gate: asyncio.Semaphore) -> AsyncIterator[None]:
+    async with asyncio.timeout(QUEUE_SECONDS):
+        await gate.acquire()
+    try:
+        yield
+    finally:
+        gate.release()
 
 
 async def close_engine() -> None:
@@ -105,7 +135,7 @@ async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
     """One transaction bound to `org_id`: committed at the end, rolled back on any exception."""
     if _engine is None or _gate is None:
         raise RuntimeError("the database is not open")
-    async with _gate, _engine.connect() as connection:
+    async with _place(_gate), _engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         if driver is None:
             raise ConnectionError("no driver connection")
@@ -116,7 +146,8 @@ async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
                 yield session
                 await session.flush()
                 await _write_trail(session)
-            await driver.execute("COMMIT")
+            if await driver.execute("COMMIT") != "COMMIT":
+                raise NotCommitted
         except BaseException:
             await asyncio.shield(_undo(connection, driver))
             raise
@@ -191,12 +222,16 @@ async def _write_trail(session: AsyncSession) -> None:
 
 
 async def is_reachable() -> bool:
-    """True when the database answers within two seconds."""
+    """True when the database answers within two seconds; on a connection of its own, a busy pool is no outage."""
     if _engine is None:
         return False
     try:
-        async with asyncio.timeout(2), _engine.connect() as connection:
-            await connection.exec_driver_sql("SELECT 1")
-    except Exception:
+        async with asyncio.timeout(2):
+            connection = await connect(_dsn)
+            try:
+                await connection.fetchval("SELECT 1")
+            finally:
+                connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     return True

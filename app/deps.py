@@ -67,7 +67,7 @@ async def _verify(token: str) -> AccessClaims:
     except TokenError as error:
         if error.reason != "key":
             raise Unauthenticated from None
-    await reads.with_connection(lambda c: keyring.load_signing_keys(c, ring, at_most_every=5))
+    await reads.with_connection(lambda c: keyring.load_signing_keys(c, ring, at_most_every=keyring.UNKNOWN_KID_SECONDS))
     try:
         return ring.verifier.verify(token)
     except TokenError:
@@ -100,7 +100,8 @@ async def _partner(text: str) -> Actor:
     found = await reads.row(org_id, None, "api_key_state", parsed.key_id)
     if found is None or not apikeys.matches(keyring.current().api_keys, parsed, found["key_hash"]):
         raise Unauthenticated
-    await reads.touch_api_key(org_id, found["id"])
+    if found["is_touch_due"]:
+        await reads.touch_api_key(org_id, found["id"])
     granted = frozenset(found["scopes"]) & {scope.value for scope in PARTNER_SCOPES}
     return Actor(org_id=org_id, id=found["id"], kind="partner", role=None, scopes=granted, owners=())
 

@@ -66,14 +66,13 @@ class EmbeddedPostgres:
         self._settings = _DEFAULTS | {"max_connections": str(max_connections)} | dict(settings or {}) | _PRIVATE
         self._lock: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
-        self._process = os.getpid()
         self._socket_dir: Path | None = None
         self.pid: int | None = None
 
     @property
     def is_owner(self) -> bool:
-        """Whether the server ends with this object; False for one that attached, and in a forked copy of us."""
-        return self._child is not None and self._process == os.getpid()
+        """Whether the server ends with this object; False for one that attached."""
+        return self._child is not None
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,7 +93,6 @@ class EmbeddedPostgres:
             self.stop()  # somebody killed our server: begin anew
         if self._socket_dir is not None:
             return
-        self._process = os.getpid()
         try:
             account = _choose_account(self.data_dir, self._relocated / "data")
             self._make_home(account)
@@ -111,7 +109,7 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Shut our server down (open transactions are rolled back); only let go of another process's."""
-        if self._child is not None and self.is_owner:
+        if self._child is not None:  # a forked copy of us stops nothing: Popen signals only a child of its own
             for sig, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 5.0), (signal.SIGKILL, None)):
                 self._child.send_signal(sig)
                 with suppress(subprocess.TimeoutExpired):

@@ -15,8 +15,9 @@ from app import crypto, db
 from app.config import Settings
 from app.tokens import CachedVerifier, KeyState, KeyTable, SigningKey
 
-_RELOAD_SECONDS = 5  # an unknown kid asks the database at most this often
-_RETIRED_GRACE_SECONDS = 600 + 30  # longest access token plus leeway
+UNKNOWN_KID_SECONDS = 5  # an unknown kid asks the database at most this often
+SIGNER_SECONDS = 60  # whoever signs has looked at most this long ago whether the key was retired
+_RETIRED_GRACE_SECONDS = 600 + 30 + SIGNER_SECONDS  # longest access token, leeway, and a signer that does not know yet
 
 
 @dataclass(slots=True)

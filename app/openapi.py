@@ -33,7 +33,6 @@ _STATUS = {
     401: ("Unauthenticated", "No credential, or one that is not valid any more"),
     403: ("Forbidden", "The caller lacks the scope"),
     404: ("NotFound", "Absent, or not visible to the caller: the two are never told apart"),
-    405: ("MethodNotAllowed", "See the Allow header"),
     408: ("RequestTimeout", "The body did not arrive in time"),
     409: ("Conflict", "Against the current state; the code says how"),
     410: ("Gone", "Deleted in the last 30 days; it can be restored"),
@@ -58,9 +57,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _follows(path: str, operation: dict[str, Any]) -> set[int]:
     """The errors that follow from the shape of an operation."""
     headers = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"}
-    found = {400, 414, 429, 431, 500, 503}
+    found = {400, 401, 414, 429, 431, 500, 503}
     if operation.get("security"):
-        found |= {401, 403}
+        found.add(403)
     if "requestBody" in operation:
         found |= {408, 413, 415, 422}
     if operation.get("parameters"):
@@ -87,8 +86,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status[0] in "23":
             response["headers"] = _headers(status, headers)
-    if operation["operationId"] == "get_jwks" or "204" in responses:
-        responses.get("204", {}).pop("content", None)
+    operation.setdefault("security", [{}])  # {}: open to everybody, said explicitly
 
 
 def _headers(status: str, names: set[str]) -> dict[str, Any]:
@@ -144,20 +142,17 @@ _HEADERS = {
     "ETag": ("The version of this resource", _ETAG),
     "Location": ("Where the new resource is", {**_text(200), "format": "uri-reference"}),
     "WWW-Authenticate": ("How to authenticate", _text(200)),
-    "Allow": ("The methods of this path", _text(100)),
 }
 
 
-_OWN_HEADERS = {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}
+_OWN_HEADERS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
 
 
 def _components() -> dict[str, Any]:
     responses = {}
     for status, (name, text) in _STATUS.items():
         wanted = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
-        wanted += {401: ["WWW-Authenticate"], 405: ["Allow"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
-            status, []
-        )
+        wanted += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, [])
         responses[name] = {
             "description": text,
             "headers": {header: {"$ref": f"#/components/headers/{header}"} for header in wanted},
@@ -186,14 +181,80 @@ def _examples(document: dict[str, Any]) -> None:
                         media["examples"] = {"demo": {"value": example["response"]}}
 
 
+_DESCRIPTION = """The service behind a life-insurance agent's phone: customer profiles, the penetration network 渗透网,
+needs analyses, personal dossiers, and what partner banks may see.
+
+Conventions, errors, paging, concurrency and the stability promise stand in `openapi/README.md`."""
+
+_TAGS = {
+    "customers": "Customer profiles, from first contact to loyal customer.",
+    "relationships": "Who knows whom, in six directions, and the network around a customer.",
+    "dossiers": "The twelve personal facts, each with source and date.",
+    "form-responses": "Answers to forms: drafts and completed records.",
+    "needs-analyses": "Protection need, existing cover and gap, with every step.",
+    "forms": "Published form versions, ready for offline use.",
+    "auth": "Signing in, staying signed in, signing out.",
+    "partner": "What a partner bank's key may ask.",
+    "service": "Health and published keys.",
+}
+
+_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "ES256 access token of at most 10 minutes from `POST /v1/auth/login`; verified as RFC8725 asks.",
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A partner's key (`rmk_…`); `Authorization: Bearer rmk_…` is accepted too.",
+    },
+}
+
+# Every generated string and integer gets the bound its format implies.
+_BOUNDS = {
+    "uuid": {"minLength": 36, "maxLength": 36},
+    "date-time": {"minLength": 20, "maxLength": 40},
+    "date": {"minLength": 10, "maxLength": 10},
+}
+
+
+def _bound(node: Any) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _bound(item)
+    elif isinstance(node, dict):
+        if node.get("type") == "string" and node.get("format") in _BOUNDS:
+            node.update(_BOUNDS[node["format"]])
+        if node.get("default", "") is None and "anyOf" not in node:
+            del node["default"]  # "may be absent, never null": null is no default of such a member
+        for value in node.values():
+            _bound(value)
+
+
 def build(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the service."""
-    document = get_openapi(title=app.title, version=VERSION, openapi_version="3.1.0", routes=app.routes)
+    document = get_openapi(
+        title=app.title,
+        version=VERSION,
+        openapi_version="3.1.0",
+        description=_DESCRIPTION,
+        routes=app.routes,
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
+        servers=[{"url": "/", "description": "This production or local service", "x-internal": False}],
+        contact={"name": "Renmai", "url": "https://renmai.example/"},
+        license_info={"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
+    )
     schemas = document["components"]["schemas"]
     for generated in ("HTTPValidationError", "ValidationError"):
         schemas.pop(generated, None)
     schemas["Problem"] = _PROBLEM
     document["components"].update(_components())
+    document["components"]["securitySchemes"] = _SCHEMES
+    _bound(document["components"]["schemas"])
+    _bound(document["paths"])
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete(path, operation)

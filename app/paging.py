@@ -1,4 +1,7 @@
-"""Keyset cursors: opaque, signed, bound to the caller and to the query that made them."""
+"""What reads answer: single documents, and pages with keyset cursors.
+
+Cursors are opaque, signed, bound to the caller and to the query that made them.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +11,8 @@ import asyncpg
 import orjson
 
 from app import crypto
-from app.errors import Malformed
+from app.errors import Gone, Malformed, NotFound
+from app.etags import Document
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -56,6 +60,19 @@ class Page:
 
     body: bytes
     next_cursor: str | None
+
+
+def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
+    """A document from the row every single read answers: version, is_deleted, body.
+
+    Raises:
+        NotFound: no row. Gone: deleted, or its customer is.
+    """
+    if found is None:
+        raise NotFound
+    if found["is_deleted"]:
+        raise Gone
+    return Document(found["body"].encode(), found["version"], resource_id)
 
 
 def page(key: bytes, bound: bytes, found: asyncpg.Record | None) -> Page:

@@ -50,12 +50,15 @@ class _Pool:
         waiter: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            handed = await waiter
-        except asyncio.CancelledError:
+            async with asyncio.timeout(db.QUEUE_SECONDS):
+                handed = await waiter
+        except BaseException:
             if waiter.done() and not waiter.cancelled():
                 self._pass_on(waiter.result())
             raise
-        return handed or await self._open()
+        if handed is not None and not handed.is_closed():
+            return handed
+        return await self._open()
 
     async def _open(self) -> asyncpg.Connection:
         """A new connection for a place already taken from the room; on failure the place goes to the next."""
@@ -133,14 +136,13 @@ async def row(
         raise RuntimeError("the read pool is not open")
     connection = await pool.acquire()
     try:
-        await connection.execute(f"BEGIN READ ONLY; SET LOCAL app.org_id = '{org_id}'")
-        try:
-            found = await connection.fetchrow(sql, org_id, owners, *args)
-        except BaseException:
-            await _abandon(connection)
-            raise
+        await connection.execute(f"BEGIN READ ONLY; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
+        found = await connection.fetchrow(sql, org_id, owners, *args)
         await connection.execute("COMMIT")
         return found
+    except BaseException:
+        await _abandon(connection)
+        raise
     finally:
         pool.release(connection)
 
@@ -153,6 +155,9 @@ async def with_connection(ask: Callable[[asyncpg.Connection], Awaitable[_T]]) ->
     connection = await pool.acquire()
     try:
         return await ask(connection)
+    except BaseException:
+        await _abandon(connection)
+        raise
     finally:
         pool.release(connection)
 
@@ -162,7 +167,7 @@ async def touch_api_key(org_id: UUID, key_row: UUID) -> None:
 
     async def touch(connection: asyncpg.Connection) -> None:
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL app.org_id = '{org_id}'")
+            await connection.execute(f"SET LOCAL app.org_id = '{UUID(str(org_id))}'")
             await connection.execute(
                 "UPDATE api_keys SET last_used_at = now() WHERE org_id = $1 AND id = $2 "
                 "AND (last_used_at IS NULL OR last_used_at < now() - interval '30 seconds')",
@@ -175,10 +180,14 @@ async def touch_api_key(org_id: UUID, key_row: UUID) -> None:
 
 async def _abandon(connection: asyncpg.Connection) -> None:
     """After a failure the state of the connection is unknown: end the transaction or the connection."""
+    if connection.is_closed():
+        return
     try:
-        await connection.execute("ROLLBACK", timeout=1)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        await connection.execute("ROLLBACK", timeout=1)  # harmless outside one; after a cancelled BEGIN nobody knows
+    except BaseException as error:
         connection.terminate()
+        if not isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            raise
 
 
 async def row_in(

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
-from app.models.base import Line100, TenantRow, Wire
+from app.models.base import Line100, ScopeName, TenantRow, Wire
 
 
 class ApiKey(TenantRow, table=True):
@@ -30,5 +30,5 @@ class PartnerMe(Wire):
     key_id: str = Bound(max_length=32)
     partner_name: Line100
     org_name: Line100
-    scopes: list[str] = Bound(max_length=50)
+    scopes: list[ScopeName] = Bound(max_length=50)
     expires_at: datetime

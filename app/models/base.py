@@ -19,7 +19,9 @@ Line50 = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=_
 Line100 = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
 Line200 = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
 Block2000 = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_BLOCK)]
+ScopeName = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_]+:[a-z_]+$")]
 Version = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
+Number = Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
 Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"})]
 
 
@@ -54,3 +56,12 @@ class TenantRow(SQLModel):
     updated_at: datetime = Field(default_factory=utc_now, sa_column_kwargs={"onupdate": utc_now})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
     deleted_at: datetime | None = None
+
+
+class PageQuery(Wire):
+    """What every list takes: how many, and where to go on."""
+
+    limit: int = Bound(default=50, ge=1, le=200, json_schema_extra={"format": "int32"}, description="Rows a page")
+    cursor: Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")] | None = Bound(
+        default=None, description="`next_cursor` of the page before"
+    )

@@ -8,7 +8,7 @@ from pydantic import Field as Bound
 from sqlalchemy import Column, Text
 from sqlmodel import Field
 
-from app.models.base import Line100, TenantRow, Wire
+from app.models.base import Line100, ScopeName, TenantRow, Wire
 
 
 class Role(StrEnum):
@@ -44,5 +44,5 @@ class Me(Wire):
     name: Line100
     role: Role
     team_id: UUID | None
-    scopes: list[str] = Bound(max_length=50)
+    scopes: list[ScopeName] = Bound(max_length=50)
     session_id: UUID

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field as Bound
 from pydantic import StringConstraints
 
-from app import deps, paging
+from app import deps
 from app.deps import CustomersRead, CustomersWrite, IfMatch, OnceDep, SessionDep
-from app.models.base import Line20, Wire
+from app.models.base import Line20, PageQuery
 from app.models.customers import (
     CustomerCreate,
     CustomerPage,
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
 
 
-class CustomerQuery(Wire):
+class CustomerQuery(PageQuery):
     """Filters of the list."""
 
     stage: Annotated[
@@ -42,10 +42,6 @@ class CustomerQuery(Wire):
         default=None, description="Name, pinyin, initials or the tail of a phone number", examples=["wyq"]
     )
     sort: Sort = Bound(default="-created_at", description="Sort key; a minus turns the order round")
-    limit: int = Bound(default=paging.DEFAULT_LIMIT, ge=1, le=paging.MAX_LIMIT, json_schema_extra={"format": "int32"})
-    cursor: Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")] | None = Bound(
-        default=None, description="`next_cursor` of the page before"
-    )
 
 
 @router.get(

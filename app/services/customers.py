@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 from app import access, crypto, db, etags, keyring, paging, reads
 from app.access import Actor
 from app.domain import identity, lunar, names
-from app.errors import Conflict, Gone, Invalid, Issue, NotFound
+from app.errors import Conflict, Invalid, Issue, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import (
@@ -60,11 +60,7 @@ async def read(actor: Actor, customer_id: UUID) -> Document:
         Gone: deleted in the last 30 days.
     """
     found = await reads.row(actor.org_id, actor.owners, "get_customer", customer_id, actor.is_masked)
-    if found is None:
-        raise NotFound
-    if found["is_deleted"]:
-        raise Gone
-    return Document(found["body"].encode(), found["version"], customer_id)
+    return paging.document(found, customer_id)
 
 
 async def search(actor: Actor, wanted: CustomerFilter) -> Page:
@@ -210,9 +206,7 @@ async def _sent_before(session: AsyncSession, actor: Actor, customer_id: UUID, d
     if stored != digest:
         raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
     found = await reads.row_in(session, actor.owners, "get_customer", customer_id, actor.is_masked)
-    if found is None or found["is_deleted"]:
-        raise Gone
-    return Document(found["body"].encode(), found["version"], customer_id)
+    return paging.document(found, customer_id)
 
 
 async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Document:
@@ -224,9 +218,7 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
             issue = Issue("id_number_taken", pointer="/id_number")
             raise Conflict("id_number_taken", issues=[issue]) from None
         raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
-    if found is None:
-        raise NotFound
-    return Document(found["body"].encode(), found["version"], customer.id)
+    return paging.document(found, customer.id)
 
 
 async def _apply(session: AsyncSession, customer: Customer, changes: dict[str, Any]) -> None:

@@ -82,6 +82,7 @@ async def login(data: Login, request_id: str) -> Tokens:
     Raises:
         Unauthenticated: `login_failed`.
     """
+    await _know_signing_keys()
     org_id = await org_by_code(data.org)
     if org_id is None:
         await passwords().verify(None, data.password)
@@ -101,6 +102,12 @@ async def login(data: Login, request_id: str) -> Tokens:
     if tokens is None:
         raise Unauthenticated("login_failed")
     return tokens
+
+
+async def _know_signing_keys() -> None:
+    """A key retired from the command line signs nothing more after a minute."""
+    ring = keyring.current()
+    await reads.with_connection(lambda c: keyring.load_signing_keys(c, ring, at_most_every=keyring.SIGNER_SECONDS))
 
 
 async def _open(session: AsyncSession, user: User, data: Login) -> Tokens:
@@ -146,6 +153,7 @@ async def refresh(text: str, request_id: str) -> Tokens:
         Unauthenticated: `refresh_invalid`: unknown, expired, ended, or used a second time (the session ends).
     """
     opened = open_refresh(text)
+    await _know_signing_keys()
     async with db.transaction(opened.org_id) as session:
         session.info["request_id"] = request_id
         tokens = await _rotate(session, opened)
@@ -173,7 +181,7 @@ async def _rotate(session: AsyncSession, opened: _Opened) -> Tokens | None:
     if row is None or row.revoked_at is not None or now >= min(row.idle_expires_at, row.absolute_expires_at):
         return None
     owner = (await session.exec(select(User).where(User.org_id == opened.org_id, User.id == row.user_id))).first()
-    if owner is None or owner.disabled_at is not None:
+    if owner is None or owner.disabled_at is not None or owner.deleted_at is not None:
         return None
     if token.used_at is None:
         return _advance(session, row, token, opened.text)

@@ -4,7 +4,7 @@ WITH RECURSIVE me AS (
     FROM sessions s
     JOIN users u ON u.org_id = $1 AND u.id = s.user_id
     WHERE s.org_id = $1 AND s.id = $4 AND s.user_id = $3 AND $2::uuid[] IS NULL
-      AND s.revoked_at IS NULL AND s.absolute_expires_at > now()
+      AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.absolute_expires_at > now()
       AND u.disabled_at IS NULL AND u.deleted_at IS NULL
 ), tree AS (
     SELECT t.id FROM teams t JOIN me ON t.org_id = $1 AND t.id = me.team_id AND me.role = 'manager'

@@ -43,7 +43,8 @@ def upgrade() -> None:
         """CREATE INDEX customers_search ON customers USING gin (org_id, search_text gin_trgm_ops)
            WHERE deleted_at IS NULL""",
         # One row per edge, read from both sides. Symmetric kinds keep the smaller id left; "supplier" is stored
-        # as "client" the other way round, so that one fact has one form.
+        # as "client" the other way round (left serves right), so that one fact has one form. left_role is what the
+        # left one is to the right one.
         f"""CREATE TABLE relationships ({BASE.rstrip()},
             left_id uuid NOT NULL,
             right_id uuid NOT NULL,
@@ -61,10 +62,13 @@ def upgrade() -> None:
             FOREIGN KEY (org_id, right_id) REFERENCES customers (org_id, id))""",
         """CREATE UNIQUE INDEX relationships_fact ON relationships (org_id, left_id, right_id, type, since)
            NULLS NOT DISTINCT WHERE deleted_at IS NULL""",
-        """CREATE INDEX relationships_left ON relationships (org_id, left_id, strength DESC)
-           INCLUDE (right_id, type, id) WHERE until IS NULL AND deleted_at IS NULL""",
-        """CREATE INDEX relationships_right ON relationships (org_id, right_id, strength DESC)
-           INCLUDE (left_id, type, id) WHERE until IS NULL AND deleted_at IS NULL""",
+        # Both ends in one order (strength, then newest): the network walks them, pages of the list continue in them.
+        """CREATE INDEX relationships_left ON relationships (org_id, left_id, strength DESC, id DESC)
+           INCLUDE (right_id, type) WHERE until IS NULL AND deleted_at IS NULL""",
+        """CREATE INDEX relationships_right ON relationships (org_id, right_id, strength DESC, id DESC)
+           INCLUDE (left_id, type) WHERE until IS NULL AND deleted_at IS NULL""",
+        # What relationships_fact is for the left end: lists that include ended relationships.
+        "CREATE INDEX relationships_mirror ON relationships (org_id, right_id) WHERE deleted_at IS NULL",
         """ALTER TABLE relationships SET (autovacuum_vacuum_scale_factor = 0.01,
            autovacuum_vacuum_insert_scale_factor = 0.01)""",
     )

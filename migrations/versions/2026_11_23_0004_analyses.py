@@ -56,10 +56,11 @@ def upgrade() -> None:
             recorded_by uuid NOT NULL,
             superseded_at timestamptz,
             created_digest bytea NOT NULL,
-            FOREIGN KEY (org_id, customer_id) REFERENCES customers (org_id, id))""",
+            FOREIGN KEY (org_id, customer_id) REFERENCES customers (org_id, id),
+            FOREIGN KEY (org_id, recorded_by) REFERENCES users (org_id, id))""",
         """CREATE UNIQUE INDEX dossier_facts_current ON dossier_facts (org_id, customer_id, fact_key)
            WHERE deleted_at IS NULL AND superseded_at IS NULL""",
-        "CREATE INDEX dossier_facts_customer ON dossier_facts (org_id, customer_id, fact_key, created_at DESC)",
+        "CREATE INDEX dossier_facts_customer ON dossier_facts (org_id, customer_id, created_at DESC, id DESC)",
     )
     protect("form_responses")
     protect("needs_analyses", "SELECT, INSERT")

@@ -1,0 +1,102 @@
+"""The demo world: one invented insurance branch in Wuhan, its people, their customers and what joins them.
+
+Pure and deterministic: the same seed gives the same ids and the same content everywhere, so that examples,
+screenshots and tests can name a customer. `services/demo.py` loads it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from app.domain.demo_business import Business
+from app.domain.demo_families import Families, Party, Tie
+from app.domain.demo_papers import Dossier, Interview, dossiers, interviews
+from app.domain.demo_source import Source
+
+SEED: Final = 2026
+ORG_CODE: Final = "wuhan"
+ORG_NAME: Final = "江城人寿武汉分公司(演示)"
+PARTNER: Final = "江城演示银行"
+TIES: Final = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTeam:
+    """A node of the sales organisation."""
+
+    id: UUID
+    code: str
+    name: str
+    parent_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """Somebody who can log in."""
+
+    id: UUID
+    username: str
+    name: str
+    role: str
+    team_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWorld:
+    """Everything, in the order in which it has to be loaded."""
+
+    org_id: UUID
+    teams: tuple[DemoTeam, ...]
+    users: tuple[DemoUser, ...]
+    parties: tuple[Party, ...]
+    ties: tuple[Tie, ...]
+    interviews: tuple[Interview, ...]
+    dossiers: tuple[Dossier, ...]
+
+
+# agent → (persons, companies)
+_BOOKS: Final = {"agent1": (146, 36), "agent2": (104, 26), "agent3": (70, 18)}
+_USERS: Final = (
+    ("agent1", "林知秋", "agent", "one"),
+    ("agent2", "周慕云", "agent", "one"),
+    ("agent3", "何听雨", "agent", "two"),
+    ("manager1", "沈怀瑾", "manager", "one"),
+    ("admin1", "顾北辰", "admin", "branch"),
+    ("auditor1", "陆明察", "auditor", "branch"),
+)
+
+
+@lru_cache(maxsize=1)
+def build(seed: int = SEED) -> DemoWorld:
+    """The world of this seed."""
+    source = Source(seed)
+    org_id, branch = source.uid(), source.uid()
+    teams = (
+        DemoTeam(branch, "branch", "武汉分公司", None),
+        DemoTeam(source.uid(), "one", "营销一部", branch),
+        DemoTeam(source.uid(), "two", "营销二部", branch),
+    )
+    places = {team.code: team.id for team in teams}
+    users = tuple(DemoUser(source.uid(), code, name, role, places[team]) for code, name, role, team in _USERS)
+    families = Families(source)
+    for owner, (persons, _) in _BOOKS.items():
+        families.fill(owner, persons)
+    business = Business(source, families.people)
+    for owner, (_, companies) in _BOOKS.items():
+        business.found(owner, companies)
+    business.trade(clients=230, partners=70, allies=60)
+    business.shop(70)
+    business.refer(90)
+    left = TIES - len(families.ties) - len(business.ties)
+    business.befriend(left, across=0.25)
+    parties = (*families.people, *business.companies)
+    return DemoWorld(
+        org_id=org_id,
+        teams=teams,
+        users=users,
+        parties=parties,
+        ties=(*families.ties, *business.ties),
+        interviews=interviews(source, families.households),
+        dossiers=dossiers(source, parties),
+    )

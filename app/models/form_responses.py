@@ -1,0 +1,109 @@
+"""Answers to a form: a draft that may change, then a completed record that may not."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import Field as Bound
+from pydantic import StringConstraints
+from sqlalchemy import Column, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.models.base import TenantRow, Version, Wire
+from app.models.forms import FormKey, FormVersionNumber, LinkId
+
+
+class ResponseStatus(StrEnum):
+    """Completed responses never change."""
+
+    draft = "draft"
+    completed = "completed"
+
+
+class FormResponse(TenantRow, table=True):
+    """One customer's answers to one form version."""
+
+    __tablename__ = "form_responses"
+    __collection__: ClassVar[str | None] = "form_responses"
+
+    customer_id: UUID
+    form_key: str
+    form_version: str
+    content_hash: str
+    status: ResponseStatus = Field(default=ResponseStatus.draft, sa_column=Column(Text, nullable=False))
+    answers: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    recorded_by: UUID
+    completed_at: datetime | None = None
+    needs_analysis_id: UUID | None = None
+    created_digest: bytes
+
+
+_Scalar = (
+    bool
+    | Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
+    | Annotated[str, StringConstraints(max_length=2000)]
+    | None
+)
+_Row = Annotated[dict[LinkId, _Scalar], Bound(max_length=50)]
+Answers = Annotated[
+    dict[LinkId, _Scalar | Annotated[list[_Row], Bound(max_length=20)]],
+    Bound(max_length=500, description="By link_id; repeating groups are lists of rows; money in fen, rates as text"),
+]
+
+
+class FormResponseCreate(Wire):
+    """A new draft."""
+
+    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    customer_id: UUID
+    form_key: FormKey
+    form_version: FormVersionNumber = Bound(description="The version the answers were given to; it stays pinned")
+    answers: Answers = Bound(default_factory=dict)
+
+
+class FormResponseUpdate(Wire):
+    """A merge patch of the answers: null removes one, lists are replaced whole."""
+
+    answers: Answers
+
+
+class FormResponsePublic(Wire):
+    """A response with all its answers."""
+
+    id: UUID
+    customer_id: UUID
+    form_key: FormKey
+    form_version: FormVersionNumber
+    content_hash: str = Bound(max_length=80)
+    status: ResponseStatus
+    answers: Answers
+    recorded_by: UUID
+    completed_at: datetime | None
+    needs_analysis_id: UUID | None
+    version: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class FormResponseSummary(Wire):
+    """A line of the list of a customer's responses."""
+
+    id: UUID
+    customer_id: UUID
+    form_key: FormKey
+    form_version: FormVersionNumber
+    status: ResponseStatus
+    completed_at: datetime | None
+    needs_analysis_id: UUID | None
+    version: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class FormResponsePage(Wire):
+    """A page of responses, newest first."""
+
+    items: list[FormResponseSummary] = Bound(max_length=200)
+    next_cursor: str | None = Bound(max_length=600)

@@ -1,0 +1,110 @@
+"""Published forms: versioned, immutable, the same for every organisation."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field as Bound
+from pydantic import StringConstraints
+from sqlalchemy import Column, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from app.models.base import Number, Wire, absent, utc_now
+
+FormKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_.]*$")]
+FormVersionNumber = Annotated[str, StringConstraints(max_length=20, pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$")]
+LinkId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class FormStatus(StrEnum):
+    """A withdrawn version takes no new answers."""
+
+    published = "published"
+    withdrawn = "withdrawn"
+
+
+class FormVersion(SQLModel, table=True):
+    """One published version."""
+
+    __tablename__ = "form_versions"
+
+    form_key: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    status: FormStatus = Field(sa_column=Column(Text, nullable=False))
+    content_hash: str
+    definition: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    published_at: datetime = Field(default_factory=utc_now)
+
+
+class Label(Wire):
+    """A text in both languages."""
+
+    zh: Words
+    en: Words
+
+
+class FormOption(Wire):
+    """One choice; the code is free of language."""
+
+    code: LinkId
+    label: Label
+
+
+class FormCondition(Wire):
+    """When an item is asked, depending on another answer."""
+
+    question: LinkId
+    op: Literal["exists", "=", "!=", ">", "<", ">=", "<="]
+    value: bool | Number | Annotated[str, StringConstraints(max_length=200)]
+
+
+class FormItem(Wire):
+    """A question or a group of questions."""
+
+    link_id: LinkId
+    type: Annotated[str, StringConstraints(max_length=20)]
+    label: Label
+    help: Label = absent()
+    required: bool = absent()
+    repeats: bool = absent()
+    min: Number | Annotated[str, StringConstraints(max_length=40)] = absent()
+    max: Number | Annotated[str, StringConstraints(max_length=40)] = absent()
+    default: bool | Number | Annotated[str, StringConstraints(max_length=2000)] = absent()
+    options: Annotated[list[FormOption], Bound(max_length=100)] = absent()
+    enable_when: Annotated[list[FormCondition], Bound(max_length=20)] = absent()
+    enable_behavior: Literal["all", "any"] = absent()
+    items: Annotated[list["FormItem"], Bound(max_length=500)] = absent()
+
+
+class FormDefinition(Wire):
+    """What a phone needs to show the form without a network."""
+
+    form_key: FormKey
+    version: FormVersionNumber
+    title: Label
+    items: list[FormItem] = Bound(max_length=500)
+
+
+class FormSummary(Wire):
+    """A line of the list of forms."""
+
+    form_key: FormKey
+    version: FormVersionNumber
+    status: FormStatus
+    title: Label
+    content_hash: str = Bound(max_length=80)
+    published_at: datetime
+
+
+class FormPublic(FormSummary):
+    """One version with its definition."""
+
+    definition: FormDefinition
+
+
+class FormList(Wire):
+    """The newest published version of every form."""
+
+    items: list[FormSummary] = Bound(max_length=200)

@@ -1,0 +1,128 @@
+-- The network around one customer, as finished JSON: breadth first, hop by hop, the strongest ties first.
+--
+-- From every customer of the last hop the strongest ties that lead to somebody new and visible are followed, at most
+-- `fan` of them, so that a hub cannot swallow the answer. The fan shares a budget of 4,000 ties a hop among the
+-- customers of that hop (20 to 1,000 each). Of everybody met, the best by product of strengths are kept until p_limit
+-- (the root included); the hop that overflows is the last. Only current ties count: until IS NULL.
+--
+-- Visibility is tested inside the walk, by primary key: what the caller may not see takes no place in a fan, is
+-- never passed through, and leaves no mark in `truncated` or `omitted`. Whether he sees the root is the caller's
+-- question (get_network.sql). It runs with the rights of the caller: row-level security stands behind it.
+DROP FUNCTION IF EXISTS ego_network(uuid, uuid[], uuid, integer, integer, text[]);
+CREATE FUNCTION ego_network(
+    p_org uuid, p_owners uuid[], p_root uuid, p_depth integer, p_limit integer, p_directions text[])
+RETURNS text LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_max_edges CONSTANT integer := 2000;
+    -- A direction is read from the customer already reached: a supplier stands left of a "client" row.
+    v_left_types text[] := ARRAY(
+        SELECT d FROM unnest(coalesce(p_directions, '{relative,friend,client,partner,ally}')) d WHERE d <> 'supplier');
+    v_right_types text[] := ARRAY(
+        SELECT CASE d WHEN 'supplier' THEN 'client' ELSE d END
+        FROM unnest(coalesce(p_directions, '{relative,friend,supplier,partner,ally}')) d WHERE d <> 'client');
+    -- One element a kept customer, in the order they were kept; v_edges holds the tie that led to him.
+    v_ids uuid[] := ARRAY[p_root];
+    v_parents uuid[] := ARRAY[NULL::uuid];
+    v_depths integer[] := ARRAY[0];
+    v_strengths numeric[] := ARRAY[1.0];
+    v_vias text[] := ARRAY[NULL::text];
+    v_edges uuid[] := '{}';
+    v_front integer := 1;  -- where the last hop begins
+    v_fan integer;
+    v_size integer;
+    v_met integer;
+    v_omitted integer := 0;
+    v_is_cut boolean;
+    v_is_truncated boolean := false;
+    v_new record;
+    v_nodes text;
+    v_ties text;
+BEGIN
+    IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
+        RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    FOR v_depth IN 1 .. p_depth LOOP
+        v_size := cardinality(v_ids);
+        EXIT WHEN v_front > v_size OR v_omitted > 0;
+        v_fan := greatest(20, least(1000, 4000 / (v_size - v_front + 1)));
+        WITH reached AS (
+            SELECT t.node, f.id AS parent, t.via, t.edge, f.strength * t.strength AS strength, t.place
+            FROM unnest(v_ids[v_front:], v_strengths[v_front:]) AS f (id, strength)
+            CROSS JOIN LATERAL (
+                SELECT s.*, row_number() OVER (ORDER BY s.strength DESC, s.edge DESC) AS place
+                FROM (
+                    SELECT e.edge, e.node, e.via, e.strength
+                    FROM (
+                        SELECT r.id AS edge, r.right_id AS node, r.type AS via, r.strength
+                        FROM relationships r
+                        WHERE r.org_id = p_org AND r.left_id = f.id AND r.type = ANY(v_left_types)
+                          AND r.until IS NULL AND r.deleted_at IS NULL
+                        UNION ALL
+                        SELECT r.id, r.left_id, CASE r.type WHEN 'client' THEN 'supplier' ELSE r.type END, r.strength
+                        FROM relationships r
+                        WHERE r.org_id = p_org AND r.right_id = f.id AND r.type = ANY(v_right_types)
+                          AND r.until IS NULL AND r.deleted_at IS NULL
+                    ) e
+                    JOIN customers c ON c.org_id = p_org AND c.id = e.node AND c.deleted_at IS NULL
+                     AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
+                    WHERE e.node NOT IN (SELECT unnest(v_ids))
+                    ORDER BY e.strength DESC, e.edge DESC
+                    LIMIT v_fan + 1
+                ) s
+            ) t
+        ), best AS (
+            SELECT DISTINCT ON (node) * FROM reached WHERE place <= v_fan ORDER BY node, strength DESC, edge DESC
+        ), kept AS (
+            SELECT * FROM best ORDER BY strength DESC, node LIMIT p_limit - v_size
+        )
+        SELECT (SELECT count(*) FROM best) AS met,
+               (SELECT coalesce(bool_or(place > v_fan), false) FROM reached) AS is_cut,
+               array_agg(node ORDER BY strength DESC, node) AS nodes,
+               array_agg(parent ORDER BY strength DESC, node) AS parents,
+               array_agg(strength ORDER BY strength DESC, node) AS strengths,
+               array_agg(via ORDER BY strength DESC, node) AS vias,
+               array_agg(edge ORDER BY strength DESC, node) AS edges
+        INTO v_new FROM kept;
+        v_met := coalesce(cardinality(v_new.nodes), 0);
+        v_omitted := v_new.met - v_met;
+        v_is_truncated := v_is_truncated OR v_new.is_cut OR v_omitted > 0;
+        v_front := v_size + 1;
+        v_ids := v_ids || v_new.nodes;
+        v_parents := v_parents || v_new.parents;
+        v_strengths := v_strengths || v_new.strengths;
+        v_vias := v_vias || v_new.vias;
+        v_edges := v_edges || v_new.edges;
+        v_depths := v_depths || array_fill(v_depth, ARRAY[v_met]);
+    END LOOP;
+
+    SELECT string_agg(row_to_json(x)::text, ',' ORDER BY k.place) INTO v_nodes
+    FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias) WITH ORDINALITY
+         AS k (id, parent_id, depth, strength, via, place)
+    JOIN customers c ON c.org_id = p_org AND c.id = k.id
+    CROSS JOIN LATERAL (SELECT k.id, c.name, c.party_type, c.stage, k.depth, k.parent_id,
+                               trim_scale(k.strength) AS strength, k.via) x;
+
+    -- First from the index alone which ties lie among the kept, then the rows of those.
+    WITH found AS MATERIALIZED (
+        SELECT r.id, count(*) OVER () AS total
+        FROM unnest(v_ids) AS k (id)
+        JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL
+         AND r.type = ANY(v_left_types || v_right_types)
+        WHERE r.right_id IN (SELECT unnest(v_ids))
+        ORDER BY r.id IN (SELECT unnest(v_edges)) DESC, r.strength DESC, r.id DESC
+        LIMIT v_max_edges
+    )
+    SELECT coalesce(string_agg(row_to_json(x)::text, ',' ORDER BY r.strength DESC, r.id DESC), ''),
+           coalesce(max(found.total), 0) > v_max_edges
+    INTO v_ties, v_is_cut
+    FROM found
+    JOIN relationships r ON r.org_id = p_org AND r.id = found.id
+    CROSS JOIN LATERAL (SELECT r.id, r.left_id AS from_id, r.right_id AS to_id, r.type AS direction,
+                               trim_scale(r.strength) AS strength, r.right_role AS role) x;
+
+    RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s}',
+                  p_root, p_depth, v_nodes, v_ties, v_is_truncated OR v_is_cut, v_omitted);
+END $$;
+REVOKE ALL ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) TO {app_role};

@@ -1,0 +1,23 @@
+-- $1 org, $2 owners, $3 customer, $4 cursor key, $5 cursor id, $6 limit + 1.
+WITH page AS (
+    SELECT a.*
+    FROM needs_analyses a
+    JOIN customers c ON c.org_id = $1 AND c.id = a.customer_id AND {visible:c} AND c.deleted_at IS NULL
+    WHERE a.org_id = $1 AND a.customer_id = $3 AND a.deleted_at IS NULL
+      AND ($5::uuid IS NULL OR (a.created_at, a.id) < ($4::text::timestamptz, $5))
+    ORDER BY a.created_at DESC, a.id DESC
+    LIMIT $6
+), numbered AS (
+    SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS total FROM page
+)
+SELECT max(total) = $6 AS has_more,
+       '[' || coalesce(string_agg(
+           json_build_object(
+               'id', id, 'customer_id', customer_id, 'form_response_id', form_response_id, 'method_code', method_code,
+               'method_version', method_version, 'need_fen', need_fen, 'existing_cover_fen', existing_cover_fen,
+               'gap_fen', gap_fen, 'currency', 'CNY', 'prepared_by', prepared_by, 'version', version,
+               'created_at', iso(created_at))::text, ',' ORDER BY n)
+           FILTER (WHERE n < $6), '') || ']' AS items,
+       max(created_at::text) FILTER (WHERE n = $6 - 1) AS last_key,
+       max(id::text) FILTER (WHERE n = $6 - 1) AS last_id
+FROM numbered
