@@ -41,7 +41,7 @@ fuzz: $(READY) ## Schemathesis against a fresh demo service (EXAMPLES per operat
 	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100)
 
 tour: $(READY) ## Walk an agent's day against the running service
-	@$(BIN)/python -m app.cli tour
+	@$(BIN)/python -m app.tour
 
 bench: $(READY) ## Measure against the bare route; writes bench/RESULTS.md
 	@$(BIN)/python -m bench.run

@@ -51,7 +51,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "relationship_exists": ("该关系已存在", "This relationship is already recorded"),
     "response_completed": ("问卷已完成,不能再修改", "The form response is completed and cannot change"),
     "form_withdrawn": ("该版本问卷已停用", "This form version is no longer accepted"),
-    "customer_not_individual": ("仅适用于个人客户", "Only individuals have a personal dossier"),
+    "customer_not_individual": ("仅适用于个人客户", "This is for individuals, not for organisations"),
     "fact_superseded": ("该信息已被其他记录取代", "Another record has taken the place of this fact"),
     "retry": ("请重试", "Another request was faster; try again"),
     "gone": ("已删除,可恢复", "Deleted; it can be restored"),
@@ -112,6 +112,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_found": ("找不到", "was not found"),
     "until_before_since": ("结束日期早于开始日期", "ends before it begins"),
     "in_future": ("不能晚于今天", "lies in the future"),
+    "result_out_of_range": ("计算结果超出范围", "lead to a result too large to be exact"),
 }
 
 

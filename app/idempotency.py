@@ -20,6 +20,15 @@ from app.errors import Conflict, Invalid, Issue, Malformed
 KEPT = timedelta(hours=24)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+# A key that is past its time is claimed anew; a living one is left alone, and nothing comes back.
+_CLAIM = """
+INSERT INTO idempotency_keys AS k (org_id, principal_id, key, request_hash) VALUES ($1, $2, $3, $4)
+ON CONFLICT (org_id, principal_id, key) DO UPDATE
+SET request_hash = excluded.request_hash, created_at = excluded.created_at, status = NULL, headers = NULL, body = NULL
+WHERE k.created_at < excluded.created_at - $5::interval
+RETURNING true
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -58,22 +67,8 @@ async def begin(session: AsyncSession, principal_id: UUID, key: str, digest: byt
         Conflict: the first request is still running.
     """
     driver, org_id = db.raw(session), session.info["org_id"]
-    await driver.execute(
-        "DELETE FROM idempotency_keys WHERE org_id = $1 AND principal_id = $2 AND key = $3 AND created_at < now() - $4",
-        org_id,
-        principal_id,
-        key,
-        KEPT,
-    )
     try:
-        claimed = await driver.fetchval(
-            "INSERT INTO idempotency_keys (org_id, principal_id, key, request_hash) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT DO NOTHING RETURNING true",
-            org_id,
-            principal_id,
-            key,
-            digest,
-        )
+        claimed = await driver.fetchval(_CLAIM, org_id, principal_id, key, digest, KEPT)
     except asyncpg.LockNotAvailableError:
         raise Conflict("retry", headers={"Retry-After": "1"}) from None
     if claimed:
@@ -89,7 +84,7 @@ async def begin(session: AsyncSession, principal_id: UUID, key: str, digest: byt
         raise Conflict("retry", headers={"Retry-After": "1"})
     if row["request_hash"] != digest:
         raise Invalid("idempotency_key_reused", issues=[Issue("repeated", header="Idempotency-Key")])
-    return Stored(row["status"], orjson.loads(row["headers"]), row["body"])
+    return Stored(row["status"], row["headers"], row["body"])
 
 
 async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: Stored) -> None:

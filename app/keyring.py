@@ -111,6 +111,16 @@ async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring, *, at
     return None
 
 
+async def rotate_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> str:
+    """Make a new signing key and retire all others; returns the kid. Only the owner role may.
+
+    Running processes sign with it within a minute; tokens of the retired keys stay good until they expire.
+    """
+    async with connection.transaction():
+        await connection.execute("UPDATE signing_keys SET retired_at = now() WHERE retired_at IS NULL")
+        return await add_signing_key(connection, ring)
+
+
 async def add_signing_key(connection: asyncpg.Connection, ring: Keyring) -> str:
     """Create, seal and store a new signing key; returns its kid."""
     key = SigningKey.generate()

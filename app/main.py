@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app import db, deps, handlers, keyring, openapi, reads
-from app.config import Settings, SettingsError, get_settings
+from app import deps, handlers, keyring, openapi, reads, runtime
+from app.config import Settings, get_settings
 from app.guard import Guard
 from app.limits import RateLimit
 from app.logs import RequestLog, configure_logging
@@ -29,27 +29,17 @@ from app.services import sessions
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
-    if settings.database_url is None:
-        raise SettingsError("RENMAI_DATABASE_URL is not set; `renmai serve` starts a private server")
-    ring = keyring.derive(settings)
-    keyring.use(ring)
-    db.open_engine(settings.database_url, pool_size=settings.write_pool_size)
-    reads.open_pool(settings.database_url, size=settings.read_pool_size)
-    await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
-    sessions.passwords()
-    # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        yield
-    finally:
-        await reads.close_pool()
-        await db.close_engine()
-        sessions.close_passwords()
-        deps.forget_actors()
-        keyring.use(None)
+    async with runtime.opened(app.state.settings) as ring:
+        await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
+        sessions.passwords()
+        # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        try:
+            yield
+        finally:
+            deps.forget_actors()
 
 
 def create_api(settings: Settings) -> FastAPI:

@@ -77,9 +77,7 @@ class Maker:
     async def _by_id(self, name: str, title: str, target: int, path: str) -> Case:
         agent = self.world.agents[0]
         await self._learn(name, path.replace("{id}", str(agent.customers[0])), agent, str(agent.customers[0]))
-        return self._case(
-            name, title, target, lambda dice, agent: (path, name, str(dice.choice(agent.customers)))
-        )
+        return self._case(name, title, target, lambda dice, agent: (path, name, str(dice.choice(agent.customers))))
 
     async def _page(self) -> Case:
         path = "/v1/customers?limit=50"
@@ -124,7 +122,9 @@ class Maker:
         reads.row = watch
         try:
             headers = {"Authorization": f"Bearer {self.tokens()[agent.id]}"}
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1") as client:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1"
+            ) as client:
                 answer = await client.get(path, headers=headers)
         finally:
             reads.row = run
@@ -141,9 +141,10 @@ class Maker:
         ours, limit = [], []
         for _ in range(_VARIETY):
             agent, name, number = dice.choice(self.world.agents[:AGENTS]), dice.choice(persons), phone_number(dice)
+            phone = {"number": number, "kind": "mobile", "label": None}
             sent = {
                 "party_type": "individual", "name": name.text, "stage": "prospect", "gender": "female",
-                "occupation": "教师", "phones": [{"number": number, "kind": "mobile", "label": None}],
+                "occupation": "教师", "phones": [phone],
                 "tags": ["转介绍"], "note": "周末下午方便电话。",
             }  # fmt: skip
             body = orjson.dumps(sent)
@@ -155,7 +156,7 @@ class Maker:
             }
             ours.append(_HEAD.format(path="/v1/customers", **head))
             limit.append(_HEAD.format(path=f"/create/{agent.id}", **head))
-            masked = {"phones": [{**sent["phones"][0], "number": identity.mask_phone(number)}]}  # type: ignore[dict-item,index]
+            masked = {"phones": [{**phone, "number": identity.mask_phone(number)}]}
             self.plan["names"][name.text] = [name.key, name.words, orjson.dumps(masked).decode()]
         self.plan.update(_insert_plan())
         return Case("create", "create a customer", 35, 201, ours, limit)
@@ -164,8 +165,8 @@ class Maker:
 def _insert_plan() -> dict[str, Any]:
     """The INSERT as the ORM words it, the order of its parameters, and the row with nothing in it."""
     table = Customer.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-    compiled = insert(table).compile(dialect=PGDialect_asyncpg())
-    empty = {"emails": "[]", "addresses": "[]", "version": 1}
+    compiled = insert(table).compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+    empty: dict[str, object] = {"emails": "[]", "addresses": "[]", "version": 1}
     return {
         "insert": str(compiled),
         "columns": list(compiled.positiontup or ()),

@@ -8,15 +8,14 @@ import argparse
 import asyncio
 import base64
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from app import db, keyring, main as service, migrate, reads
+from app import db, migrate
+from app import main as service
 from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
 from bench import report
@@ -34,7 +34,17 @@ from bench.world import World, fill
 
 CONNECTIONS = 16
 _ROOT = Path(__file__).resolve().parents[1]
-_UVICORN = "--factory --host 127.0.0.1 --workers 1 --no-access-log --no-server-header --log-level warning".split()
+_UVICORN = [
+    "--factory",
+    "--host",
+    "127.0.0.1",
+    "--workers",
+    "1",
+    "--no-access-log",
+    "--no-server-header",
+    "--log-level",
+    "warning",
+]
 _DATABASE = "bench"
 
 
@@ -192,7 +202,11 @@ def _measure(
 
 def _load(plan: Plan) -> Outcome:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load"], input=orjson.dumps(asdict(plan)), stdout=subprocess.PIPE, cwd=_ROOT, check=True
+        [sys.executable, "-m", "bench.load"],
+        input=orjson.dumps(asdict(plan)),
+        stdout=subprocess.PIPE,
+        cwd=_ROOT,
+        check=True,
     )
     return Outcome(**orjson.loads(done.stdout))
 

@@ -23,7 +23,9 @@ TEAMS_PER_BRANCH = 5
 NAMES = 3000
 _SEED = 20261123
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈"
-_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建文辉玲志国永庆雪梅海燕晓东春生子涵宇轩欣怡浩然思远佳琪俊"
+_GIVEN = (
+    "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建文辉玲志国永庆雪梅海燕晓东春生子涵宇轩欣怡浩然思远佳琪俊"
+)
 _COMPANIES = ("贸易有限公司", "科技有限公司", "餐饮管理有限公司", "建材有限公司", "物流有限公司")
 _JOBS = ("教师", "工程师", "医生", "个体经营", "会计", "公务员", "退休", "司机", "设计师", "律师", None)
 _TAGS = ("vip", "转介绍", "已婚", "有车", "二孩", "企业主", "老客户", "待回访")
@@ -31,11 +33,32 @@ _STAGES = ("contact", "contact", "prospect", "prospect", "customer", "investor")
 _TYPES = ("relative", "friend", "friend", "client", "partner", "ally")
 _DISTRICTS = ("江岸区", "江汉区", "硚口区", "汉阳区", "武昌区", "青山区", "洪山区", "东西湖区")
 
-_CUSTOMER_COLUMNS = (
-    "org_id id created_at updated_at owner_id party_type stage stage_changed_at name name_key search_text gender "
-    "birthday occupation phones emails addresses masked tags note created_digest"
-).split()
-_EDGE_COLUMNS = "org_id id left_id right_id type strength created_digest".split()
+_PREFIXES = ("135", "136", "137", "138", "139", "150", "151", "158", "159", "186", "188")
+
+_CUSTOMER_COLUMNS = [
+    "org_id",
+    "id",
+    "created_at",
+    "updated_at",
+    "owner_id",
+    "party_type",
+    "stage",
+    "stage_changed_at",
+    "name",
+    "name_key",
+    "search_text",
+    "gender",
+    "birthday",
+    "occupation",
+    "phones",
+    "emails",
+    "addresses",
+    "masked",
+    "tags",
+    "note",
+    "created_digest",
+]
+_EDGE_COLUMNS = ["org_id", "id", "left_id", "right_id", "type", "strength", "created_digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +103,7 @@ def name_pool() -> list[Name]:
             made["江城" + "".join(dice.choices(_GIVEN, k=2)) + dice.choice(_COMPANIES)] = True
         else:
             made[dice.choice(_SURNAMES) + "".join(dice.choices(_GIVEN, k=dice.choice((1, 2, 2))))] = False
-    return [
-        Name(text, names.name_sort_key(text), names.search_words(text), company) for text, company in made.items()
-    ]
+    return [Name(text, names.name_sort_key(text), names.search_words(text), company) for text, company in made.items()]
 
 
 def queries() -> list[str]:
@@ -98,7 +119,7 @@ def queries() -> list[str]:
 
 def phone_number(dice: random.Random) -> str:
     """A mobile number in E.164 that nobody was asked for."""
-    return f"+861{dice.choice('35789')}{dice.randrange(10**9):09d}"
+    return f"+86{dice.choice(_PREFIXES)}{dice.randrange(10**8):08d}"
 
 
 async def fill(db: asyncpg.Connection, *, agents: int, customers: int, edges: int) -> World:
@@ -145,7 +166,16 @@ async def _fill_agents(db: asyncpg.Connection, org_id: UUID, count: int) -> list
         ],
     )
     later = datetime.now(UTC) + timedelta(days=7)
-    columns = "org_id id user_id device_id device_name platform idle_expires_at absolute_expires_at".split()
+    columns = [
+        "org_id",
+        "id",
+        "user_id",
+        "device_id",
+        "device_name",
+        "platform",
+        "idle_expires_at",
+        "absolute_expires_at",
+    ]
     await db.copy_records_to_table(
         "sessions",
         columns=columns,
@@ -182,7 +212,13 @@ def _profile(dice: random.Random, at: datetime) -> tuple[object, ...]:
     name = dice.choice(name_pool())
     number = phone_number(dice)
     phone = {"number": number, "kind": "mobile", "label": None}
-    place = {"kind": "home", "province": "湖北省", "city": "武汉市", "county": dice.choice(_DISTRICTS), "postcode": None}
+    place = {
+        "kind": "home",
+        "province": "湖北省",
+        "city": "武汉市",
+        "county": dice.choice(_DISTRICTS),
+        "postcode": None,
+    }
     mails = [{"address": f"bench{number[-6:]}@example.com", "kind": "home"}] if dice.random() < 0.3 else []
     masked = {
         "phones": [{**phone, "number": identity.mask_phone(number)}],
@@ -234,7 +270,15 @@ async def _fill_edges(db: asyncpg.Connection, world: World, dice: random.Random,
         "relationships",
         columns=_EDGE_COLUMNS,
         records=[
-            (world.org_id, uuid7(), everybody[left], everybody[right], dice.choice(_TYPES), dice.choice(strengths), digest)
+            (
+                world.org_id,
+                uuid7(),
+                everybody[left],
+                everybody[right],
+                dice.choice(_TYPES),
+                dice.choice(strengths),
+                digest,
+            )
             for left, right in seen
         ],
     )

@@ -10,6 +10,7 @@ from app.domain.demo_families import Party, Tie
 from app.domain.demo_source import AS_OF, Source
 
 _FRIENDS: Final = ("同学", "同事", "邻居", "老乡", "球友", "战友", "茶友", "孩子同学家长")
+_TAGS: Final = ("团险", "雇主责任", "员工福利", "重点企业")
 _STAGES: Final = ("contact", "prospect", "customer", "investor")
 
 
@@ -26,11 +27,11 @@ class Business:
     def found(self, owner: str, count: int) -> None:
         """Companies of one agent, each with an owner among his persons and up to six of them working there."""
         able = [one for one in self.people if one.owner == owner and 26 <= one.age <= 64]
-        free = self.source.random.sample(able, len(able))
-        for _ in range(count):
+        bosses = self.source.random.sample(able, len(able) // 3)
+        for index in range(count):
             company = self._company(owner)
             self.companies.append(company)
-            boss = free.pop() if free and self.source.chance(0.6) else self.source.pick(able)
+            boss = bosses[index % len(bosses)]  # some have a second company
             self._head(boss, company)
             for worker in self.source.random.sample(able, self.source.pick((0, 1, 1, 2, 3, 4, 6))):
                 if worker is not boss:
@@ -94,7 +95,9 @@ class Business:
             "stage": source.random.choices(_STAGES, (38, 34, 22, 6))[0],
             "phones": [{"number": source.landline(), "kind": "work", "label": "总机"}],
             "addresses": [source.office()],
-            "tags": sorted(set(source.random.choices(("团险", "雇主责任", "员工福利", "重点企业"), k=source.pick((0, 1, 2))))),
+            "tags": sorted(
+                set(source.random.choices(("团险", "雇主责任", "员工福利", "重点企业"), k=source.pick((0, 1, 2))))
+            ),
         }
         if source.chance(0.4):
             tail = body["phones"][0]["number"][-4:]

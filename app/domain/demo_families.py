@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from app.domain.demo_source import AS_OF, WORK, Gender, Source
+from app.domain.demo_source import AS_OF, GENDERS, WORK, Gender, Source, words
 
-_TAGS: Final = "高端医疗 养老规划 子女教育 续保 健身 自驾游 茶友 钓鱼 广场舞 摄影 老客户 转介绍".split()
+_TAGS: Final = words("高端医疗 养老规划 子女教育 续保 健身 自驾游 茶友 钓鱼 广场舞 摄影 老客户 转介绍")
 _STAGES: Final = ("contact", "prospect", "customer", "investor")
 _KINDS: Final = ("three", "nuclear", "couple", "single", "divorced", "elders")
 
@@ -86,7 +86,7 @@ class Families:
         age = source.random.randint(60, 82) if kind == "elders" else source.random.randint(27, 57)
         surname = source.surname()
         if kind == "single":
-            gender = source.pick(("male", "female"))
+            gender = source.pick(GENDERS)
             alone = self._person(owner, surname, gender, age, address)
             home.husband, home.wife = (alone, None) if gender == "male" else (None, alone)
             return home
@@ -109,7 +109,7 @@ class Families:
         for _ in range(self.source.random.choice((1, 1, 1, 2, 2))):
             if age < 0:
                 break
-            child = self._person(husband.owner, surname, self.source.pick(("male", "female")), age, address)
+            child = self._person(husband.owner, surname, self.source.pick(GENDERS), age, address)
             for sibling in home.children:
                 self._siblings(sibling, child)
             for parent in (husband, wife):
@@ -135,15 +135,13 @@ class Families:
             for grandchild in home.children:
                 self._grandparent(elder, grandchild, is_paternal)
         if source.chance(0.4):
-            gender = source.pick(("male", "female"))
+            gender = source.pick(GENDERS)
             sibling = self._person(child.owner, child.name[0], gender, child.age - source.random.randint(2, 6), None)
             for elder in home.elders:
                 self._parent(elder, sibling)
             self._siblings(child, sibling)
 
-    def _person(
-        self, owner: str, surname: str, gender: Gender, age: int, address: dict[str, Any] | None
-    ) -> Party:
+    def _person(self, owner: str, surname: str, gender: Gender, age: int, address: dict[str, Any] | None) -> Party:
         source = self.source
         born = source.day(date(AS_OF.year - age - 1, AS_OF.month, AS_OF.day + 1), date(AS_OF.year - age, 10, 31))
         body: dict[str, Any] = {
@@ -169,10 +167,18 @@ class Families:
         self.people.append(person)
         return person
 
-    def _tie(self, left: Party, right: Party, roles: tuple[str, str], strength: float, **dates: date | None) -> None:
+    def _tie(
+        self,
+        left: Party,
+        right: Party,
+        roles: tuple[str, str],
+        strength: float,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> None:
         jitter = self.source.random.uniform(-0.06, 0.06)
         exact = Decimal(str(round(min(0.99, strength + jitter), 2)))
-        self.ties.append(Tie(self.source.uid(), left, right, "relative", *roles, exact, **dates))
+        self.ties.append(Tie(self.source.uid(), left, right, "relative", *roles, exact, since, until))
 
     def _marry(self, husband: Party, wife: Party, *, is_over: bool = False) -> None:
         grown = max(husband.born, wife.born).replace(day=1)

@@ -1,7 +1,8 @@
 """Raw material of the demo world: a seeded stream of ids, names, numbers and places, all invented.
 
-Nothing here can belong to anybody. Resident ids and credit codes carry a region code no county ever had; landlines
-have a subscriber part that begins with 0, which no exchange can dial; mobiles are the 13800 00xxxx of every manual.
+Made so that nothing belongs to anybody by accident: resident ids and credit codes carry a region no county ever had,
+landlines have a subscriber part that begins with 0, which no exchange can dial, and mobiles are 1380000xxxx, the
+placeholder of every Chinese manual.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from lunar_python import Solar
 
 Gender = Literal["male", "female"]
 _T = TypeVar("_T")
+GENDERS: Final[tuple[Gender, ...]] = ("male", "female")
 
 AS_OF: Final = date(2026, 11, 1)
 """The day on which the demo world is as it is; ages and ends are counted from here."""
@@ -23,45 +25,64 @@ _BEGIN: Final = datetime(2026, 2, 2, 1, 0, tzinfo=UTC)
 _ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a pool."""
+    return tuple(text.split())
+
+
 SURNAMES: Final = (
-    "李王张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
+    "李王张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎"
+    "余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
 )
 _COMMON: Final = 24  # the first so many surnames are three times as frequent
 _ELDER: Final = {
-    "male": "德厚 茂林 炳荣 传贵 兴旺 耀宗 长庚 守义 明贤 有福 锡山 定邦 开泰 文柏 昌盛 善继 维新 祖荫 世勤 万春".split(),
-    "female": "桂枝 秀莲 玉兰 淑珍 菊香 春娥 巧云 凤英 腊梅 翠萍 素芬 金桃 银花 惠芳 月琴 碧霞 冬秀 荷香 兰芝 友珍".split(),
+    "male": words(
+        "德厚 茂林 炳荣 传贵 兴旺 耀宗 长庚 守义 明贤 有福 锡山 定邦 开泰 文柏 昌盛 善继 维新 祖荫 世勤 万春"
+    ),
+    "female": words(
+        "桂枝 秀莲 玉兰 淑珍 菊香 春娥 巧云 凤英 腊梅 翠萍 素芬 金桃 银花 惠芳 月琴 碧霞 冬秀 荷香 兰芝 友珍"
+    ),
 }
 _MIDDLE: Final = {
-    "male": "立诚 志航 海川 卫东 建勋 少坤 振宇 宏远 晓峰 国栋 永刚 汉生 江涛 松涛 文韬 学勤 启明 正阳 楚雄 亚东 "
-    "鹏程 景行 思远 劲松 绍辉 致和 向荣 光耀 培元 继业".split(),
-    "female": "晓梅 雪琴 丽君 红霞 海燕 文静 慧敏 芳华 玉洁 静怡 佩珊 小蓉 春燕 雅琴 楚云 汉英 秋萍 思敏 婉清 素心 "
-    "如意 美玲 若兰 珊珊 咏梅 映雪 向红 亚芬 曼丽 绮云".split(),
+    "male": words(
+        "立诚 志衡 海川 卫东 建勋 少坤 振宇 宏远 晓峰 国栋 永刚 汉生 江涛 松涛 文韬 学勤 启明 正阳 楚雄 亚东 "
+        "鹏程 景行 思远 劲松 绍辉 致和 向荣 光锐 培元 继业"
+    ),
+    "female": words(
+        "晓梅 雪琴 丽容 红霞 海燕 文静 慧敏 芳华 玉洁 静怡 佩珊 小蓉 春燕 雅琴 楚云 汉英 秋萍 思敏 婉清 素心 "
+        "如意 美玲 若兰 珊珊 咏梅 映雪 向红 亚芬 曼丽 绮云"
+    ),
 }
 _YOUNG: Final = {
-    "male": "梓睿 浩然 宇轩 子墨 奕辰 嘉树 承泽 俊熙 沐阳 昊天 铭泽 景琛 一诺 书航 辰逸 睿渊 知远 皓月 煜城 晨曦".split(),
-    "female": "芷瑶 雨桐 梓涵 诗涵 欣妍 可馨 语嫣 若汐 思琪 沐晴 念慈 清越 书瑶 安然 予安 乐桐 灵犀 晚晴 知夏 锦书".split(),
+    "male": words(
+        "梓睿 浩然 宇轩 子墨 奕辰 嘉树 承泽 俊熙 沐阳 昊天 铭泽 景琛 一诺 书航 辰逸 睿渊 知远 皓月 煜城 晨曦"
+    ),
+    "female": words(
+        "芷瑶 雨桐 梓涵 诗涵 欣妍 可馨 语嫣 若汐 思琪 沐晴 念慈 清越 书瑶 安然 予安 乐桐 灵犀 晚晴 知夏 锦书"
+    ),
 }
-COUNTIES: Final = ("江岸区 江汉区 硚口区 汉阳区 武昌区 青山区 洪山区 东西湖区 江夏区 黄陂区").split()
-_ROADS: Final = (
+COUNTIES: Final = words("江岸区 江汉区 硚口区 汉阳区 武昌区 青山区 洪山区 东西湖区 江夏区 黄陂区")
+_ROADS: Final = words(
     "樟影路 听涛巷 落雁桥街 白鹭洲路 梧桐里 栖霞渡路 云梦坊街 莲塘北路 桂子湾路 鹤归街 晴岚路 楚弦街 渔歌巷 月湖埂路"
-).split()
-_ESTATES: Final = "云桂苑 栖鹭园 江月庭 楚天人家 听荷小区 紫藤公馆 汉樾府 临湖雅居 梧桐院 青禾家园".split()
-_BRANDS: Final = (
-    "栖鹭 樟影 听澜 云桂 楚弦 鹤归 晴岚 青禾 墨渡 拾光 归帆 朗汀 沁梧 禾沐 衡岳 启桥 泊舟 锦棠 恒叶 松壑 "
-    "皓川 知微 远岫 明渚 砚池 星垂 平野 大榕 竹溪 长亭 石桥 兰舟 雁回 春汛 霜降 谷雨 芒种 白露 清和 桑榆"
-).split()
-INDUSTRIES: Final = (
-    "餐饮管理 物流 建材贸易 装饰工程 汽车服务 软件科技 医疗器械 教育咨询 服装 食品 印务 园林绿化 电子 酒店管理 "
-    "农产品 机电设备 文化传媒 口腔门诊 纺织 家政服务"
-).split()
-WORK: Final = (
-    "中学教师 护士 软件工程师 会计 销售经理 公交司机 厨师 公务员 药剂师 建筑工程师 银行柜员 律师 幼儿园教师 快递站长 "
-    "室内设计师 牙科医生 仓库主管 电工 采购员 人力资源主管 健身教练 摄影师 房产经纪 车间主任 民警"
-).split()
+)
+_ESTATES: Final = words("云桂苑 栖鹭园 江月庭 楚天人家 听荷小区 紫藤公馆 汉樾府 临湖雅居 梧桐院 青禾家园")
+_BRANDS: Final = words(
+    "栖鹭 樟影 听澜 云桂 楚弦 鹤归 晴岚 青禾 墨渡 拾光 归帆 朗汀 沁梧 禾沐 衡岳 启桥 泊舟 锦棠 恒叶 松壑 皓川 "
+    "知微 远岫 明渚 砚池 星垂 平野 大榕 竹溪 长亭 石桥 兰舟 雁回 春汛 霜降 谷雨 芒种 白露 清和 桑榆"
+)
+INDUSTRIES: Final = words(
+    "餐饮管理 物流 建材贸易 装饰工程 汽车服务 软件科技 医疗器械 教育咨询 服装 食品 印务 园林绿化 电子 "
+    "酒店管理 农产品 机电设备 文化传媒 口腔门诊 纺织 家政服务"
+)
+WORK: Final = words(
+    "中学教师 护士 软件工程师 会计 销售经理 公交司机 厨师 公务员 药剂师 建筑工程师 银行柜员 律师 幼儿园教师 "
+    "快递站长 室内设计师 牙科医生 仓库主管 电工 采购员 人力资源主管 健身教练 摄影师 房产经纪 车间主任 民警"
+)
 
 
 class Source:
-    """One stream of draws; the same seed gives the same stream on every machine and Python."""
+    """One stream of draws; the same seed gives the same stream on every machine."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311  nothing secret is drawn here
@@ -99,7 +120,9 @@ class Source:
         pools = _ELDER if born.year < 1962 else _MIDDLE if born.year < 1996 else _YOUNG
         free = [given for given in pools[gender] if surname + given not in self._names]
         if not free:  # the pool of one surname is empty: put two halves together
-            free = [a[0] + b[1] for a in pools[gender] for b in pools[gender] if surname + a[0] + b[1] not in self._names]
+            free = [
+                a[0] + b[1] for a in pools[gender] for b in pools[gender] if surname + a[0] + b[1] not in self._names
+            ]
         name = surname + self.pick(free)
         self._names.add(name)
         return name

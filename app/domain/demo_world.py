@@ -26,14 +26,23 @@ class DemoTeam:
     """A node of the sales organisation."""
 
     id: UUID
-    code: str
     name: str
     parent_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Who can log in, known without building the world."""
+
+    username: str
+    name: str
+    role: str
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
 class DemoUser:
-    """Somebody who can log in."""
+    """A login with its ids."""
 
     id: UUID
     username: str
@@ -57,13 +66,13 @@ class DemoWorld:
 
 # agent → (persons, companies)
 _BOOKS: Final = {"agent1": (146, 36), "agent2": (104, 26), "agent3": (70, 18)}
-_USERS: Final = (
-    ("agent1", "林知秋", "agent", "one"),
-    ("agent2", "周慕云", "agent", "one"),
-    ("agent3", "何听雨", "agent", "two"),
-    ("manager1", "沈怀瑾", "manager", "one"),
-    ("admin1", "顾北辰", "admin", "branch"),
-    ("auditor1", "陆明察", "auditor", "branch"),
+USERS: Final = (
+    Login("agent1", "林知秋", "agent", "营销一部"),
+    Login("agent2", "周慕云", "agent", "营销一部"),
+    Login("agent3", "何听雨", "agent", "营销二部"),
+    Login("manager1", "沈怀瑾", "manager", "营销一部"),
+    Login("admin1", "顾北辰", "admin", "武汉分公司"),
+    Login("auditor1", "陆明察", "auditor", "武汉分公司"),
 )
 
 
@@ -73,12 +82,12 @@ def build(seed: int = SEED) -> DemoWorld:
     source = Source(seed)
     org_id, branch = source.uid(), source.uid()
     teams = (
-        DemoTeam(branch, "branch", "武汉分公司", None),
-        DemoTeam(source.uid(), "one", "营销一部", branch),
-        DemoTeam(source.uid(), "two", "营销二部", branch),
+        DemoTeam(branch, "武汉分公司", None),
+        DemoTeam(source.uid(), "营销一部", branch),
+        DemoTeam(source.uid(), "营销二部", branch),
     )
-    places = {team.code: team.id for team in teams}
-    users = tuple(DemoUser(source.uid(), code, name, role, places[team]) for code, name, role, team in _USERS)
+    places = {team.name: team.id for team in teams}
+    users = tuple(DemoUser(source.uid(), one.username, one.name, one.role, places[one.team]) for one in USERS)
     families = Families(source)
     for owner, (persons, _) in _BOOKS.items():
         families.fill(owner, persons)

@@ -19,7 +19,7 @@ from importlib.resources import files
 from operator import eq, ge, gt, le, lt, ne
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 MAX_ITEMS, MAX_DEPTH, MAX_ROWS, MAX_TEXT, MAX_ISSUES = 500, 8, 20, 2000, 100
@@ -105,8 +105,8 @@ class Item:
     min: Any = None
     max: Any = None
     default: Any = None
-    options: tuple[Option, ...] = ()
-    enable_when: tuple[Condition, ...] = ()
+    options: Annotated[tuple[Option, ...], Field(max_length=200)] = ()
+    enable_when: Annotated[tuple[Condition, ...], Field(max_length=20)] = ()
     enable_behavior: Literal["all", "any"] = "all"
     items: tuple["Item", ...] = ()
 
@@ -239,7 +239,7 @@ def _bounds(item: Item, at: str) -> tuple[Any, Any] | None:
 
 
 def _places(items: tuple[Item, ...], parent: Place | None, at: str, depth: int) -> Iterator[Place]:
-    _require(depth <= MAX_DEPTH, "too_deep", at)
+    _require(not items or depth <= MAX_DEPTH, "too_deep", at)
     scope = None if parent is None else parent.item.link_id if parent.item.repeats else parent.scope
     for n, item in enumerate(items):
         here, is_group = f"{at}/items/{n}", item.type == "group"

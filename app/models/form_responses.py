@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import Field as Bound
-from pydantic import StringConstraints
+from pydantic import StringConstraints, TypeAdapter, WithJsonSchema
 from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.models.base import TenantRow, Version, Wire
+from app.models.base import Number, TenantRow, Version, Wire
 from app.models.forms import FormKey, FormVersionNumber, LinkId
 
 
@@ -40,16 +40,21 @@ class FormResponse(TenantRow, table=True):
     created_digest: bytes
 
 
-_Scalar = (
-    bool
-    | Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
-    | Annotated[str, StringConstraints(max_length=2000)]
-    | None
-)
+_Scalar = bool | Number | Annotated[str, StringConstraints(max_length=2000)]
 _Row = Annotated[dict[LinkId, _Scalar], Bound(max_length=50)]
+_RowGiven = Annotated[dict[LinkId, _Scalar | None], Bound(max_length=50)]
+_Given = dict[LinkId, _Scalar | Annotated[list[_RowGiven], Bound(max_length=20)] | None]
+_SAID = "By link_id; a repeating group is a list of rows; money in fen, percent in basis points, rates as text"
+
 Answers = Annotated[
-    dict[LinkId, _Scalar | Annotated[list[_Row], Bound(max_length=20)]],
-    Bound(max_length=500, description="By link_id; repeating groups are lists of rows; money in fen, rates as text"),
+    dict[LinkId, _Scalar | Annotated[list[_Row], Bound(max_length=20)]], Bound(max_length=500, description=_SAID)
+]
+# Documented as it should be, taken as it comes: a union would turn 1.0 into 1 and point at its own members instead of
+# at the answer. The form decides what is right (`domain.forms.check_answers`), with one pointer for each answer.
+AnswersGiven = Annotated[
+    dict[str, Any],
+    Bound(max_length=500),
+    WithJsonSchema({**TypeAdapter(_Given).json_schema(), "maxProperties": 500, "description": _SAID}),
 ]
 
 
@@ -60,13 +65,13 @@ class FormResponseCreate(Wire):
     customer_id: UUID
     form_key: FormKey
     form_version: FormVersionNumber = Bound(description="The version the answers were given to; it stays pinned")
-    answers: Answers = Bound(default_factory=dict)
+    answers: AnswersGiven = Bound(default_factory=dict)
 
 
 class FormResponseUpdate(Wire):
-    """A merge patch of the answers: null removes one, lists are replaced whole."""
+    """A merge patch of the answers (RFC 7396): null removes one, lists are replaced whole."""
 
-    answers: Answers
+    answers: AnswersGiven = Bound(default_factory=dict)
 
 
 class FormResponsePublic(Wire):

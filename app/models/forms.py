@@ -15,11 +15,11 @@ from app.models.base import Number, Wire, absent, utc_now
 FormKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_.]*$")]
 FormVersionNumber = Annotated[str, StringConstraints(max_length=20, pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$")]
 LinkId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class FormStatus(StrEnum):
-    """A withdrawn version takes no new answers."""
+    """A withdrawn version takes no new drafts; those begun before may still be completed."""
 
     published = "published"
     withdrawn = "withdrawn"

@@ -10,11 +10,14 @@ from sqlalchemy import BigInteger, Column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.models.base import Fen, Number, TenantRow, Version, Wire
+from app.models.base import Number, TenantRow, Version, Wire
 from app.models.forms import Label, LinkId
 
-SignedFen = Annotated[int, Bound(ge=-(10**16), le=10**16, json_schema_extra={"format": "int64"})]
+# Results may be larger than what a person may enter: up to the last integer a phone reads exactly.
+ResultFen = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 _Text = Annotated[str, StringConstraints(max_length=400)]
+_Figure = Number | _Text
+_Parts = Annotated[dict[LinkId, _Figure], Bound(max_length=10)]
 
 
 class NeedsAnalysis(TenantRow, table=True):
@@ -38,7 +41,7 @@ class Assumption(Wire):
     """A value the result rests on, and who set it."""
 
     key: _Text
-    value: bool | Number | _Text | None
+    value: _Figure
     unit: _Text
     source: Literal["customer", "agent", "form_default"]
 
@@ -50,8 +53,8 @@ class CalculationStep(Wire):
     label: Label
     formula: _Text
     substituted: Annotated[str, StringConstraints(max_length=2000)]
-    numbers: dict[LinkId, Number | _Text] = Bound(max_length=30)
-    amount_fen: SignedFen
+    numbers: dict[LinkId, _Figure] = Bound(max_length=30)
+    amount_fen: Number
     sign: Literal["add", "subtract"]
 
 
@@ -63,9 +66,9 @@ class NeedsAnalysisSummary(Wire):
     form_response_id: UUID
     method_code: _Text
     method_version: _Text
-    need_fen: Fen
-    existing_cover_fen: Fen
-    gap_fen: Fen
+    need_fen: ResultFen
+    existing_cover_fen: ResultFen
+    gap_fen: ResultFen
     currency: Literal["CNY"]
     prepared_by: UUID
     version: Version
@@ -75,11 +78,15 @@ class NeedsAnalysisSummary(Wire):
 class NeedsAnalysisPublic(NeedsAnalysisSummary):
     """The whole result: every input, assumption and step."""
 
-    over_fen: Fen
+    over_fen: ResultFen
     cover_ratio: _Text | None
     rounding: _Text
-    inputs: dict[LinkId, Any] = Bound(max_length=100)
-    assumptions: list[Assumption] = Bound(max_length=100)
+    inputs: dict[LinkId, _Figure | _Parts | Annotated[list[_Parts], Bound(max_length=50)] | None] = Bound(
+        max_length=100, description="As the method read them: amounts, yearly streams, single costs; null: not given"
+    )
+    assumptions: list[Assumption] = Bound(
+        max_length=100, description="What is no amount somebody named, and every default of the form, with its source"
+    )
     steps: list[CalculationStep] = Bound(max_length=100)
 
 

@@ -75,7 +75,7 @@ async def list_form_responses(
 async def create_form_response(
     session: SessionDep, actor: NeedsAnalysesWrite, once: OnceDep, data: FormResponseCreate
 ) -> Response:
-    """A draft for one customer, pinned to one version of the form."""
+    """A draft for one individual, pinned to one version of the form; it may be incomplete, not wrong."""
 
     async def make() -> Response:
         document, is_new = await form_responses.create(session, actor, data)
@@ -99,7 +99,10 @@ async def update_form_response(
     if_match: IfMatch,
     data: FormResponseUpdate,
 ) -> Response:
-    """Answers that are sent replace stored ones; null removes one; what is missing may stay missing."""
+    """Answers that are sent replace stored ones; null removes one; what is missing may stay missing.
+
+    A repetition that would change nothing answers the stored state, even under an older If-Match.
+    """
     return deps.answer_changed(await form_responses.update(session, actor, form_response_id, if_match, data))
 
 
@@ -114,7 +117,10 @@ async def update_form_response(
 async def complete_form_response(
     session: SessionDep, actor: NeedsAnalysesWrite, once: OnceRequired, form_response_id: UUID, if_match: IfMatch
 ) -> Response:
-    """Freezes the answers and answers the needs analysis computed from them."""
+    """Freezes the answers and answers the needs analysis computed from them.
+
+    Whoever lost this answer repeats the key, or reads `needs_analysis_id` of the response.
+    """
 
     async def make() -> Response:
         document = await form_responses.complete(session, actor, form_response_id, if_match)

@@ -41,6 +41,6 @@ async def get_form_version(
     form_key: Annotated[FormKey, Path()],
     form_version: Annotated[FormVersionNumber, Path()],
 ) -> Response:
-    """A published version never changes; the ETag is its content hash."""
+    """The text of a published version never changes; its ETag does only when the version is withdrawn."""
     body, digest = await forms.read(actor, form_key, form_version)
     return deps.answer_cacheable(request, body, digest)

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from uuid import UUID
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import apikeys, keyring, reads
+from app import apikeys, audit, keyring, reads
 from app.access import PARTNER_SCOPES, Actor
 from app.errors import NotFound
 from app.models.api_keys import ApiKey
@@ -44,4 +45,39 @@ async def create(
     )
     session.add(row)
     await session.flush()
+    _note(session, "api_key.created", row)
     return row, new.text
+
+
+async def revoke(session: AsyncSession, org_id: UUID, key_id: str) -> ApiKey:
+    """End a key: the next request that shows it is refused.
+
+    Raises:
+        NotFound: no such key. One that is revoked already stays as it is.
+    """
+    statement = select(ApiKey).where(col(ApiKey.org_id) == org_id, col(ApiKey.key_id) == key_id)
+    row = (await session.exec(statement.with_for_update())).first()
+    if row is None:
+        raise NotFound
+    if row.revoked_at is None:
+        row.revoked_at = row.updated_at = utc_now()
+        _note(session, "api_key.revoked", row)
+    return row
+
+
+async def org_of(key_id: str) -> UUID | None:
+    """The organisation of a key, before anybody is bound to it."""
+    found: UUID | None = await reads.with_connection(lambda c: c.fetchval("SELECT org_by_key($1)", key_id))
+    return None if found is None else UUID(str(found))
+
+
+def _note(session: AsyncSession, action: str, row: ApiKey) -> None:
+    audit.record(
+        session,
+        actor_id=None,
+        actor_kind="system",
+        action=action,
+        object_type="api_key",
+        object_id=row.id,
+        request_id=session.info.get("request_id", ""),
+    )

@@ -1,13 +1,20 @@
 """Answers to forms: drafts are saved as they come, completing one computes its needs analysis.
 
 A response pins the form version it was given to and is never judged by a newer one. Completing it is one act: the
-answers are frozen and the analysis is written in the same transaction.
+answers are frozen and the analysis is written in the same transaction. A version that is withdrawn meanwhile stops new
+drafts only: what a phone filled in without a network is not lost.
+
+Every write locks the customer first. A retry that overtakes its first attempt therefore waits and sees it done, and
+nobody can give the customer away between the look at his owner and the news to the owner's phones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, select
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import and_, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -18,13 +25,15 @@ from app.domain import needs
 from app.errors import Conflict, Gone, Invalid, Issue, NotFound
 from app.etags import Document
 from app.models.base import utc_now
+from app.models.customers import Customer, PartyType
 from app.models.form_responses import FormResponse, FormResponseCreate, FormResponseUpdate, ResponseStatus
-from app.models.forms import FormStatus
 from app.models.needs_analyses import NeedsAnalysis
 from app.paging import Page
 from app.services import forms
 
-LIFE_FORM = "needs.life"
+Method = Callable[[rules.EffectiveAnswers], needs.LifeNeedResult]
+# Form → how its answers become an analysis. A form without a method cannot be answered yet.
+METHODS: dict[str, Method] = {"needs.life": lambda answers: needs.life_need(needs.life_input_from_answers(answers))}
 
 
 async def read(actor: Actor, form_response_id: UUID) -> Document:
@@ -73,123 +82,159 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     """A new draft; False when the phone sent the same one before.
 
     Raises:
-        Invalid: unknown customer or form version, or an answer breaks a rule of the form.
-        Conflict: `id_taken`, `form_withdrawn`.
+        Invalid: unknown customer, form or version, or an answer breaks a rule of the form.
+        Gone: the customer is deleted.
+        Conflict: `id_taken`, `customer_not_individual`, `form_withdrawn`.
     """
-    digest = crypto.keyed_hash(
-        keyring.current().digests, actor.id.bytes + data.model_dump_json(exclude={"id"}).encode()
-    )
-    if data.id is not None:
-        known = await _sent_before(session, actor, data.id, digest)
-        if known is not None:
-            return known, False
     try:
-        customer = await access.customer(session, actor, data.customer_id)
-    except (NotFound, Gone):
+        customer = await access.customer(session, actor, data.customer_id, lock=True)
+    except NotFound:
         raise Invalid.at("/customer_id", "not_found") from None
+    digest = _digest(actor, data)
+    if data.id is not None and await _is_sent_before(session, actor, data.id, digest):
+        return await _stored(session, actor, data.id), False
+    if data.form_key not in METHODS:
+        raise Invalid.at("/form_key", "not_found")
     try:
-        row, definition = await forms.definition(session, data.form_key, data.form_version)
+        form = await forms.stored(session, data.form_key, data.form_version)
     except NotFound:
         raise Invalid.at("/form_version", "not_found") from None
-    if row.status == FormStatus.withdrawn:
+    if customer.party_type != PartyType.individual:  # every method asks what the family of one person would need
+        raise Conflict("customer_not_individual")
+    if form.is_withdrawn:
         raise Conflict("form_withdrawn")
-    _refuse(rules.check_answers(definition, data.answers, complete=False))
+    _refuse(rules.check_answers(form.definition, data.answers, complete=False))
     response = FormResponse(
         org_id=actor.org_id,
         id=data.id or uuid7(),
         customer_id=customer.id,
-        form_key=row.form_key,
-        form_version=row.version,
-        content_hash=row.content_hash,
-        answers=dict(data.answers),
+        form_key=data.form_key,
+        form_version=data.form_version,
+        content_hash=form.content_hash,
+        answers=_given(data.answers),
         recorded_by=actor.id,
         created_digest=digest,
     )
     session.add(response)
     db.mark(session, response, [customer.owner_id])
-    access.record(session, actor, "form_response.created", "form_response", response.id, form=row.form_key)
-    return await _stored(session, actor, response), True
+    access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
+    try:
+        return await _stored(session, actor, response.id), True
+    except IntegrityError:  # the id was taken between the look and the insert, under another customer
+        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
 
 
 async def update(
     session: AsyncSession, actor: Actor, form_response_id: UUID, version: int, data: FormResponseUpdate
 ) -> Document:
-    """Merge answers into a draft; null removes one.
+    """Merge answers into a draft (RFC 7396); null removes one.
+
+    A patch that would change nothing is answered with the stored state whatever version it names: it is most likely
+    the retry of one whose answer was lost (RFC 9110 13.1.1 permits it).
 
     Raises:
         NotFound, Gone, PreconditionFailed, Invalid. Conflict: `response_completed`.
     """
-    response, owner = await _draft(session, actor, form_response_id, version)
-    merged = {**response.answers, **data.answers}
-    merged = {key: value for key, value in merged.items() if value is not None}
-    _, definition = await forms.definition(session, response.form_key, response.form_version)
-    _refuse(rules.check_answers(definition, merged, complete=False))
-    response.answers, response.updated_at = merged, utc_now()
-    db.mark(session, response, [owner])
-    access.record(session, actor, "form_response.updated", "form_response", response.id, fields=sorted(data.answers))
-    return await _stored(session, actor, response)
+    customer, response = await _draft(session, actor, form_response_id)
+    patched = {**response.answers, **data.answers}
+    merged = _given(patched)
+    is_changed = merged != response.answers
+    if is_changed:
+        etags.check(response.version, version)
+    form = await forms.stored(session, response.form_key, response.form_version)
+    _refuse(rules.check_answers(form.definition, patched, complete=False))
+    if is_changed:
+        response.answers, response.updated_at = merged, utc_now()
+        db.mark(session, response, [customer.owner_id])
+        fields = sorted(data.answers)
+        access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
+    return await _stored(session, actor, response.id)
 
 
 async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, version: int) -> Document:
     """Freeze the answers and compute the analysis; the analysis is the answer.
 
     Raises:
-        NotFound, Gone, PreconditionFailed. Invalid: answers missing or out of bounds. Conflict: `response_completed`.
+        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`.
+        Invalid: answers missing or out of bounds, or a result past 2^53 - 1 fen.
     """
-    response, owner = await _draft(session, actor, form_response_id, version)
-    _, definition = await forms.definition(session, response.form_key, response.form_version)
-    _refuse(rules.check_answers(definition, response.answers, complete=True))
-    effective = rules.effective_answers(definition, response.answers)
+    customer, response = await _draft(session, actor, form_response_id)
+    etags.check(response.version, version)
+    form = await forms.stored(session, response.form_key, response.form_version)
+    _refuse(rules.check_answers(form.definition, response.answers, complete=True))
+    effective = rules.effective_answers(form.definition, response.answers)
     try:
-        result = needs.life_need(needs.life_input_from_answers(effective)).to_json()
+        result = METHODS[response.form_key](effective)
     except needs.NeedsError as error:
         raise Invalid.at("/answers", error.code) from None
     analysis = NeedsAnalysis(
         org_id=actor.org_id,
         customer_id=response.customer_id,
         form_response_id=response.id,
-        method_code=str(result["method_code"]),
-        method_version=str(result["method_version"]),
-        need_fen=_fen(result, "need_fen"),
-        existing_cover_fen=_fen(result, "existing_cover_fen"),
-        gap_fen=_fen(result, "gap_fen"),
-        result=result,
+        method_code=result.method_code,
+        method_version=result.method_version,
+        need_fen=result.need_fen,
+        existing_cover_fen=result.existing_cover_fen,
+        gap_fen=result.gap_fen,
+        result=result.to_json(),
         prepared_by=actor.id,
     )
     session.add(analysis)
-    response.status, response.completed_at = ResponseStatus.completed, utc_now()
-    response.needs_analysis_id, response.updated_at = analysis.id, utc_now()
+    response.status, response.needs_analysis_id = ResponseStatus.completed, analysis.id
+    response.answers = _asked(response.answers, effective.values)
+    response.completed_at = response.updated_at = utc_now()
     for row in (response, analysis):
-        db.mark(session, row, [owner])
-    access.record(session, actor, "form_response.completed", "form_response", response.id, analysis=str(analysis.id))
+        db.mark(session, row, [customer.owner_id])
+    linked = {"needs_analysis_id": str(analysis.id)}
+    access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
+    linked = {"form_response_id": str(response.id)}
+    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
     found = await reads.row_in(session, actor.owners, "get_needs_analysis", analysis.id)
     return paging.document(found, analysis.id)
 
 
-def _fen(result: Mapping[str, object], key: str) -> int:
-    value = result[key]
-    if not isinstance(value, int):
-        raise TypeError(key)
-    return value
+async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
+    """The visible draft and its customer, both locked.
 
-
-async def _draft(
-    session: AsyncSession, actor: Actor, form_response_id: UUID, version: int
-) -> tuple[FormResponse, UUID]:
-    """The visible draft, locked, and the owner of its customer."""
-    statement = select(FormResponse).where(
-        FormResponse.org_id == actor.org_id,
-        FormResponse.id == form_response_id,
-        col(FormResponse.deleted_at).is_(None),
+    Whether it is completed is told before its version: no version could make the change succeed.
+    """
+    its_own = and_(col(FormResponse.org_id) == actor.org_id, col(FormResponse.customer_id) == col(Customer.id))
+    statement = (
+        access.visible_customers(actor)
+        .join(FormResponse, its_own)
+        .add_columns(FormResponse)
+        .where(col(FormResponse.id) == form_response_id, col(FormResponse.deleted_at).is_(None))
+        .with_for_update()
     )
-    response = (await session.exec(statement.with_for_update())).first()
-    if response is None:
+    found = (await session.execute(statement)).first()
+    if found is None:
         raise NotFound
-    customer = await access.customer(session, actor, response.customer_id)
+    customer, response = found
+    if customer.deleted_at is not None:
+        raise Gone
     if response.status == ResponseStatus.completed:
         raise Conflict("response_completed")
-    etags.check(response.version, version)
-    return response, customer.owner_id
+    return customer, response
+
+
+def _given(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers without nulls, in rows too: an unanswered item is stored in one way only."""
+    return {
+        link_id: [_given(row) for row in value] if isinstance(value, list) else value
+        for link_id, value in answers.items()
+        if value is not None
+    }
+
+
+def _asked(answers: Mapping[str, Any], effective: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input."""
+    return {
+        link_id: [_asked(*rows) for rows in zip(value, effective[link_id], strict=True)]
+        if isinstance(value, list)
+        else value
+        for link_id, value in answers.items()
+        if link_id in effective
+    }
 
 
 def _refuse(found: list[rules.AnswerIssue]) -> None:
@@ -202,19 +247,22 @@ def _refuse(found: list[rules.AnswerIssue]) -> None:
         raise Invalid(issues=issues)
 
 
-async def _sent_before(session: AsyncSession, actor: Actor, response_id: UUID, digest: bytes) -> Document | None:
+def _digest(actor: Actor, data: FormResponseCreate) -> bytes:
+    """A keyed digest of what was sent, whatever order its members came in: many phones keep maps without one."""
+    sent = orjson.dumps(data.model_dump(mode="json", exclude={"id"}), option=orjson.OPT_SORT_KEYS)
+    return crypto.keyed_hash(keyring.current().digests, actor.id.bytes + sent)
+
+
+async def _is_sent_before(session: AsyncSession, actor: Actor, response_id: UUID, digest: bytes) -> bool:
     statement = select(FormResponse.created_digest).where(
-        FormResponse.org_id == actor.org_id, FormResponse.id == response_id
+        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == response_id
     )
     stored = (await session.exec(statement)).first()
-    if stored is None:
-        return None
-    if stored != digest:
+    if stored is not None and stored != digest:
         raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
-    found = await reads.row_in(session, actor.owners, "get_form_response", response_id)
-    return paging.document(found, response_id)
+    return stored is not None
 
 
-async def _stored(session: AsyncSession, actor: Actor, response: FormResponse) -> Document:
-    found = await reads.row_in(session, actor.owners, "get_form_response", response.id)
-    return paging.document(found, response.id)
+async def _stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:
+    """Flush, then answer exactly what a read would answer."""
+    return paging.document(await reads.row_in(session, actor.owners, "get_form_response", response_id), response_id)

@@ -1,14 +1,17 @@
-"""The people who work with Renmai: who the caller is; making organisations, teams and users (command line)."""
+"""The people who work with Renmai: who the caller is; making and disabling users (command line)."""
 
 from uuid import UUID
 
 import orjson
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
 
+from app import audit, reads
 from app import passwords as rules
-from app import reads
 from app.access import Actor
 from app.errors import NotFound
+from app.models.base import utc_now
 from app.models.users import Role, User
 from app.services import sessions
 
@@ -34,15 +37,18 @@ async def create(
     role: Role,
     team_id: UUID | None,
     password: str,
+    user_id: UUID | None = None,
 ) -> User:
     """A new user; the password is checked against the house rules and hashed.
 
     Raises:
         WeakPassword: too short, too common, or made of the user or organisation name.
+        IntegrityError: the user name is taken.
     """
     rules.check_strength(password, (username, org_code))
     user = User(
         org_id=org_id,
+        id=user_id or uuid7(),
         username=username.lower(),
         name=name,
         role=role,
@@ -51,4 +57,33 @@ async def create(
     )
     session.add(user)
     await session.flush()
+    _note(session, "user.created", user.id)
     return user
+
+
+async def disable(session: AsyncSession, org_id: UUID, username: str) -> User:
+    """Shut a user out: his open sessions are refused within a second, new ones at once. His customers stay his.
+
+    Raises:
+        NotFound: no such user. One who is disabled already stays as he is.
+    """
+    statement = select(User).where(col(User.org_id) == org_id, col(User.username) == username.lower())
+    user = (await session.exec(statement.with_for_update())).first()
+    if user is None:
+        raise NotFound
+    if user.disabled_at is None:
+        user.disabled_at = user.updated_at = utc_now()
+        _note(session, "user.disabled", user.id)
+    return user
+
+
+def _note(session: AsyncSession, action: str, user_id: UUID) -> None:
+    audit.record(
+        session,
+        actor_id=None,
+        actor_kind="system",
+        action=action,
+        object_type="user",
+        object_id=user_id,
+        request_id=session.info.get("request_id", ""),
+    )

@@ -1,5 +1,5 @@
 -- $1, $2 unused; $3 form key, $4 version or null for the newest published one.
-SELECT f.content_hash,
+SELECT f.content_hash, f.status,
        json_build_object(
            'form_key', f.form_key, 'version', f.version, 'status', f.status, 'title', f.definition -> 'title',
            'content_hash', f.content_hash, 'published_at', iso(f.published_at), 'definition', f.definition)::text AS body

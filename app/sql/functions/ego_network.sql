@@ -122,7 +122,7 @@ BEGIN
                                trim_scale(r.strength) AS strength, r.right_role AS role) x;
 
     RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s}',
-                  p_root, p_depth, v_nodes, v_ties, v_is_truncated OR v_is_cut, v_omitted);
+                  p_root, p_depth, v_nodes, v_ties, (v_is_truncated OR v_is_cut)::text, v_omitted);
 END $$;
 REVOKE ALL ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) TO {app_role};

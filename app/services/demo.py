@@ -1,0 +1,126 @@
+"""Loading the demo world: every row is made by the service that makes it for a phone, in one transaction.
+
+The session must be the owner role's, because only that may insert the organisation; what is loaded is otherwise
+exactly what six users would have entered, with audit events and sync feed.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import db
+from app.access import SCOPES, Actor
+from app.domain import demo_world
+from app.domain.demo_papers import FORM, Dossier, Interview
+from app.domain.demo_world import ORG_CODE, DemoWorld
+from app.models.customers import CustomerCreate
+from app.models.dossiers import DossierFactCreate
+from app.models.form_responses import FormResponseCreate
+from app.models.users import Role, User
+from app.services import api_keys, customers, dossiers, form_responses, organizations, sessions, users
+
+_CUSTOMER: TypeAdapter[CustomerCreate] = TypeAdapter(CustomerCreate)
+
+
+async def load(password: str) -> str | None:
+    """Load the demo world unless its organisation is there; all of it or nothing.
+
+    Args:
+        password: of all six users.
+
+    Returns:
+        The text of the demo partner's key, which is stored only hashed; None when nothing had to be loaded.
+
+    Raises:
+        WeakPassword: the password breaks the house rules.
+    """
+    if await sessions.org_by_code(ORG_CODE) is not None:
+        return None
+    world = demo_world.build()
+    async with db.transaction(world.org_id) as session:
+        session.info["request_id"] = "demo"
+        await _organization(session, world, password)
+        _, key = await api_keys.create(
+            session, world.org_id, partner_name=demo_world.PARTNER, environment="test", days=api_keys.MAX_DAYS
+        )
+        actors = {user.username: _actor(world, user.username) for user in world.users}
+        for party in world.parties:
+            data = _CUSTOMER.validate_python({**party.body, "id": party.id})
+            await customers.create(session, actors[party.owner], data)
+        await _interviews(session, actors, world.interviews)
+        await _dossiers(session, actors, world.dossiers)
+    return key
+
+
+async def opens_with(password: str) -> bool:
+    """Whether the demo users still have this password (they keep the one they were loaded with)."""
+    org_id = await sessions.org_by_code(ORG_CODE)
+    if org_id is None:
+        return False
+    async with db.transaction(org_id) as session:
+        statement = select(User).where(col(User.org_id) == org_id, col(User.username) == demo_world.USERS[0].username)
+        user = (await session.exec(statement)).first()
+    return await sessions.passwords().verify(None if user is None else user.password_hash, password)
+
+
+async def _organization(session: AsyncSession, world: DemoWorld, password: str) -> None:
+    await organizations.create(session, ORG_CODE, demo_world.ORG_NAME)
+    for team in world.teams:
+        await organizations.create_team(session, world.org_id, team.name, team.parent_id, team_id=team.id)
+    for user in world.users:
+        await users.create(
+            session,
+            world.org_id,
+            org_code=ORG_CODE,
+            username=user.username,
+            name=user.name,
+            role=Role(user.role),
+            team_id=user.team_id,
+            password=password,
+            user_id=user.id,
+        )
+
+
+def _actor(world: DemoWorld, username: str) -> Actor:
+    """What `access.user_actor` would make of the user; he has no session yet."""
+    user = next(one for one in world.users if one.username == username)
+    role = Role(user.role)
+    team: tuple[UUID, ...] = tuple(one.id for one in world.users if one.team_id == user.team_id)
+    owners = {Role.agent: (user.id,), Role.manager: team}.get(role)
+    scopes = frozenset(scope.value for scope in SCOPES[role])
+    return Actor(world.org_id, user.id, "user", role, scopes, owners, is_masked=role is Role.auditor)
+
+
+async def _interviews(session: AsyncSession, actors: dict[str, Actor], interviews: Iterable[Interview]) -> None:
+    form_key, version = FORM
+    for interview in interviews:
+        actor = actors[interview.customer.owner]
+        data = FormResponseCreate(
+            id=interview.id,
+            customer_id=interview.customer.id,
+            form_key=form_key,
+            form_version=version,
+            answers=interview.answers,
+        )
+        draft, _ = await form_responses.create(session, actor, data)
+        if interview.is_complete:
+            await form_responses.complete(session, actor, draft.id, draft.version)
+
+
+async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:
+    for dossier in found:
+        actor = actors[dossier.customer.owner]
+        for fact in dossier.facts:
+            data = DossierFactCreate.model_validate(
+                {
+                    "id": fact.id,
+                    "fact_key": fact.fact_key,
+                    "value": fact.value,
+                    "source": fact.source,
+                    "observed_on": fact.observed_on.isoformat(),
+                }
+            )
+            await dossiers.create(session, actor, dossier.customer.id, data)

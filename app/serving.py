@@ -1,0 +1,142 @@
+"""Running the service for a person: uvicorn, and a few lines that say where it listens and who may log in."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from app import apikeys, runtime
+from app.config import Settings, SettingsError, get_settings
+from app.domain.demo_world import ORG_CODE, ORG_NAME, USERS
+from app.services import api_keys, demo
+
+_KEY_FILE = "demo-partner-key"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccess:
+    """What somebody needs to use the demo world; None where it is not known here."""
+
+    password: str | None
+    partner_key: str | None
+
+
+async def open_demo(settings: Settings) -> tuple[bool, DemoAccess]:
+    """Load the demo world if its organisation is not there; True when it was loaded now.
+
+    Raises:
+        SettingsError: in production, or without the owner role's address.
+        WeakPassword: RENMAI_DEMO_PASSWORD breaks the house rules.
+    """
+    if settings.is_production:
+        raise SettingsError("The demo world has a published password: it is not for production")
+    if settings.owner_database_url is None:
+        raise SettingsError("RENMAI_OWNER_DATABASE_URL is not set: only the owner role may make an organisation")
+    password = settings.demo_password.get_secret_value()
+    async with runtime.opened(settings, settings.owner_database_url):
+        key = await demo.load(password)
+        if key is not None:
+            _keep(settings.var_dir / _KEY_FILE, key)
+            return True, DemoAccess(password, key)
+        is_password = await demo.opens_with(password)
+        key = await _kept(settings.var_dir / _KEY_FILE)
+        return False, DemoAccess(password if is_password else None, key)
+
+
+def _keep(path: Path, text: str) -> None:
+    """The service stores only a hash of the key; later starts print it from this file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text + "\n")
+
+
+async def _kept(path: Path) -> str | None:
+    """The kept key, if it is one of this database."""
+    with suppress(OSError):
+        parsed = apikeys.parse(path.read_text().strip())
+        if parsed is not None and await api_keys.org_of(parsed.key_id) is not None:
+            return parsed.text
+    return None
+
+
+def run(settings: Settings, demo_access: DemoAccess | None) -> None:
+    """Serve until SIGINT or SIGTERM. Workers read their settings from the environment."""
+    os.environ["RENMAI_DATABASE_URL"] = settings.database_url or ""
+    if settings.owner_database_url is not None:
+        os.environ["RENMAI_OWNER_DATABASE_URL"] = settings.owner_database_url
+    get_settings.cache_clear()
+    config = uvicorn.Config(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=10,
+    )
+    if settings.workers > 1:
+        welcome(settings, settings.port, demo_access)
+        uvicorn.supervisors.Multiprocess(
+            config, target=uvicorn.Server(config).run, sockets=[config.bind_socket()]
+        ).run()
+        return
+    server = _Server(config, lambda port: welcome(settings, port, demo_access))
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after its graceful stop
+        server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+class _Server(uvicorn.Server):
+    """Says that it listens at the moment it does, and on which port."""
+
+    def __init__(self, config: uvicorn.Config, on_listen: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._on_listen = on_listen
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_listen(self.servers[0].sockets[0].getsockname()[1])
+
+
+def welcome(settings: Settings, port: int, access: DemoAccess | None) -> None:
+    """Tell the person at the terminal where to go. On stderr: stdout carries the JSON log, one object a line."""
+    if settings.is_production:
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
+    console.print(
+        f"\n[bold]Renmai 人脉[/] listens on [bold]http://{host}:{port}[/]   try it: http://{host}:{port}/docs"
+    )
+    if access is not None:
+        _show_demo(console, access)
+    console.print("Stop with Ctrl-C. The log follows.\n")
+
+
+def _show_demo(console: Console, access: DemoAccess) -> None:
+    table = Table("username", "name", "role", "team", box=None, header_style="dim", pad_edge=False)
+    for user in USERS:
+        table.add_row(user.username, user.name, user.role, user.team)
+    console.print(f"\nDemo world, everything invented: org [bold]{ORG_CODE}[/] ({ORG_NAME})")
+    console.print(f"password  {access.password or 'the one RENMAI_DEMO_PASSWORD held when it was loaded'}")
+    if access.partner_key is not None:
+        console.print(f"partner   {access.partner_key}   (header X-API-Key)")
+    console.print(table)
+
+
+def load_demo(settings: Settings) -> tuple[bool, DemoAccess]:
+    """`open_demo` for callers without an event loop."""
+    return asyncio.run(open_demo(settings))

@@ -1,0 +1,70 @@
+"""The life-need form as tests fill it in, and the drafts and analyses they make of it."""
+
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.factories import if_match
+
+FORM = {"form_key": "needs.life", "form_version": "1.0.0"}
+# A family of four: what the customer said; everything else is the form's default.
+ANSWERS: dict[str, Any] = {
+    "family_expense": 15_000_000,
+    "support_years": 18,
+    "has_spouse_income": True,
+    "spouse_income": 9_000_000,
+    "spouse_income_years": 15,
+    "supports_parents": True,
+    "parents_support": 2_400_000,
+    "parents_support_years": 12,
+    "parents_support_growth": "0.03",
+    "children": [{"cost": 20_000_000, "years_until": 6}, {"cost": 32_500_050, "years_until": 11}],
+    "mortgage": 86_543_210,
+    "liquid_assets": 25_000_000,
+    "existing_cover": 50_000_000,
+    "discount_rate": "0.035",
+}
+
+
+async def create_draft(client: httpx.AsyncClient, customer_id: str, **over: Any) -> dict[str, Any]:
+    """A complete draft, unless `answers` says otherwise; the answer's body."""
+    body = {"customer_id": customer_id, "answers": ANSWERS, **FORM, **over}
+    answer = await client.post("/v1/form-responses", json=body)
+    assert answer.status_code == 201, answer.text
+    return exact(answer)
+
+
+async def complete(client: httpx.AsyncClient, draft: dict[str, Any], key: str | None = None) -> httpx.Response:
+    """The answer to completing a draft under a key of its own."""
+    headers = {"Idempotency-Key": key or uuid4().hex, **if_match(draft)}
+    return await client.post(f"/v1/form-responses/{draft['id']}/complete", headers=headers)
+
+
+async def create_analysis(client: httpx.AsyncClient, customer_id: str, **over: Any) -> dict[str, Any]:
+    """A completed response's analysis."""
+    answer = await complete(client, await create_draft(client, customer_id, **over))
+    assert answer.status_code == 201, answer.text
+    return exact(answer)
+
+
+def exact(answer: httpx.Response) -> Any:
+    """The body, refusing any number that is no integer."""
+
+    def no_float(text: str) -> None:
+        raise AssertionError(f"a float on the wire: {text}")
+
+    return json.loads(answer.text, parse_float=no_float)
+
+
+def places(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Where an error says what is wrong, in order of the pointers."""
+    return sorted((issue["pointer"], issue["code"]) for issue in answer.json()["errors"])
+
+
+def paid(yearly: int, years: int, growth: str, rate: str, *, at_end: bool) -> Decimal:
+    """Present value of a yearly amount at today's price, payment by payment; no formula of the service is used."""
+    growing, discount = 1 + Decimal(growth), 1 + Decimal(rate)
+    return sum((yearly * (growing / discount) ** (k + at_end) for k in range(years)), Decimal(0))

@@ -1,0 +1,576 @@
+"""The personal dossier through the API."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from uuid_utils.compat import uuid7
+
+from app.domain.dossier import BY_KEY, KINDS, FactKey
+from app.services import dossiers
+from tests.factories import World, create_company, create_customer, if_match
+
+TODAY = date(2026, 11, 23)
+SECRET = "夫人姓林，女儿在厦门读初二"
+ZH = {"Accept-Language": "zh-CN"}
+
+
+@pytest.fixture(autouse=True)
+def china_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One and the same day for every test."""
+    monkeypatch.setattr(dossiers, "today", lambda: TODAY)
+
+
+def fact_body(fact_key: str = "family_hometown", value: str = SECRET, **over: Any) -> dict[str, Any]:
+    return {"fact_key": fact_key, "value": value, "source": "customer", "observed_on": "2026-11-20", **over}
+
+
+async def learn(client: httpx.AsyncClient, customer: dict[str, Any], *args: str, **over: Any) -> dict[str, Any]:
+    answer = await client.post(f"/v1/customers/{customer['id']}/dossier-facts", json=fact_body(*args, **over))
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def view(client: httpx.AsyncClient, customer: dict[str, Any], **headers: str) -> dict[str, Any]:
+    answer = await client.get(f"/v1/customers/{customer['id']}/dossier", headers=headers)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def history(client: httpx.AsyncClient, customer: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
+    answer = await client.get(f"/v1/customers/{customer['id']}/dossier-facts{query}")
+    assert answer.status_code == 200, answer.text
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
+def url_of(fact: dict[str, Any]) -> str:
+    return f"/v1/customers/{fact['customer_id']}/dossier-facts/{fact['id']}"
+
+
+def aged(key: str, over: int) -> str:
+    return (TODAY - timedelta(days=BY_KEY[FactKey(key)].freshness_days + over)).isoformat()
+
+
+async def test_create_answers_what_a_read_answers(world: World) -> None:
+    person = await create_customer(world.agent)
+    answer = await world.agent.post(f"/v1/customers/{person['id']}/dossier-facts", json=fact_body())
+    made = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == url_of(made)
+    assert answer.headers["etag"] == '"1"'
+    assert made["recorded_by"] == {"id": str(world.users["agent"]), "name": "agent"}
+    assert {key: made[key] for key in fact_body()} == fact_body()
+    assert (made["customer_id"], made["superseded_at"], made["version"]) == (person["id"], None, 1)
+    read = await world.agent.get(url_of(made))
+    assert (read.json(), read.headers["etag"], read.headers["cache-control"]) == (made, '"1"', "no-store")
+    assert (await world.agent.get(url_of(made), headers={"If-None-Match": '"1"'})).status_code == 304
+
+
+async def test_empty_dossier_is_zero_percent_and_asks_for_the_family(world: World) -> None:
+    person = await create_customer(world.agent)
+    assert await view(world.agent, person) == {
+        "customer_id": person["id"],
+        "facts": [],
+        "completeness": {"known": 0, "total": 12, "percent": 0, "stale": 0},
+        "next_question": {
+            "fact_key": "family_hometown",
+            "label": "Family and hometown",
+            "question": BY_KEY[FactKey.family_hometown].question[1],
+        },
+        "version": 0,
+    }
+
+
+async def test_completeness_goes_from_0_to_100_in_the_order_of_asking(world: World) -> None:
+    person = await create_customer(world.agent)
+    percents, asked = [], []
+    while True:
+        seen = await view(world.agent, person)
+        percents.append(seen["completeness"]["percent"])
+        if seen["next_question"] is None:
+            break
+        asked.append(seen["next_question"]["fact_key"])
+        await learn(world.agent, person, asked[-1], "知道", observed_on="2026-11-23")
+    assert percents == [0, 8, 16, 25, 33, 41, 50, 58, 66, 75, 83, 91, 100]
+    assert asked == [kind.key.value for kind in KINDS]
+    assert seen["version"] == 12
+
+
+async def test_facts_are_shown_in_the_order_of_asking_however_they_were_learned(world: World) -> None:
+    person = await create_customer(world.agent)
+    for key in ("colleagues", "pets", "family_hometown"):
+        await learn(world.agent, person, key, f"关于{key}")
+    facts = (await view(world.agent, person))["facts"]
+    assert [(fact["fact_key"], fact["value"]) for fact in facts] == [
+        ("family_hometown", "关于family_hometown"), ("pets", "关于pets"), ("colleagues", "关于colleagues"),
+    ]  # fmt: skip
+
+
+async def test_staleness_moves_the_next_question(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = await create_customer(world.agent)
+    for kind in KINDS:
+        await learn(world.agent, person, kind.key.value, "知道", observed_on=aged(kind.key.value, 0))
+    fresh = await view(world.agent, person)
+    assert (fresh["next_question"], fresh["completeness"]["stale"]) == (None, 0)
+    monkeypatch.setattr(dossiers, "today", lambda: TODAY + timedelta(days=1))
+    await learn(world.agent, person, "family_hometown", "二胎", observed_on="2026-11-24")
+    stale = await view(world.agent, person)
+    assert stale["completeness"] == {"known": 12, "total": 12, "percent": 100, "stale": 11}
+    assert stale["next_question"]["fact_key"] == "work_role"
+    assert [fact["is_stale"] for fact in stale["facts"]] == [False] + [True] * 11
+
+
+async def test_unknown_facts_are_asked_before_stale_ones(world: World) -> None:
+    person = await create_customer(world.agent)
+    await learn(world.agent, person, observed_on=aged("family_hometown", 1))
+    seen = await view(world.agent, person)
+    assert seen["facts"][0]["is_stale"] is True
+    assert seen["next_question"]["fact_key"] == "work_role"
+
+
+async def test_a_newer_fact_supersedes_and_keeps_the_history(world: World) -> None:
+    person = await create_customer(world.agent)
+    old = await learn(world.agent, person, "pets", "一只猫")
+    other = await learn(world.agent, person, "food", "沙茶面")
+    new = await learn(world.agent, person, "pets", "两只猫", source="observed")
+    assert [f["value"] for f in (await view(world.agent, person))["facts"]] == ["沙茶面", "两只猫"]
+    items = await history(world.agent, person)
+    assert [item["id"] for item in items] == [new["id"], other["id"], old["id"]]
+    assert items[0] == new
+    assert (items[0]["superseded_at"], items[1]["superseded_at"]) == (None, None)
+    past = items[2]
+    assert (past["value"], past["version"], past["recorded_at"]) == ("一只猫", 2, old["recorded_at"])
+    assert past["superseded_at"] is not None
+    assert (await world.agent.get(url_of(old))).json() == past
+    assert [item["id"] for item in await history(world.agent, person, "?fact_key=pets")] == [new["id"], old["id"]]
+    assert await history(world.agent, person, "?fact_key=books") == []
+
+
+async def test_history_pages_repeat_and_lose_nothing(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = [(await learn(world.agent, person, "pets", f"第{n}条"))["id"] for n in range(5)]
+    await learn(world.agent, person, "food", "别的")
+    url = f"/v1/customers/{person['id']}/dossier-facts?fact_key=pets&limit=2"
+    seen, page = [], await world.agent.get(url)
+    while True:
+        seen += [item["id"] for item in page.json()["items"]]
+        if page.json()["next_cursor"] is None:
+            break
+        link = page.headers["link"]
+        page = await world.agent.get(link[1 : link.index(">")])
+    assert seen == made[::-1]
+    assert "link" not in page.headers
+
+
+async def test_cursor_is_bound_to_customer_and_filter(world: World) -> None:
+    one, two = await create_customer(world.agent), await create_customer(world.agent, name="李雷")
+    for n in range(2):
+        await learn(world.agent, one, "pets", f"第{n}条")
+    cursor = (await world.agent.get(f"/v1/customers/{one['id']}/dossier-facts?limit=1")).json()["next_cursor"]
+    for url in (f"{two['id']}/dossier-facts?", f"{one['id']}/dossier-facts?fact_key=pets&"):
+        refused = await world.agent.get(f"/v1/customers/{url}limit=1&cursor={cursor}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "cursor_invalid")
+
+
+async def test_labels_and_tag_follow_the_language(world: World) -> None:
+    person = await create_customer(world.agent)
+    await learn(world.agent, person, "pets", "一只猫")
+    url = f"/v1/customers/{person['id']}/dossier"
+    zh, en = await world.agent.get(url, headers=ZH), await world.agent.get(url)
+    assert [a.json()["facts"][0]["label"] for a in (zh, en)] == ["宠物", "Pets"]
+    assert zh.json()["next_question"]["question"] == "您老家是哪里？家里现在有哪些人？"
+    assert [a.headers["content-language"] for a in (zh, en)] == ["zh-CN", "en"]
+    assert zh.headers["vary"] == en.headers["vary"] == "Accept-Language"
+    assert zh.headers["cache-control"] == "no-store"
+    assert zh.headers["etag"] != en.headers["etag"]
+    crossed = await world.agent.get(url, headers={"If-None-Match": zh.headers["etag"]})
+    assert (crossed.status_code, crossed.headers["etag"]) == (200, en.headers["etag"])
+    same = await world.agent.get(url, headers={**ZH, "If-None-Match": zh.headers["etag"]})
+    assert (same.status_code, same.content, same.headers["content-language"]) == (304, b"", "zh-CN")
+    assert (same.headers["vary"], same.headers["cache-control"]) == ("Accept-Language", "no-store")
+
+
+async def test_dossier_tag_changes_with_the_facts_and_with_the_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await create_customer(world.agent)
+    url = f"/v1/customers/{person['id']}/dossier"
+    tags = [(await world.agent.get(url)).headers["etag"]]
+    await learn(world.agent, person, "itinerary", "下周去泉州", observed_on=TODAY.isoformat())
+    tags.append((await world.agent.get(url)).headers["etag"])
+    assert (await world.agent.get(url, headers={"If-None-Match": tags[1]})).status_code == 304
+    monkeypatch.setattr(dossiers, "today", lambda: TODAY + timedelta(days=31))
+    aged_answer = await world.agent.get(url, headers={"If-None-Match": tags[1]})
+    assert (aged_answer.status_code, aged_answer.json()["facts"][0]["is_stale"]) == (200, True)
+    assert len({*tags, aged_answer.headers["etag"]}) == 3
+
+
+async def test_fact_kinds_are_a_cacheable_code_list_in_both_languages(world: World) -> None:
+    answers = [await world.agent.get("/v1/dossier-fact-kinds", headers=headers) for headers in ({}, ZH)]
+    for index, answer in ((1, answers[0]), (0, answers[1])):
+        assert [(k["fact_key"], k["label"], k["question"], k["freshness_days"]) for k in answer.json()["items"]] == [
+            (kind.key.value, kind.label[index], kind.question[index], kind.freshness_days) for kind in KINDS
+        ]
+        assert answer.headers["vary"] == "Accept-Language"
+        assert "max-age" in answer.headers["cache-control"]
+    tag = answers[0].headers["etag"]
+    assert tag != answers[1].headers["etag"]
+    again = await world.mate.get("/v1/dossier-fact-kinds", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        ("observed_on", "2026-11-24", "in_future"),
+        ("observed_on", "1899-12-31", "out_of_range"),
+        ("observed_on", "2026-02-30", "type"),
+        ("observed_on", "2026-11-20T00:00:00", "pattern"),
+        ("observed_on", "1763596800", "pattern"),
+        ("observed_on", 1763596800, "type"),
+        ("observed_on", None, "type"),
+        ("fact_key", "shoe_size", "choice"),
+        ("source", "rumour", "choice"),
+        ("value", "", "too_short"),
+        ("value", " \n　 ", "too_short"),
+        ("value", "长" * 2001, "too_long"),
+        ("value", "响\u0007铃", "pattern"),
+        ("recorded_by", str(uuid7()), "unknown"),
+        ("label", "宠物", "unknown"),
+    ],
+)
+async def test_broken_rule_names_the_place_and_never_the_value(
+    world: World, member: str, value: object, code: str
+) -> None:
+    person = await create_customer(world.agent)
+    url = f"/v1/customers/{person['id']}/dossier-facts"
+    answer = await world.agent.post(url, json={**fact_body(), member: value})
+    assert answer.status_code == 422
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(f"/{member}", code)]
+    assert SECRET not in answer.text
+    if value:
+        assert str(value) not in answer.text
+    assert await history(world.agent, person) == []
+
+
+async def test_day_of_observation_is_judged_in_china(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(dossiers, "utc_now", lambda: datetime(2026, 11, 22, 16, 30, tzinfo=UTC))
+    person = await create_customer(world.agent)
+    await learn(world.agent, person, observed_on="2026-11-23")
+    url = f"/v1/customers/{person['id']}/dossier-facts"
+    late = await world.agent.post(url, json=fact_body(observed_on="2026-11-24"))
+    assert (late.status_code, late.json()["errors"][0]["code"]) == (422, "in_future")
+
+
+async def test_patch_corrects_the_current_fact(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person, "pets", "一只毛")
+    answer = await world.agent.patch(url_of(made), json={"value": "一只猫"}, headers=if_match(made))
+    body = answer.json()
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
+    assert (body["value"], body["source"], body["observed_on"]) == ("一只猫", "customer", "2026-11-20")
+    assert (body["recorded_at"], body["superseded_at"]) == (made["recorded_at"], None)
+    rest = await world.agent.patch(
+        url_of(made), json={"source": "document", "observed_on": "2026-11-01"}, headers=if_match(body)
+    )
+    assert (rest.json()["value"], rest.json()["source"], rest.json()["observed_on"]) == (
+        "一只猫", "document", "2026-11-01",
+    )  # fmt: skip
+    assert len(await history(world.agent, person)) == 1
+    assert (await view(world.agent, person))["version"] == 3
+
+
+@pytest.mark.parametrize(
+    ("patch", "pointer"),
+    [
+        ({"value": None}, "/value"),
+        ({"value": "   "}, "/value"),
+        ({"source": None}, "/source"),
+        ({"observed_on": None}, "/observed_on"),
+        ({"observed_on": "2026-11-24"}, "/observed_on"),
+        ({"fact_key": "food"}, "/fact_key"),
+        ({"superseded_at": None}, "/superseded_at"),
+    ],
+)
+async def test_patch_refuses_what_a_fact_cannot_be(world: World, patch: dict[str, Any], pointer: str) -> None:
+    made = await learn(world.agent, await create_customer(world.agent))
+    answer = await world.agent.patch(url_of(made), json=patch, headers=if_match(made))
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+    assert (await world.agent.get(url_of(made))).json() == made
+
+
+async def test_writes_need_the_current_version(world: World) -> None:
+    made = await learn(world.agent, await create_customer(world.agent))
+    url = url_of(made)
+    assert (await world.agent.patch(url, json={"value": "x"})).status_code == 428
+    assert (await world.agent.delete(url)).status_code == 428
+    await world.agent.patch(url, json={"value": "新"}, headers=if_match(made))
+    for stale in (
+        await world.agent.patch(url, json={"value": "x"}, headers=if_match(made)),
+        await world.agent.delete(url, headers=if_match(made)),
+    ):
+        assert (stale.status_code, stale.json()["current_version"]) == (412, 2)
+
+
+async def test_history_cannot_be_corrected_but_can_be_deleted(world: World) -> None:
+    person = await create_customer(world.agent)
+    old = await learn(world.agent, person, "pets", "一只猫")
+    new = await learn(world.agent, person, "pets", "两只猫")
+    for version in (1, 2):  # whatever the phone believes: no version makes it possible
+        refused = await world.agent.patch(url_of(old), json={"value": "狗"}, headers={"If-Match": f'"{version}"'})
+        assert (refused.status_code, refused.json()["code"]) == (409, "fact_superseded")
+    assert (await world.agent.delete(url_of(old), headers={"If-Match": '"2"'})).status_code == 204
+    assert [item["id"] for item in await history(world.agent, person)] == [new["id"]]
+    back = await world.agent.post(f"{url_of(old)}/restore")
+    assert back.status_code == 200
+    assert back.json()["superseded_at"] is not None
+    assert [f["id"] for f in (await view(world.agent, person))["facts"]] == [new["id"]]
+
+
+async def test_deleting_the_current_fact_does_not_bring_back_the_older_one(world: World) -> None:
+    person = await create_customer(world.agent)
+    old = await learn(world.agent, person)
+    new = await learn(world.agent, person, value="新的情况")
+    before = (await view(world.agent, person))["version"]
+    gone = await world.agent.delete(url_of(new), headers=if_match(new))
+    assert (gone.status_code, gone.content) == (204, b"")
+    seen = await view(world.agent, person)
+    assert (seen["facts"], seen["completeness"]["known"]) == ([], 0)
+    assert seen["next_question"]["fact_key"] == "family_hometown"
+    assert seen["version"] == before + 1
+    assert (await world.agent.get(url_of(new))).status_code == 410
+    assert (await world.agent.patch(url_of(new), json={}, headers={"If-Match": '"2"'})).status_code == 410
+    assert (await world.agent.delete(url_of(new), headers={"If-Match": '"2"'})).status_code == 410
+    assert [item["id"] for item in await history(world.agent, person)] == [old["id"]]
+
+
+async def test_restore_makes_it_current_again(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person)
+    living = await world.agent.post(f"{url_of(made)}/restore")
+    assert (living.status_code, living.json()) == (200, made)
+    await world.agent.delete(url_of(made), headers=if_match(made))
+    back = await world.agent.post(f"{url_of(made)}/restore")
+    assert (back.status_code, back.json()["version"], back.headers["etag"]) == (200, 3, '"3"')
+    assert (await view(world.agent, person))["facts"][0]["value"] == SECRET
+
+
+async def test_restore_is_refused_when_a_newer_one_is_current(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person)
+    await world.agent.delete(url_of(made), headers=if_match(made))
+    newer = await learn(world.agent, person, value="新的情况")
+    refused = await world.agent.post(f"{url_of(made)}/restore")
+    assert (refused.status_code, refused.json()["code"]) == (409, "fact_superseded")
+    await world.agent.delete(url_of(newer), headers=if_match(newer))
+    assert (await world.agent.post(f"{url_of(made)}/restore")).status_code == 200
+
+
+async def test_a_tombstone_of_thirty_one_days_is_404(world: World) -> None:
+    made = await learn(world.agent, await create_customer(world.agent))
+    await world.agent.delete(url_of(made), headers=if_match(made))
+    await world.db.execute(
+        "UPDATE dossier_facts SET deleted_at = now() - interval '31 days' WHERE id = $1", UUID(made["id"])
+    )
+    for answer in (
+        await world.agent.post(f"{url_of(made)}/restore"),
+        await world.agent.get(url_of(made)),
+        await world.agent.patch(url_of(made), json={}, headers={"If-Match": '"2"'}),
+        await world.agent.delete(url_of(made), headers={"If-Match": '"2"'}),
+    ):
+        assert answer.status_code == 404
+
+
+async def every_road(client: httpx.AsyncClient, customer_id: str, fact_id: str) -> list[int]:
+    """The status of every operation on this customer and fact."""
+    facts = f"/v1/customers/{customer_id}/dossier-facts"
+    match = {"If-Match": '"1"'}
+    return [
+        (await client.get(f"/v1/customers/{customer_id}/dossier")).status_code,
+        (await client.get(facts)).status_code,
+        (await client.post(facts, json=fact_body("books", "红楼梦"))).status_code,
+        (await client.get(f"{facts}/{fact_id}")).status_code,
+        (await client.patch(f"{facts}/{fact_id}", json={"value": "x"}, headers=match)).status_code,
+        (await client.delete(f"{facts}/{fact_id}", headers=match)).status_code,
+        (await client.post(f"{facts}/{fact_id}/restore")).status_code,
+    ]
+
+
+async def test_nobody_outside_sees_or_touches_a_dossier(world: World, other_world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person)
+    for client in (world.mate, world.stranger, other_world.agent, other_world.admin):
+        assert await every_road(client, person["id"], made["id"]) == [404] * 7
+    assert await every_road(world.auditor, person["id"], made["id"]) == [403] * 7
+    assert (await world.auditor.get("/v1/dossier-fact-kinds")).status_code == 403
+    partner = world.client(**{"X-API-Key": world.partner_key})
+    assert await every_road(partner, person["id"], made["id"]) == [403] * 7
+    assert await every_road(world.client(), person["id"], made["id"]) == [401] * 7
+    assert await history(world.agent, person) == [made]
+
+
+async def test_foreign_and_unknown_answers_are_the_same_bytes(world: World) -> None:
+    made = await learn(world.agent, await create_customer(world.agent))
+    own = await create_customer(world.stranger)
+    for method, tail in (("GET", ""), ("POST", "/restore")):
+        bodies = [
+            {**(await world.stranger.request(method, url + tail)).json(), "request_id": ""}
+            for url in (
+                url_of(made),
+                f"/v1/customers/{uuid7()}/dossier-facts/{uuid7()}",
+                f"/v1/customers/{own['id']}/dossier-facts/{made['id']}",  # the right fact under another customer
+            )
+        ]
+        assert bodies[0] == bodies[1] == bodies[2]
+
+
+async def test_manager_and_admin_work_on_the_dossier_of_their_agent(world: World) -> None:
+    person = await create_customer(world.agent)
+    await learn(world.agent, person, "pets", "一只猫")
+    await learn(world.manager, person, "pets", "两只猫")
+    seen = await view(world.admin, person)
+    assert seen["facts"][0]["recorded_by"] == {"id": str(world.users["manager"]), "name": "manager"}
+    assert [item["recorded_by"]["name"] for item in await history(world.agent, person)] == ["manager", "agent"]
+
+
+async def test_dossier_of_a_deleted_customer_is_410_then_404(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person)
+    await world.agent.delete(f"/v1/customers/{person['id']}", headers=if_match(person))
+    assert await every_road(world.agent, person["id"], made["id"]) == [410] * 7
+    assert await every_road(world.stranger, person["id"], made["id"]) == [404] * 7
+    await world.db.execute(
+        "UPDATE customers SET deleted_at = now() - interval '31 days' WHERE id = $1", UUID(person["id"])
+    )
+    reads = await every_road(world.agent, person["id"], made["id"])
+    assert (reads[0], reads[1], reads[3]) == (404, 404, 404)
+
+
+async def test_organisation_has_no_personal_dossier(world: World) -> None:
+    company = await create_company(world.agent)
+    assert await every_road(world.agent, company["id"], str(uuid7())) == [409] * 7
+    answer = await world.agent.get(f"/v1/customers/{company['id']}/dossier")
+    assert answer.json()["code"] == "customer_not_individual"
+    assert (await world.stranger.get(f"/v1/customers/{company['id']}/dossier")).status_code == 404
+
+
+async def test_same_id_and_body_again_is_200_and_records_once(world: World) -> None:
+    person, twin = await create_customer(world.agent), await create_customer(world.agent, name="李雷")
+    url, body = f"/v1/customers/{person['id']}/dossier-facts", fact_body(id=str(uuid7()))
+    first, again = await world.agent.post(url, json=body), await world.agent.post(url, json=body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    assert again.headers["location"] == first.headers["location"]
+    assert len(await history(world.agent, person)) == 1
+    for client, where, sent in (
+        (world.agent, url, {**body, "value": "别的"}),
+        (world.agent, f"/v1/customers/{twin['id']}/dossier-facts", body),
+        (world.manager, url, body),
+    ):
+        other = await client.post(where, json=sent)
+        assert (other.status_code, other.json()["code"]) == (409, "id_taken")
+        assert other.json()["errors"][0]["pointer"] == "/id"
+        assert SECRET not in other.text
+
+
+async def test_late_retry_does_not_supersede_what_came_after(world: World) -> None:
+    person = await create_customer(world.agent)
+    url, body = f"/v1/customers/{person['id']}/dossier-facts", fact_body(id=str(uuid7()))
+    await world.agent.post(url, json=body)
+    newer = await learn(world.agent, person, value="新的情况")
+    late = await world.agent.post(url, json=body)
+    assert late.status_code == 200
+    assert late.json()["superseded_at"] is not None
+    assert (await view(world.agent, person))["facts"][0]["id"] == newer["id"]
+
+
+async def test_retry_of_a_deleted_fact_is_410(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person, id=str(uuid7()))
+    await world.agent.delete(url_of(made), headers=if_match(made))
+    url = f"/v1/customers/{person['id']}/dossier-facts"
+    assert (await world.agent.post(url, json=fact_body(id=made["id"]))).status_code == 410
+
+
+async def test_idempotency_key_replays_the_first_answer(world: World) -> None:
+    person = await create_customer(world.agent)
+    url, key = f"/v1/customers/{person['id']}/dossier-facts", {"Idempotency-Key": "dossier-1"}
+    first = await world.agent.post(url, json=fact_body(), headers=key)
+    again = await world.agent.post(url, json=fact_body(), headers=key)
+    assert (again.status_code, again.json(), again.headers["etag"]) == (201, first.json(), '"1"')
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(await history(world.agent, person)) == 1
+    other = await world.agent.post(url, json=fact_body(value="别的"), headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_parallel_records_leave_one_current_fact(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await asyncio.gather(*(learn(world.agent, person, "pets", f"第{n}条") for n in range(8)))
+    assert {fact["version"] for fact in made} == {1}
+    items = await history(world.agent, person)
+    assert len(items) == 8
+    assert [item["superseded_at"] is None for item in items] == [True] + [False] * 7
+    assert (await view(world.agent, person))["version"] == 8 + 7
+
+
+async def test_every_change_is_audited_without_values_and_fed_to_the_owner(world: World) -> None:
+    person = await create_customer(world.agent)
+    old = await learn(world.agent, person)
+    new = await learn(world.manager, person, value="换了住处")
+    await world.manager.patch(url_of(new), json={"value": "换了城市"}, headers=if_match(new))
+    await world.agent.delete(url_of(new), headers={"If-Match": '"2"'})
+    await world.agent.post(f"{url_of(new)}/restore")
+    await world.agent.delete(url_of(new), headers={"If-Match": '"4"'})
+    events = await world.db.fetch(
+        "SELECT action, actor_id, object_id, detail FROM audit_events "
+        "WHERE org_id = $1 AND object_type = 'dossier_fact' ORDER BY at, id",
+        world.org_id,
+    )
+    agent, manager = world.users["agent"], world.users["manager"]
+    assert [(event["action"], event["actor_id"], str(event["object_id"])) for event in events] == [
+        ("dossier_fact.created", agent, old["id"]),
+        ("dossier_fact.superseded", manager, old["id"]),
+        ("dossier_fact.created", manager, new["id"]),
+        ("dossier_fact.updated", manager, new["id"]),
+        ("dossier_fact.deleted", agent, new["id"]),
+        ("dossier_fact.restored", agent, new["id"]),
+        ("dossier_fact.deleted", agent, new["id"]),
+    ]
+    for event in events:
+        assert person["id"] in event["detail"]
+        assert not any(value in event["detail"] for value in (SECRET, "换了", "2026-11-20"))
+    feed = await world.db.fetch(
+        "SELECT scope, id::text, removed FROM feed WHERE org_id = $1 AND collection = 'dossier_facts' ORDER BY id",
+        world.org_id,
+    )
+    assert [tuple(row) for row in feed] == [(agent, old["id"], False), (agent, new["id"], True)]
+
+
+async def test_refused_change_leaves_no_trail(world: World) -> None:
+    person = await create_customer(world.agent)
+    made = await learn(world.agent, person)
+    url = f"/v1/customers/{person['id']}/dossier-facts"
+    await world.agent.post(url, json=fact_body(observed_on="2027-01-01"))
+    await world.agent.patch(url_of(made), json={"observed_on": "2027-01-01"}, headers=if_match(made))
+    count = await world.db.fetchval(
+        "SELECT count(*) FROM audit_events WHERE org_id = $1 AND object_type = 'dossier_fact'", world.org_id
+    )
+    assert count == 1
+    assert (await world.agent.get(url_of(made))).json() == made
+
+
+async def test_unknown_query_members_and_keys_are_422(world: World) -> None:
+    person = await create_customer(world.agent)
+    url = f"/v1/customers/{person['id']}/dossier-facts"
+    for query in ("fact_key=shoe_size", "factkey=pets", "limit=0", "limit=201"):
+        answer = await world.agent.get(f"{url}?{query}")
+        assert answer.status_code == 422, query
+        assert "shoe_size" not in answer.text

@@ -1,0 +1,449 @@
+"""Publishing, answering and defaulting of forms, and the way from the shipped form to the life need."""
+
+import copy
+import hashlib
+import json
+import unicodedata
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain import forms, needs
+from app.domain.forms import FormDefinition, FormError
+
+LIFE_HASH = "sha256:0107bc6e5f16786f32f70306144d49d059334c37dd9edbacd2da62f5d5a9aa10"
+LABEL = {"zh": "标签", "en": "Label"}
+YES_NO = [{"code": "yes", "label": LABEL}, {"code": "no", "label": LABEL}]
+
+
+def item(link_id: str, kind: str = "integer", **more: Any) -> dict[str, Any]:
+    return {"link_id": link_id, "type": kind, "label": dict(LABEL)} | more
+
+
+def when(question: str, op: str, value: object) -> dict[str, Any]:
+    return {"question": question, "op": op, "value": value}
+
+
+def raw_form(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"form_key": "test.form", "version": "1.0.0", "title": dict(LABEL), "items": list(items)} | more
+
+
+def form(*items: dict[str, Any]) -> FormDefinition:
+    return forms.load_definition(raw_form(*items))
+
+
+def publish_error(*items: Any, **more: Any) -> tuple[str, str]:
+    with pytest.raises(FormError) as caught:
+        forms.load_definition(raw_form(*items, **more))
+    return caught.value.code, caught.value.pointer
+
+
+def issues(definition: FormDefinition, answers: Any, complete: bool = False) -> list[tuple[str, str]]:
+    return [(i.pointer, i.code) for i in forms.check_answers(definition, answers, complete=complete)]
+
+
+def life_form() -> FormDefinition:
+    (raw,) = [raw for raw in forms.published_forms() if raw["form_key"] == "needs.life"]
+    return forms.load_definition(raw)
+
+
+# Publishing.
+
+
+def test_definition_loads_with_places_and_order() -> None:
+    definition = form(item("b", enable_when=[when("a", "=", 1)]), item("g", "group", items=[item("a")]))
+    assert definition.index["a"].parent == "g"
+    assert definition.index["a"].pointer == "/items/1/items/0"
+    assert definition.slots[None] == ("b", "g", "a")
+    assert definition.order[None].index("a") < definition.order[None].index("b")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"surprise": 1}, ("key_unknown", "/items/0/surprise")),
+        ({"calculated": {"expr": []}}, ("key_unknown", "/items/0/calculated")),
+        ({"label": {"zh": "标签"}}, ("key_missing", "/items/0/label/en")),
+        ({"label": {"zh": "标签", "en": "  "}}, ("invalid", "/items/0/label/en")),
+        ({"label": {"zh": "长" * 201, "en": "Long"}}, ("invalid", "/items/0/label/zh")),
+        ({"help": {"en": "Only English"}}, ("key_missing", "/items/0/help/zh")),
+        ({"link_id": "Income"}, ("invalid", "/items/0/link_id")),
+        ({"link_id": "income\n"}, ("invalid", "/items/0/link_id")),
+        ({"type": "attachment"}, ("invalid", "/items/0/type")),
+        ({"required": "true"}, ("invalid", "/items/0/required")),
+        ({"default": 1.0}, ("number_not_integer", "/items/0/default")),
+        ({"default": True}, ("default_invalid", "/items/0/default")),
+        ({"default": 11, "max": 10}, ("default_invalid", "/items/0/default")),
+        ({"min": 5, "max": 4}, ("bounds_invalid", "/items/0")),
+        ({"min": "1"}, ("bounds_invalid", "/items/0")),
+        ({"type": "money", "min": -1}, ("bounds_invalid", "/items/0")),
+        ({"type": "rate", "min": "x"}, ("bounds_invalid", "/items/0")),
+        ({"type": "date", "max": "2026-02-30"}, ("bounds_invalid", "/items/0")),
+        ({"type": "boolean", "max": 1}, ("bounds_not_allowed", "/items/0")),
+        ({"type": "text", "max": 2001}, ("bounds_invalid", "/items/0")),
+        ({"repeats": True}, ("repeats_not_allowed", "/items/0")),
+        ({"items": [item("b")]}, ("items_not_allowed", "/items/0")),
+        ({"type": "group"}, ("items_missing", "/items/0")),
+        ({"type": "choice"}, ("options_invalid", "/items/0")),
+        ({"options": YES_NO}, ("options_invalid", "/items/0")),
+        ({"type": "choice", "options": YES_NO + YES_NO[:1]}, ("option_duplicate", "/items/0")),
+        ({"type": "choice", "options": YES_NO, "default": "maybe"}, ("default_invalid", "/items/0/default")),
+        ({"type": "group", "items": [item("b")], "required": True}, ("group_rule_not_allowed", "/items/0")),
+        ({"type": "group", "items": [item("b")], "default": 1}, ("group_rule_not_allowed", "/items/0")),
+        ({"type": "group", "items": [item("b")], "repeats": True, "max": 21}, ("bounds_invalid", "/items/0")),
+        ({"type": "group", "items": [item("a")]}, ("link_id_duplicate", "/items/0/items/0")),
+    ],
+)
+def test_item_that_breaks_a_publish_rule_is_refused(change: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert publish_error(item("a") | change) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"),
+    [
+        (when("missing", "=", 1), "enable_when_target"),
+        (when("plain", "exists", True), "enable_when_target"),
+        (when("cost", "=", 1), "enable_when_target"),
+        (when("flag", ">", True), "enable_when_op"),
+        (when("word", "<", "a"), "enable_when_op"),
+        (when("flag", "=", 1), "enable_when_value"),
+        (when("flag", "exists", "yes"), "enable_when_value"),
+        (when("pick", "=", "maybe"), "enable_when_value"),
+    ],
+)
+def test_condition_that_cannot_work_is_refused(condition: dict[str, Any], code: str) -> None:
+    others = [item("flag", "boolean"), item("word", "text"), item("pick", "choice", options=YES_NO)]
+    others += [item("plain", "group", items=[item("inner")])]
+    others += [item("rows", "group", repeats=True, items=[item("cost")])]
+    assert publish_error(item("a", enable_when=[condition]), *others) == (code, "/items/0/enable_when/0")
+
+
+def test_conditions_in_a_circle_are_refused_even_through_a_group() -> None:
+    assert publish_error(item("a", enable_when=[when("a", "=", 1)]))[0] == "enable_when_cycle"
+    first, second = item("a", enable_when=[when("b", "=", 1)]), item("b", enable_when=[when("a", "=", 1)])
+    assert publish_error(first, second)[0] == "enable_when_cycle"
+    own_child = item("g", "group", items=[item("a")], enable_when=[when("a", "=", 1)])
+    assert publish_error(own_child)[0] == "enable_when_cycle"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    inner = item("leaf")
+    for level in range(depth - 1):
+        inner = item(f"level_{level}", "group", items=[inner])
+    return inner
+
+
+def test_sizes_are_bounded_exactly() -> None:
+    assert len(form(*(item(f"i{n}") for n in range(500))).index) == 500
+    assert publish_error(*(item(f"i{n}") for n in range(501))) == ("too_many", "/items/500")
+    assert "leaf" in form(nested(8)).index
+    assert publish_error(nested(9))[0] == "too_deep"
+    assert publish_error(nested(50))[0] == "too_deep"
+    options = [{"code": f"o{n}", "label": LABEL} for n in range(201)]
+    assert publish_error(item("a", "choice", options=options)) == ("too_many", "/items/0/options")
+
+
+def test_rows_within_rows_are_refused() -> None:
+    inner = item("inner", "group", repeats=True, items=[item("a")])
+    assert publish_error(item("outer", "group", repeats=True, items=[inner]))[0] == "repeats_not_allowed"
+
+
+@pytest.mark.parametrize("version", ["1.0", "01.0.0", "1.0.0-rc", "1.0.0\n", "١.0.0", 1])
+def test_version_that_is_not_three_numbers_is_refused(version: object) -> None:
+    assert publish_error(item("a"), version=version) == ("invalid", "/version")
+
+
+def test_long_chain_of_conditions_is_answered_without_recursion() -> None:
+    chain = [item("i0", "boolean")]
+    chain += [item(f"i{n}", "boolean", enable_when=[when(f"i{n - 1}", "=", True)]) for n in range(1, 500)]
+    definition = form(*reversed(chain))
+    answers: dict[str, Any] = {f"i{n}": True for n in range(500)}
+    assert len(forms.effective_answers(definition, answers).values) == 500
+    assert forms.effective_answers(definition, answers | {"i7": False}).values.keys() == {f"i{n}" for n in range(8)}
+
+
+# The hash.
+
+
+def test_content_hash_ignores_key_order_and_unicode_form_only() -> None:
+    raw = raw_form(item("a", label={"zh": "é", "en": "é"}))
+    same = dict(reversed(list(copy.deepcopy(raw).items())))
+    same["items"][0]["label"] = {"en": unicodedata.normalize("NFD", "é"), "zh": "é"}
+    assert forms.content_hash(same) == forms.content_hash(raw) == forms.load_definition(same).content_hash
+    same["items"][0]["label"]["en"] = "e"
+    assert forms.content_hash(same) != forms.content_hash(raw)
+    assert forms.content_hash({"a": [1, 2]}) != forms.content_hash({"a": [2, 1]})
+
+
+def test_content_hash_is_the_documented_one() -> None:
+    expected = hashlib.sha256('{"a":"é","b":[1,true,null]}'.encode()).hexdigest()
+    assert forms.content_hash({"b": [1, True, None], "a": "é"}) == "sha256:" + expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "pointer"),
+    [
+        ({"a": [0, 1.0]}, "number_not_integer", "/a/1"),
+        ({"a": 2**53}, "value_not_allowed", "/a"),
+        ({"a": "x\x00"}, "text_invalid", "/a"),
+        ({"a": "\ud800"}, "text_invalid", "/a"),
+        ({"\u00e9": 1, "e\u0301": 2}, "key_duplicate", ""),
+    ],
+)
+def test_content_that_has_no_canonical_form_is_refused(raw: dict[str, Any], code: str, pointer: str) -> None:
+    with pytest.raises(FormError) as caught:
+        forms.content_hash(raw)
+    assert (caught.value.code, caught.value.pointer) == (code, pointer)
+
+
+# Answers.
+
+EVERY_TYPE = form(
+    item("flag", "boolean"),
+    item("count", "integer", min=-2, max=9),
+    item("sum", "money"),
+    item("share", "percent", min=0, max=10_000),
+    item("growth", "rate", min="-0.05", max="0.20"),
+    item("day", "date", min="2020-01-01"),
+    item("note", "text", max=3),
+    item("pick", "choice", options=YES_NO),
+)
+
+
+@pytest.mark.parametrize(
+    ("link_id", "fine", "wrong"),
+    [
+        ("flag", [True, False, None], {"wrong_type": [1, 0, "true"], "number_not_integer": [1.0]}),
+        ("count", [-2, 9], {"out_of_range": [-3, 10, 10**40], "wrong_type": [True, "3"], "number_not_integer": [3.0]}),
+        ("sum", [0, 10**13], {"out_of_range": [-1, 10**13 + 1], "number_not_integer": [0.5, float("nan")]}),
+        ("share", [0, 7000], {"out_of_range": [-1, 10_001], "wrong_type": ["70%"], "number_not_integer": [70.0]}),
+        ("growth", ["0.03", "-0.05", "0", "0.20"], {"out_of_range": ["0.2000001", "-0.06"]}),
+        ("growth", [], {"rate_invalid": ["3%", ".03", "1e-2", "NaN", "٠.٠٣", "0.03\n", "00.1", ""]}),
+        ("growth", [], {"number_not_integer": [0.03], "wrong_type": [0, True, ["0.03"]]}),
+        ("day", ["2020-01-01", "2024-02-29"], {"date_invalid": ["2023-02-29", "20240101", "2024-W01-1", "2024-1-1"]}),
+        ("day", [], {"out_of_range": ["2019-12-31"], "wrong_type": [20200101]}),
+        ("note", ["", "中文字", "𠮷𠮷𠮷"], {"out_of_range": ["abcd"], "text_invalid": ["\x00", "\ud83d", "\x7f"]}),
+        ("pick", ["yes", "no"], {"option_unknown": ["YES", "", "maybe"], "wrong_type": [True, ["yes"]]}),
+    ],
+)
+def test_draft_answer_is_checked_by_type_and_bounds(link_id: str, fine: list[Any], wrong: dict[str, list[Any]]) -> None:
+    for value in fine:
+        assert issues(EVERY_TYPE, {link_id: value}) == []
+    for code, values in wrong.items():
+        for value in values:
+            assert issues(EVERY_TYPE, {link_id: value}) == [(f"/answers/{link_id}", code)], value
+
+
+def test_unknown_link_ids_are_refused_without_repeating_personal_text() -> None:
+    definition = form(item("g", "group", items=[item("a")]))
+    assert issues(definition, {"b": 1}) == [("/answers/b", "unknown_link_id")]
+    assert issues(definition, {"g": {"a": 1}}) == [("/answers/g", "unknown_link_id")]
+    assert issues(definition, {"Wang Xiaoming 138": 1}) == [("/answers", "unknown_link_id")]
+    assert issues(definition, [1]) == [("/answers", "wrong_type")]
+    assert len(issues(definition, {f"x{n}": 1 for n in range(5000)})) == 100
+
+
+def test_issue_messages_are_bilingual_and_do_not_echo_the_value() -> None:
+    (issue,) = forms.check_answers(EVERY_TYPE, {"note": "secret"}, complete=False)
+    assert set(issue.message) == {"zh", "en"}
+    assert "secret" not in str(issue)
+    assert issue.severity == "error"
+
+
+def test_required_is_asked_on_complete_only_and_defaults_satisfy_it() -> None:
+    definition = form(item("a", required=True), item("b", required=True, default=4), item("c"))
+    assert issues(definition, {}) == []
+    assert issues(definition, {"a": None}, complete=True) == [("/answers/a", "required")]
+    effective = forms.effective_answers(definition, {"a": 1})
+    assert effective.values == {"a": 1, "b": 4}
+    assert effective.defaulted == {"/answers/b"}
+    assert forms.effective_answers(definition, {"a": 1, "b": 4}).defaulted == set()
+    assert forms.effective_answers(definition, {}).values == {"b": 4}
+
+
+def test_disabled_items_are_ignored_on_complete_and_checked_in_drafts() -> None:
+    gated = item("why", "text", required=True, enable_when=[when("flag", "=", True)])
+    definition = form(item("flag", "boolean", default=False), gated)
+    assert issues(definition, {}, complete=True) == []
+    assert issues(definition, {"why": 7}, complete=True) == []
+    assert issues(definition, {"why": 7}) == [("/answers/why", "wrong_type")]
+    assert issues(definition, {"flag": True}, complete=True) == [("/answers/why", "required")]
+    assert forms.effective_answers(definition, {"flag": False, "why": "x"}).values == {"flag": False}
+
+
+def test_group_that_is_disabled_takes_its_items_and_their_dependants_along() -> None:
+    group = item("g", "group", items=[item("a", default=5)], enable_when=[when("flag", "=", True)])
+    definition = form(item("flag", "boolean"), group, item("b", default=1, enable_when=[when("a", "=", 5)]))
+    assert forms.effective_answers(definition, {"flag": True}).values == {"flag": True, "a": 5, "b": 1}
+    assert forms.effective_answers(definition, {"flag": False, "a": 5, "b": 2}).values == {"flag": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "op", "value", "enabling", "not_enabling"),
+    [
+        ("integer", ">", 5, [6], [5, 4, None]),
+        ("integer", ">=", 5, [5], [4, None]),
+        ("integer", "<", 5, [4], [5, None]),
+        ("money", "<=", 5, [5, 0], [6, None]),
+        ("integer", "!=", 5, [6], [5, None]),
+        ("rate", ">", "0.09", ["0.1"], ["0.09", "0.0900", "0.010"]),
+        ("rate", "=", "0.1", ["0.10"], ["0.11"]),
+        ("date", "<", "2024-10-01", ["2024-09-30"], ["2024-10-01"]),
+        ("text", "exists", True, ["x"], [None]),
+        ("text", "exists", False, [None], ["x"]),
+    ],
+)
+def test_condition_compares_values_not_spellings(
+    kind: str, op: str, value: object, enabling: list[Any], not_enabling: list[Any]
+) -> None:
+    definition = form(item("q", kind), item("gated", default=1, enable_when=[when("q", op, value)]))
+    for answers, enabled in ((enabling, True), (not_enabling, False)):
+        for answer in answers:
+            assert ("gated" in forms.effective_answers(definition, {"q": answer}).values) is enabled
+
+
+def test_wrongly_typed_answer_enables_nothing() -> None:
+    gated = item("gated", required=True, enable_when=[when("q", "=", 1)])
+    assert issues(form(item("q"), gated), {"q": True}, complete=True) == [("/answers/q", "wrong_type")]
+
+
+def test_enable_behavior_joins_conditions_by_all_or_any() -> None:
+    both = [when("p", "=", 1), when("q", "=", 1)]
+    for behavior, needed in (("all", 2), ("any", 1)):
+        gated = item("gated", default=1, enable_when=both, enable_behavior=behavior)
+        definition = form(item("p"), item("q"), gated)
+        for p, q in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            values = forms.effective_answers(definition, {"p": p, "q": q}).values
+            assert ("gated" in values) is (p + q >= needed)
+
+
+ROW_ITEMS = [item("cost", "money", required=True), item("extra", default=2, enable_when=[when("cost", ">", 9)])]
+ROWS = form(item("limit"), item("children", "group", repeats=True, min=1, max=3, items=ROW_ITEMS))
+
+
+def test_rows_are_checked_one_by_one_with_pointers() -> None:
+    answers = {"children": [{"cost": 10}, {"cost": 1.5, "name": "x"}, {}]}
+    expected = [("/answers/children/1/name", "unknown_link_id"), ("/answers/children/1/cost", "number_not_integer")]
+    assert issues(ROWS, answers) == expected
+    assert issues(ROWS, answers, complete=True) == [*expected, ("/answers/children/2/cost", "required")]
+    assert issues(ROWS, {"cost": 1}) == [("/answers/cost", "unknown_link_id")]
+    for wrong, code in (({"cost": 1}, "wrong_type"), (1.0, "number_not_integer"), ("x", "wrong_type")):
+        assert issues(ROWS, {"children": wrong}) == [("/answers/children", code)]
+    assert issues(ROWS, {"children": [7]}) == [("/answers/children/0", "wrong_type")]
+
+
+def test_row_counts_are_bounded() -> None:
+    assert issues(ROWS, {"children": []}) == []
+    assert issues(ROWS, {}, complete=True) == [("/answers/children", "required")]
+    assert issues(ROWS, {"children": [{"cost": 1}] * 3}, complete=True) == []
+    assert issues(ROWS, {"children": [{"cost": 1}] * 4}) == [("/answers/children", "row_count")]
+    assert issues(ROWS, {"children": [{"cost": True}] * 9999})[0] == ("/answers/children", "row_count")
+
+
+def test_row_conditions_look_at_their_own_row_and_fill_its_defaults() -> None:
+    effective = forms.effective_answers(ROWS, {"children": [{"cost": 9, "extra": 7}, {"cost": 10}]})
+    assert effective.values == {"children": [{"cost": 9}, {"cost": 10, "extra": 2}]}
+    assert effective.defaulted == {"/answers/children/1/extra"}
+
+
+def test_effective_answers_refuse_what_is_wrong_but_not_what_is_missing() -> None:
+    assert forms.effective_answers(ROWS, {"children": [{}]}).values == {"children": [{}]}
+    with pytest.raises(FormError) as caught:
+        forms.effective_answers(ROWS, {"children": [{"cost": -1}]})
+    assert (caught.value.code, caught.value.pointer) == ("out_of_range", "/answers/children/0/cost")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+LINKS = st.sampled_from([*life_form().index, "stranger"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(LINKS, JSON, max_size=8), st.booleans())
+def test_no_answers_make_the_engine_raise_or_keep_a_float(answers: dict[str, Any], complete: bool) -> None:
+    definition = life_form()
+    found = forms.check_answers(definition, answers, complete=complete)
+    if not [issue for issue in found if issue.code != "required"] and complete:
+        json.dumps(forms.effective_answers(definition, answers).values, allow_nan=False)
+        assert not any(isinstance(v, float) for v in forms.effective_answers(definition, answers).values.values())
+
+
+# The shipped form.
+
+
+def test_published_forms_load_and_are_named_after_themselves() -> None:
+    for raw in forms.published_forms():
+        definition = forms.load_definition(raw)
+        assert (definition.form_key, definition.version) == ("needs.life", "1.0.0")
+        # A published form never changes: a new text is a new version in a new file.
+        assert definition.content_hash == LIFE_HASH
+
+
+def test_life_form_needs_two_answers_and_says_which_values_were_its_own() -> None:
+    answers = {"family_expense": 12_000_000, "support_years": 20}
+    assert issues(life_form(), answers, complete=True) == []
+    inp = needs.life_input_from_answers(forms.effective_answers(life_form(), answers))
+    assert (inp.survivor_share, inp.discount_rate, inp.expense_growth) == (
+        Decimal("0.7"),
+        Decimal("0.03"),
+        Decimal("0.02"),
+    )
+    assert (inp.timing, inp.first_payment, inp.emergency_months, inp.spouse_income) == ("begin", "today", 6, None)
+    by = {a.key: a.source for a in needs.life_need(inp).assumptions}
+    assert (by["support_years"], by["discount_rate"], by["final_expenses_fen"]) == (
+        "customer",
+        "form_default",
+        "form_default",
+    )
+    agent = needs.life_input_from_answers(forms.effective_answers(life_form(), answers), answered_by="agent")
+    assert agent.sources["support_years"] == "agent"
+
+
+def test_life_form_carries_every_answer_to_its_place() -> None:
+    answers: dict[str, Any] = {"family_expense": 1, "survivor_share": 6_550, "support_years": 2, "timing": "end"}
+    answers |= {"expense_growth": "0.01", "discount_rate": "0.05", "first_payment": "stated", "mortgage": 3}
+    answers |= {"other_debts": 4, "final_expenses": 5, "emergency_months": 7, "liquid_assets": 8, "existing_cover": 9}
+    answers |= {
+        "children": [{"cost": 10, "years_until": 11}, {"cost": 12, "years_until": 13}],
+        "education_growth": "0.06",
+    }
+    gates = {"spouse_income": "has_spouse_income", "parents_support": "supports_parents"}
+    gates["social_benefits"] = "has_social_benefits"
+    for n, (name, gate) in enumerate(gates.items()):
+        answers |= {gate: True, name: 20 + n, f"{name}_years": 30 + n, f"{name}_timing": ("end", "begin")[n % 2]}
+        answers[f"{name}_growth"] = f"0.0{n + 1}"
+    assert issues(life_form(), answers, complete=True) == []
+    inp = needs.life_input_from_answers(forms.effective_answers(life_form(), answers))
+    assert set(inp.sources.values()) == {"customer"}
+    got: Any = needs.life_need(inp).to_json()["inputs"]
+    expected: dict[str, Any] = {"family_expense_fen": 1, "survivor_share": "0.655", "support_years": 2, "timing": "end"}
+    expected |= {"expense_growth": "0.01", "discount_rate": "0.05", "first_payment": "stated", "mortgage_fen": 3}
+    expected |= {"other_debts_fen": 4, "final_expenses_fen": 5, "emergency_months": 7, "liquid_assets_fen": 8}
+    expected |= {"spouse_income": {"yearly_fen": 20, "years": 30, "timing": "end", "growth": "0.01"}}
+    expected |= {"parents_support": {"yearly_fen": 21, "years": 31, "timing": "begin", "growth": "0.02"}}
+    expected |= {"social_benefits": {"yearly_fen": 22, "years": 32, "timing": "end", "growth": "0.03"}}
+    costs = [{"cost_fen": 10, "in_years": 11, "growth": "0.06"}, {"cost_fen": 12, "in_years": 13, "growth": "0.06"}]
+    assert got == expected | {"existing_cover_fen": 9, "education": costs}
+
+
+def test_life_form_drops_a_spouse_income_switched_off() -> None:
+    answers = {"family_expense": 1, "support_years": 2, "spouse_income": 3, "spouse_income_years": 4}
+    assert needs.life_input_from_answers(forms.effective_answers(life_form(), answers)).spouse_income is None
+
+
+def test_life_input_names_the_answer_that_is_missing_or_no_rate() -> None:
+    fine = forms.effective_answers(life_form(), {"family_expense": 1, "support_years": 1}).values
+    without = {key: value for key, value in fine.items() if key != "survivor_share"}
+    for values, expected in (
+        (without, ("missing", "survivor_share")),
+        ({**fine, "discount_rate": "three"}, ("not_decimal", "discount_rate")),
+    ):
+        with pytest.raises(needs.NeedsError) as caught:
+            needs.life_input_from_answers(forms.EffectiveAnswers(values, frozenset()))
+        assert (caught.value.code, caught.value.field) == expected
