@@ -1,6 +1,7 @@
 """`renmai`: serve, migrate, demo, org, team, user, apikey, rotate-keys, openapi."""
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -19,8 +20,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import db, keyring, runtime, serving
+from app import db, keyring, logs, runtime, serving
 from app import migrate as migration
+from app.apikeys import Environment
 from app.config import Settings, SettingsError, get_settings
 from app.embedded import EmbeddedError, EmbeddedPostgres, prepare
 from app.errors import NotFound
@@ -52,13 +54,22 @@ class CommandError(RuntimeError):
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Settings]:
-    """The settings with both database addresses: the operator's, or those of a private server started here.
+    """The settings with both database addresses: the operator's, or those of a private server started here."""
+    with _attended(settings) as (ready, _):
+        yield ready
+
+
+@contextmanager
+def _attended(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]]]:
+    """As `_database`, with what to call now and then, so that a killed private server is started again.
 
     A private server nobody else looks after, so its schema is made current here as well.
     """
     if settings.database_url is not None:
-        yield settings
+        yield settings, lambda: None
         return
+    if not (settings.var_dir / "postgres").exists():
+        serving.announce(f"Making a private PostgreSQL in {settings.var_dir} (once, some seconds) ...")
     with EmbeddedPostgres(settings.var_dir.resolve()) as server:
         asyncio.run(prepare(server, "renmai", owner=_OWNER, app=settings.app_role))
         ready = settings.model_copy(
@@ -68,7 +79,15 @@ def _database(settings: Settings) -> Iterator[Settings]:
             }
         )
         _migrate(ready)
-        yield ready
+        yield ready, lambda: _revive(server)
+
+
+def _revive(server: EmbeddedPostgres) -> None:
+    """Costs next to nothing while the server lives. Only for the main thread: the server ends with its starter."""
+    before = server.pid
+    server.start()
+    if server.pid != before:
+        logs.event("database_restarted", level=logging.WARNING)
 
 
 def _owner_url(settings: Settings) -> str:
@@ -117,9 +136,9 @@ def serve(
 ) -> None:
     """Run the service. Without RENMAI_DATABASE_URL it starts its own PostgreSQL and migrates it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again after its graceful stop
-    with _database(get_settings()) as ready:
+    with _attended(get_settings()) as (ready, revive):
         access = serving.load_demo(ready)[1] if demo else None
-        serving.run(ready, access)
+        serving.run(ready, access, revive)
 
 
 @app.command()
@@ -236,7 +255,7 @@ def create_key(
     _matching(_LINE, partner, "the partner's name")
 
     async def work(session: AsyncSession, org_id: UUID) -> str:
-        environment = "test" if test else "live"
+        environment: Environment = "test" if test else "live"
         return (await api_keys.create(session, org_id, partner_name=partner, environment=environment, days=days))[1]
 
     text = _in_org(org, work)

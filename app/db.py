@@ -31,8 +31,11 @@ CONNECT_SETTINGS = {
 }
 # A database that answers nothing at all (a cut cable, a frozen host) must not hold a request for ever: the server's
 # own timeouts cannot tell us. Longer than `statement_timeout`, so that a living server speaks first.
+CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 10.0
 QUEUE_SECONDS = 10.0  # longest wait for a free connection, on either road; then 503
+# What a statement raises when its connection is of no use; the last one before the driver notices that it was ended.
+BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _TRAIL_SQL = """
 WITH audited AS (
@@ -77,7 +80,11 @@ _dsn = ""
 async def connect(dsn: str) -> asyncpg.Connection:
     """A driver connection with the settings every connection of the service has."""
     return await asyncpg.connect(
-        dsn, server_settings=CONNECT_SETTINGS, timeout=2, command_timeout=COMMAND_SECONDS, statement_cache_size=200
+        dsn,
+        server_settings=CONNECT_SETTINGS,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        statement_cache_size=200,
     )
 
 
@@ -158,7 +165,7 @@ async def _undo(connection: AsyncConnection, driver: asyncpg.Connection) -> None
         if not driver.is_closed():
             await driver.execute("ROLLBACK", timeout=2)
             return
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+    except (*BROKEN, TimeoutError):
         pass
     await connection.invalidate()
 
@@ -232,6 +239,6 @@ async def is_reachable() -> bool:
                 await connection.fetchval("SELECT 1")
             finally:
                 connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except BROKEN:
         return False
     return True

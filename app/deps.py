@@ -1,6 +1,7 @@
 """Everything a route may ask for: the caller with a scope, a bound transaction, conditions, idempotency."""
 
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, apikeys, db, etags, idempotency, keyring, reads
 from app.access import PARTNER_SCOPES, Actor, Scope
-from app.errors import Forbidden, Unauthenticated
+from app.errors import Forbidden, Invalid, Issue, Unauthenticated
 from app.etags import Document
 from app.paging import Page
 from app.tokens import AccessClaims, TokenError
@@ -21,6 +22,7 @@ from app.tokens import AccessClaims, TokenError
 # A revoked session, a changed role, a moved team count within this time on every worker.
 ACTOR_SECONDS = 0.9
 _MAX_ACTORS = 20_000
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
 
 _actors: dict[UUID, tuple[float, Actor]] = {}
 
@@ -118,7 +120,16 @@ class Needs(SecurityBase):
         actor = await authenticate(request)
         if self.scope not in actor.scopes:
             raise Forbidden("scope_missing", extra={"required_scope": self.scope})
+        if request.scope["query_string"]:
+            _refuse_unknown_query(request)
         return actor
+
+
+def _refuse_unknown_query(request: Request) -> None:
+    """A route without a query model takes no parameter at all; those with one refuse unknown names themselves."""
+    if not request.scope["route"].dependant.query_params:
+        name = next(iter(request.query_params), "?")
+        raise Invalid(issues=[Issue("unknown", parameter=name if _PARAMETER.fullmatch(name) else "?")])
 
 
 def _with(scope: Scope, scheme: str = "bearer") -> Any:

@@ -6,7 +6,10 @@ from uuid import UUID
 
 from app.errors import Issue, Malformed, PreconditionFailed, PreconditionRequired
 
-_TAG = re.compile(r'(?:W/)?"([^"\x00-\x20\x7f]*)"')  # proxies turn "7" into W/"7": the weak mark is dropped
+# Proxies turn "7" into W/"7": the weak mark is dropped.
+_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e]*)"')
+_TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
+MAX_ONE, MAX_LIST = 80, 2000  # characters of a header with one tag, with a list of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,10 @@ def tag(version: int | str) -> str:
     return f'"{version}"'
 
 
-def _tags(header: str, name: str) -> list[str]:
-    parts = [part.strip() for part in header.split(",")]
-    found = [_TAG.fullmatch(part) for part in parts]
-    if len(parts) > 20 or not all(found):
+def _tags(header: str, name: str, longest: int) -> list[str]:
+    if len(header) > longest or not _TAGS.fullmatch(header):
         raise Malformed(issues=[Issue("pattern", header=name)])
-    return [match[1] for match in found if match]
+    return _TAG.findall(header)
 
 
 def wanted_version(if_match: str | None) -> int:
@@ -40,7 +41,7 @@ def wanted_version(if_match: str | None) -> int:
     """
     if if_match is None or if_match.strip() == "*":
         raise PreconditionRequired
-    tags = _tags(if_match, "If-Match")
+    tags = _tags(if_match, "If-Match", MAX_ONE)
     if len(tags) != 1:
         raise Malformed(issues=[Issue("repeated", header="If-Match")])
     return int(tags[0]) if re.fullmatch(r"[1-9][0-9]{0,9}", tags[0]) else 0
@@ -53,12 +54,14 @@ def check(current: int, wanted: int) -> None:
 
 
 def is_unchanged(if_none_match: str | None, current: str) -> bool:
-    """True when the client already holds this version (`304`); an unreadable header is no match."""
+    """True when the client already holds this version (`304`).
+
+    Raises:
+        Malformed: the header is neither `*` nor a list of entity tags. A client whose tags we cannot read would
+            otherwise load everything anew each time, and nobody would notice.
+    """
     if if_none_match is None:
         return False
-    if if_none_match.strip() == "*":
+    if if_none_match == "*":
         return True
-    try:
-        return current in _tags(if_none_match, "If-None-Match")
-    except Malformed:
-        return False
+    return current in _tags(if_none_match, "If-None-Match", MAX_LIST)

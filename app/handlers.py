@@ -48,12 +48,19 @@ def _issue(error: dict[str, Any]) -> Issue:
     code = _CODES.get(kind, "type" if kind.endswith(("_type", "_parsing")) else "invalid")
     where, *path = error["loc"]
     if where == "body":
+        if code == "unknown":
+            path[-1] = _plausible(str(path[-1]))
         steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path if step not in _UNION_TAGS]
         return Issue(code, pointer="".join(f"/{step}" for step in steps))
     name = str(path[-1])[:60] if path else ""
     if code == "unknown":
-        name = name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", name) else "?"
+        name = _plausible(name)
     return Issue(code, header=name) if where == "header" else Issue(code, parameter=name)
+
+
+def _plausible(name: str) -> str:
+    """An unknown name is the client's text: repeated only if it can be nothing but a name."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", name) else "?"
 
 
 _UNION_TAGS = {"individual", "organization"}  # pydantic puts the chosen member of a union into the path

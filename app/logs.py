@@ -192,6 +192,7 @@ _DOWN = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,  # a connection the server has ended, before the driver noticed
     sa_exc.TimeoutError,
 )
 

@@ -14,7 +14,9 @@ from fastapi.openapi.utils import get_openapi
 VERSION = "1.0.0"
 _EXAMPLES = Path(__file__).parents[1] / "openapi" / "examples"
 
-_ETAG = {"type": "string", "maxLength": 80, "pattern": r'^(W/)?"[^"\x00-\x20\x7F]*"$'}
+_TAG = r'(W/)?"[\x21\x23-\x7E]*"'
+_ETAG = {"type": "string", "format": "entity-tag", "maxLength": 80, "pattern": f"^{_TAG}$"}
+_ETAGS = {"type": "string", "format": "entity-tags", "maxLength": 2000, "pattern": rf"^(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)$"}
 
 
 def _header(name: str, text: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def _header(name: str, text: str, schema: dict[str, Any], *, required: bool = Fa
 
 
 IF_MATCH = _header("If-Match", "The version that is changed, as the last ETag said", _ETAG, required=True)
-IF_NONE_MATCH = _header("If-None-Match", "The version already held; 304 when it is current", _ETAG)
+IF_NONE_MATCH = _header("If-None-Match", "The versions already held; 304 when one is current", _ETAGS)
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7E]+$"}
 ONCE = _header("Idempotency-Key", "A retry with the same key answers what the first one answered (24 h)", _KEY)
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
@@ -57,7 +59,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _follows(path: str, operation: dict[str, Any]) -> set[int]:
     """The errors that follow from the shape of an operation."""
     headers = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "header"}
-    found = {400, 401, 414, 429, 431, 500, 503}
+    found = {400, 401, 414, 422, 429, 431, 500, 503}
     if operation.get("security"):
         found.add(403)
     if "requestBody" in operation:
@@ -71,6 +73,19 @@ def _follows(path: str, operation: dict[str, Any]) -> set[int]:
     if "Idempotency-Key" in headers:
         found |= {409, 422}
     return found
+
+
+def _say_what_is_read(operation: dict[str, Any], method: str) -> None:
+    """Parameters and bodies as the service reads them, where the generator describes the Python function."""
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+        if len(choices) == 1:  # a parameter is left out; it has no way to be null
+            del schema["anyOf"]
+            parameter["schema"] = {**schema, **choices[0]}
+    if method == "patch" and "requestBody" in operation:
+        content = operation["requestBody"]["content"]
+        content["application/merge-patch+json"] = content["application/json"]
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
@@ -222,12 +237,18 @@ _BOUNDS = {
 
 
 def _bound(node: Any) -> None:
+    """Say what the generator leaves out: lengths that follow from a format, and that other names are refused."""
     if isinstance(node, list):
         for item in node:
             _bound(item)
     elif isinstance(node, dict):
         if node.get("type") == "string" and node.get("format") in _BOUNDS:
             node.update(_BOUNDS[node["format"]])
+        if "patternProperties" in node:
+            node.setdefault("additionalProperties", False)  # keys are checked: what fits no pattern is a 422
+        for bound in ("minimum", "maximum"):
+            if node.get("type") == "integer" and bound in node:
+                node[bound] = int(node[bound])  # it makes floats of large bounds, and 2^53 + 1 is none
         if node.get("default", "") is None and "anyOf" not in node:
             del node["default"]  # "may be absent, never null": null is no default of such a member
         for value in node.values():
@@ -256,7 +277,8 @@ def build(app: FastAPI) -> dict[str, Any]:
     _bound(document["components"]["schemas"])
     _bound(document["paths"])
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
+            _say_what_is_read(operation, method)
             _complete(path, operation)
     _examples(document)
     return document

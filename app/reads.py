@@ -186,7 +186,7 @@ async def _abandon(connection: asyncpg.Connection) -> None:
         await connection.execute("ROLLBACK", timeout=1)  # harmless outside one; after a cancelled BEGIN nobody knows
     except BaseException as error:
         connection.terminate()
-        if not isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+        if not isinstance(error, db.BROKEN):
             raise
 
 

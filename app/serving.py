@@ -6,8 +6,9 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from rich.console import Console
@@ -18,6 +19,7 @@ from app.config import Settings, SettingsError, get_settings
 from app.domain.demo_world import ORG_CODE, ORG_NAME, USERS
 from app.services import api_keys, demo
 
+_FACTORY = "app.main:create_app"
 _KEY_FILE = "demo-partner-key"
 
 
@@ -25,8 +27,8 @@ _KEY_FILE = "demo-partner-key"
 class DemoAccess:
     """What somebody needs to use the demo world; None where it is not known here."""
 
-    password: str | None
-    partner_key: str | None
+    password: str | None = field(repr=False)
+    partner_key: str | None = field(repr=False)
 
 
 async def open_demo(settings: Settings) -> tuple[bool, DemoAccess]:
@@ -42,13 +44,21 @@ async def open_demo(settings: Settings) -> tuple[bool, DemoAccess]:
         raise SettingsError("RENMAI_OWNER_DATABASE_URL is not set: only the owner role may make an organisation")
     password = settings.demo_password.get_secret_value()
     async with runtime.opened(settings, settings.owner_database_url):
-        key = await demo.load(password)
-        if key is not None:
+        if not await demo.is_loaded():
+            announce("Loading the demo world (once, some seconds) ...")
+            key = await demo.load(password)
             _keep(settings.var_dir / _KEY_FILE, key)
             return True, DemoAccess(password, key)
         is_password = await demo.opens_with(password)
-        key = await _kept(settings.var_dir / _KEY_FILE)
-        return False, DemoAccess(password if is_password else None, key)
+        kept = _kept(settings.var_dir / _KEY_FILE)
+        # The file may be of another database.
+        known = kept.text if kept is not None and await api_keys.org_of(kept.key_id) is not None else None
+        return False, DemoAccess(password if is_password else None, known)
+
+
+def announce(text: str) -> None:
+    """A word to the person at the terminal before something that takes seconds."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _keep(path: Path, text: str) -> None:
@@ -59,40 +69,43 @@ def _keep(path: Path, text: str) -> None:
         out.write(text + "\n")
 
 
-async def _kept(path: Path) -> str | None:
-    """The kept key, if it is one of this database."""
+def _kept(path: Path) -> apikeys.ParsedKey | None:
     with suppress(OSError):
-        parsed = apikeys.parse(path.read_text().strip())
-        if parsed is not None and await api_keys.org_of(parsed.key_id) is not None:
-            return parsed.text
+        return apikeys.parse(path.read_text().strip())
     return None
 
 
-def run(settings: Settings, demo_access: DemoAccess | None) -> None:
-    """Serve until SIGINT or SIGTERM. Workers read their settings from the environment."""
+def _nothing() -> None:
+    pass
+
+
+def run(settings: Settings, demo_access: DemoAccess | None, on_tick: Callable[[], None] = _nothing) -> None:
+    """Serve until SIGINT or SIGTERM. Workers read their settings from the environment.
+
+    Args:
+        on_tick: called ten times a second in the main thread (not with several workers); what it raises ends the
+            service. Requests wait while it runs: it brings back the database they need.
+    """
     os.environ["RENMAI_DATABASE_URL"] = settings.database_url or ""
     if settings.owner_database_url is not None:
         os.environ["RENMAI_OWNER_DATABASE_URL"] = settings.owner_database_url
     get_settings.cache_clear()
-    config = uvicorn.Config(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=10,
-    )
-    if settings.workers > 1:
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "timeout_graceful_shutdown": 10,
+    }
+    if settings.workers > 1:  # the processes that listen are not this one: say it beforehand
         welcome(settings, settings.port, demo_access)
-        uvicorn.supervisors.Multiprocess(
-            config, target=uvicorn.Server(config).run, sockets=[config.bind_socket()]
-        ).run()
+        uvicorn.run(_FACTORY, **options)
         return
-    server = _Server(config, lambda port: welcome(settings, port, demo_access))
+    server = _Server(uvicorn.Config(_FACTORY, **options), lambda port: welcome(settings, port, demo_access), on_tick)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its graceful stop
         server.run()
     if not server.started:
@@ -100,16 +113,26 @@ def run(settings: Settings, demo_access: DemoAccess | None) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says that it listens at the moment it does, and on which port."""
+    """Says that it listens at the moment it does, and on which port; looks after something while it does."""
 
-    def __init__(self, config: uvicorn.Config, on_listen: Callable[[int], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_listen: Callable[[int], None], on_tick: Callable[[], None] = _nothing
+    ) -> None:
         super().__init__(config)
-        self._on_listen = on_listen
+        self._on_listen, self._on_tick = on_listen, on_tick
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn has logged why, as JSON
+            announce(f"renmai: cannot listen on {self.config.host}:{self.config.port}; set RENMAI_PORT to a free port")
+            raise
         if self.started:
             self._on_listen(self.servers[0].sockets[0].getsockname()[1])
+
+    async def on_tick(self, counter: int) -> bool:
+        self._on_tick()
+        return await super().on_tick(counter)
 
 
 def welcome(settings: Settings, port: int, access: DemoAccess | None) -> None:

@@ -112,22 +112,27 @@ class Maker:
     async def _learn(self, key: str, path: str, agent: Agent, stands_for: str | None = None) -> None:
         """Send one request to the service in this process and remember the statement it ran."""
         seen: list[tuple[str, list[Any]]] = []
-        run = reads.row
+        texts: list[str] = []
+        run, load = reads.row, reads.statement
 
-        async def watch(org_id: Any, owners: Any, name: str, *args: Any, variants: Any = ()) -> asyncpg.Record | None:
+        def read_text(*args: Any, **named: Any) -> str:
+            texts.append(load(*args, **named))
+            return texts[-1]
+
+        async def watch(org_id: Any, owners: Any, name: str, *args: Any, **named: Any) -> asyncpg.Record | None:
+            found = await run(org_id, owners, name, *args, **named)
             if name != "actor_state":
-                seen.append((reads.statement(name, owners is None, variants), list(args)))
-            return await run(org_id, owners, name, *args, variants=variants)
+                seen.append((texts[-1], list(args)))
+            return found
 
-        reads.row = watch
+        reads.row, reads.statement = watch, read_text  # type: ignore[assignment]  # cached function, plain function
         try:
             headers = {"Authorization": f"Bearer {self.tokens()[agent.id]}"}
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1"
-            ) as client:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 answer = await client.get(path, headers=headers)
         finally:
-            reads.row = run
+            reads.row, reads.statement = run, load
         if answer.status_code != 200 or len(seen) != 1:
             raise RuntimeError(f"{path}: {answer.status_code}, {len(seen)} statements: {answer.text[:300]}")
         sql, args = seen[0]

@@ -92,14 +92,15 @@ def render(results: list[Result], about: dict[str, str]) -> str:
         "",
         "CPU in µs for each request (best round):",
         "",
-        "| case | service: Python | PostgreSQL | limit: Python | PostgreSQL | load |",
-        "|---|---|---|---|---|---|",
+        "| case | service: Python | PostgreSQL | limit: Python | PostgreSQL | limit ÷ service, all CPU | load |",
+        "|---|---|---|---|---|---|---|",
     ]
     for result in results:
         ours, limit = best(result.ours).cpu, best(result.limit).cpu
+        share = 100 * (limit["python"] + limit["postgres"]) / (ours["python"] + ours["postgres"])
         lines.append(
             f"| {result.title} | {ours['python']:.0f} | {ours['postgres']:.0f} | {limit['python']:.0f} "
-            f"| {limit['postgres']:.0f} | {limit['client']:.0f} |"
+            f"| {limit['postgres']:.0f} | {share:.0f} % | {limit['client']:.0f} |"
         )
     lines += ["", *(f"* {name}: {value.strip()}" for name, value in about.items()), ""]
     return "\n".join(lines)

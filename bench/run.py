@@ -68,7 +68,7 @@ def main() -> None:
             ),
         }
         if options.hold:
-            _hold(cases, ports)
+            _hold(Path(home), cases, ports)
             return
         results = [_measure(case, ports, server.pid or 0, options) for case in cases if _wanted(case, options)]
         facts = asyncio.run(_facts(server, world, options))
@@ -211,16 +211,15 @@ def _load(plan: Plan) -> Outcome:
     return Outcome(**orjson.loads(done.stdout))
 
 
-def _hold(cases: list[Case], ports: dict[str, tuple[int, int]]) -> None:
+def _hold(home: Path, cases: list[Case], ports: dict[str, tuple[int, int]]) -> None:
     """For a profiler: where the servers are, and one request of each case to send."""
     for side, (pid, port) in ports.items():
         _say(f"{side}: process {pid}, http://127.0.0.1:{port}")
-    folder = Path(tempfile.mkdtemp(prefix="renmai-bench-plans-"))
     for case in cases:
         for side, requests in (("ours", case.ours), ("limit", case.limit)):
             plan = Plan(ports[side][1], requests, CONNECTIONS, 1.0, 8.0, case.status, {"python": ports[side][0]})
-            (folder / f"{case.name}-{side}.json").write_bytes(orjson.dumps(asdict(plan)))
-    _say(f"python -m bench.load < {folder}/<case>-<side>.json")
+            (home / f"{case.name}-{side}.json").write_bytes(orjson.dumps(asdict(plan)))
+    _say(f"python -m bench.load < {home}/<case>-<side>.json")
     signal.pause()
 
 
@@ -232,7 +231,7 @@ async def _facts(server: EmbeddedPostgres, world: World, options: argparse.Names
     return report.facts(
         found,
         f"{world.customers} customers of {len(world.agents)} agents, {world.edges} relationships, one organisation",
-        f"{CONNECTIONS} keep-alive connections, {options.rounds} rounds of {options.seconds:g} s for each side in turns",
+        f"{CONNECTIONS} keep-alive connections, {options.rounds} rounds of {options.seconds:g} s, the two in turns",
     )
 
 

@@ -34,20 +34,35 @@ async def create_draft(client: httpx.AsyncClient, customer_id: str, **over: Any)
     body = {"customer_id": customer_id, "answers": ANSWERS, **FORM, **over}
     answer = await client.post("/v1/form-responses", json=body)
     assert answer.status_code == 201, answer.text
-    return exact(answer)
+    made: dict[str, Any] = exact(answer)
+    return made
 
 
 async def complete(client: httpx.AsyncClient, draft: dict[str, Any], key: str | None = None) -> httpx.Response:
     """The answer to completing a draft under a key of its own."""
     headers = {"Idempotency-Key": key or uuid4().hex, **if_match(draft)}
-    return await client.post(f"/v1/form-responses/{draft['id']}/complete", headers=headers)
+    return await client.post(f"{url_of(draft)}/complete", headers=headers)
 
 
 async def create_analysis(client: httpx.AsyncClient, customer_id: str, **over: Any) -> dict[str, Any]:
     """A completed response's analysis."""
     answer = await complete(client, await create_draft(client, customer_id, **over))
     assert answer.status_code == 201, answer.text
-    return exact(answer)
+    made: dict[str, Any] = exact(answer)
+    return made
+
+
+def url_of(response: dict[str, Any]) -> str:
+    """Where a response is."""
+    return f"/v1/form-responses/{response['id']}"
+
+
+async def save(
+    client: httpx.AsyncClient, draft: dict[str, Any], answers: dict[str, Any], version: int | None = None
+) -> httpx.Response:
+    """The answer to saving some answers of a draft, by default as it was read."""
+    held = {"version": version or draft["version"]}
+    return await client.patch(url_of(draft), json={"answers": answers}, headers=if_match(held))
 
 
 def exact(answer: httpx.Response) -> Any:

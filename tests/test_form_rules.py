@@ -1,10 +1,10 @@
 """Publishing, answering and defaulting of forms, and the way from the shipped form to the life need."""
 
-import copy
 import hashlib
 import json
 import unicodedata
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -45,65 +45,57 @@ def issues(definition: FormDefinition, answers: Any, complete: bool = False) -> 
     return [(i.pointer, i.code) for i in forms.check_answers(definition, answers, complete=complete)]
 
 
-def life_form() -> FormDefinition:
-    (raw,) = [raw for raw in forms.published_forms() if raw["form_key"] == "needs.life"]
-    return forms.load_definition(raw)
-
-
-# Publishing.
+LIFE = next(forms.load_definition(raw) for raw in forms.published_forms() if raw["form_key"] == "needs.life")
 
 
 def test_definition_loads_with_places_and_order() -> None:
     definition = form(item("b", enable_when=[when("a", "=", 1)]), item("g", "group", items=[item("a")]))
-    assert definition.index["a"].parent == "g"
-    assert definition.index["a"].pointer == "/items/1/items/0"
+    assert (definition.index["a"].parent, definition.index["a"].pointer) == ("g", "/items/1/items/0")
     assert definition.slots[None] == ("b", "g", "a")
     assert definition.order[None].index("a") < definition.order[None].index("b")
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"surprise": 1}, ("key_unknown", "/items/0/surprise")),
-        ({"calculated": {"expr": []}}, ("key_unknown", "/items/0/calculated")),
-        ({"label": {"zh": "标签"}}, ("key_missing", "/items/0/label/en")),
-        ({"label": {"zh": "标签", "en": "  "}}, ("invalid", "/items/0/label/en")),
-        ({"label": {"zh": "长" * 201, "en": "Long"}}, ("invalid", "/items/0/label/zh")),
-        ({"help": {"en": "Only English"}}, ("key_missing", "/items/0/help/zh")),
-        ({"link_id": "Income"}, ("invalid", "/items/0/link_id")),
-        ({"link_id": "income\n"}, ("invalid", "/items/0/link_id")),
-        ({"type": "attachment"}, ("invalid", "/items/0/type")),
-        ({"required": "true"}, ("invalid", "/items/0/required")),
-        ({"default": 1.0}, ("number_not_integer", "/items/0/default")),
-        ({"default": True}, ("default_invalid", "/items/0/default")),
-        ({"default": 11, "max": 10}, ("default_invalid", "/items/0/default")),
-        ({"min": 5, "max": 4}, ("bounds_invalid", "/items/0")),
-        ({"min": "1"}, ("bounds_invalid", "/items/0")),
-        ({"type": "money", "min": -1}, ("bounds_invalid", "/items/0")),
-        ({"type": "rate", "min": "x"}, ("bounds_invalid", "/items/0")),
-        ({"type": "date", "max": "2026-02-30"}, ("bounds_invalid", "/items/0")),
-        ({"type": "boolean", "max": 1}, ("bounds_not_allowed", "/items/0")),
-        ({"type": "text", "max": 2001}, ("bounds_invalid", "/items/0")),
-        ({"repeats": True}, ("repeats_not_allowed", "/items/0")),
-        ({"items": [item("b")]}, ("items_not_allowed", "/items/0")),
-        ({"type": "group"}, ("items_missing", "/items/0")),
-        ({"type": "choice"}, ("options_invalid", "/items/0")),
-        ({"options": YES_NO}, ("options_invalid", "/items/0")),
-        ({"type": "choice", "options": YES_NO + YES_NO[:1]}, ("option_duplicate", "/items/0")),
-        ({"type": "choice", "options": YES_NO, "default": "maybe"}, ("default_invalid", "/items/0/default")),
-        ({"type": "group", "items": [item("b")], "required": True}, ("group_rule_not_allowed", "/items/0")),
-        ({"type": "group", "items": [item("b")], "default": 1}, ("group_rule_not_allowed", "/items/0")),
-        ({"type": "group", "items": [item("b")], "repeats": True, "max": 21}, ("bounds_invalid", "/items/0")),
-        ({"type": "group", "items": [item("a")]}, ("link_id_duplicate", "/items/0/items/0")),
-    ],
-)
-def test_item_that_breaks_a_publish_rule_is_refused(change: dict[str, Any], expected: tuple[str, str]) -> None:
-    assert publish_error(item("a") | change) == expected
+DEFAULTS: list[dict[str, Any]] = [{"default": True}, {"default": 11, "max": 10}, {"type": "text", "default": 1}]
+DEFAULTS += [{"type": "choice", "options": YES_NO, "default": "maybe"}]
+RANGES: list[dict[str, Any]] = [{"min": 5, "max": 4}, {"min": "1"}, {"min": True}, {"type": "money", "min": -1}]
+RANGES += [{"type": "rate", "min": "x"}, {"type": "date", "max": "2026-02-30"}, {"type": "text", "max": 2001}]
+INNER = {"type": "group", "items": [item("b")]}
+BROKEN: dict[str, list[dict[str, Any]]] = {
+    "key_unknown /a~1b~0": [{"a/b~": 1}],
+    "key_unknown /calculated": [{"calculated": {"expr": []}}],
+    "key_missing /label/en": [{"label": {"zh": "标签"}}],
+    "key_missing /help/zh": [{"help": {"en": "Only English"}}],
+    "invalid /label/en": [{"label": {"zh": "标签", "en": "  "}}, {"label": {"zh": "长", "en": "x" * 201}}],
+    "invalid /link_id": [{"link_id": "Income"}, {"link_id": "income\n"}, {"link_id": "收入"}, {"link_id": "a" * 65}],
+    "invalid /type": [{"type": "attachment"}, {"type": ["integer"]}],
+    "invalid /required": [{"required": "true"}, {"required": 1}],
+    "number_not_integer /default": [{"default": 1.0}],
+    "default_invalid /default": DEFAULTS,
+    "bounds_invalid": [*RANGES, INNER | {"repeats": True, "max": 21}],
+    "bounds_not_allowed": [{"type": "boolean", "max": 1}],
+    "repeats_not_allowed": [{"repeats": True}],
+    "repeats_not_allowed /items/0": [INNER | {"repeats": True, "items": [item("b") | INNER | {"repeats": True}]}],
+    "items_not_allowed": [{"items": [item("b")]}],
+    "items_missing": [{"type": "group"}],
+    "options_invalid": [{"type": "choice"}, {"options": YES_NO}],
+    "option_duplicate": [{"type": "choice", "options": YES_NO + YES_NO[:1]}],
+    "group_rule_not_allowed": [INNER | {"required": True}, INNER | {"min": 1}, INNER | {"default": 1}],
+    "link_id_duplicate /items/0": [{"type": "group", "items": [item("a")]}],
+}
 
 
-@pytest.mark.parametrize(
-    ("condition", "code"),
-    [
+@pytest.mark.parametrize("expected", BROKEN)
+def test_item_that_breaks_a_publish_rule_is_refused(expected: str) -> None:
+    code, _, pointer = expected.partition(" ")
+    for change in BROKEN[expected]:
+        assert publish_error(item("a") | change) == (code, f"/items/0{pointer}"), change
+
+
+def test_condition_that_cannot_work_is_refused() -> None:
+    others = [item("flag", "boolean"), item("word", "text"), item("pick", "choice", options=YES_NO)]
+    others += [item("plain", "group", items=[item("inner")])]
+    others += [item("rows", "group", repeats=True, items=[item("cost")])]
+    for condition, code in (
         (when("missing", "=", 1), "enable_when_target"),
         (when("plain", "exists", True), "enable_when_target"),
         (when("cost", "=", 1), "enable_when_target"),
@@ -112,13 +104,8 @@ def test_item_that_breaks_a_publish_rule_is_refused(change: dict[str, Any], expe
         (when("flag", "=", 1), "enable_when_value"),
         (when("flag", "exists", "yes"), "enable_when_value"),
         (when("pick", "=", "maybe"), "enable_when_value"),
-    ],
-)
-def test_condition_that_cannot_work_is_refused(condition: dict[str, Any], code: str) -> None:
-    others = [item("flag", "boolean"), item("word", "text"), item("pick", "choice", options=YES_NO)]
-    others += [item("plain", "group", items=[item("inner")])]
-    others += [item("rows", "group", repeats=True, items=[item("cost")])]
-    assert publish_error(item("a", enable_when=[condition]), *others) == (code, "/items/0/enable_when/0")
+    ):
+        assert publish_error(item("a", enable_when=[condition]), *others) == (code, "/items/0/enable_when/0")
 
 
 def test_conditions_in_a_circle_are_refused_even_through_a_group() -> None:
@@ -137,18 +124,13 @@ def nested(depth: int) -> dict[str, Any]:
 
 
 def test_sizes_are_bounded_exactly() -> None:
+    assert publish_error() == ("invalid", "/items")
     assert len(form(*(item(f"i{n}") for n in range(500))).index) == 500
     assert publish_error(*(item(f"i{n}") for n in range(501))) == ("too_many", "/items/500")
     assert "leaf" in form(nested(8)).index
-    assert publish_error(nested(9))[0] == "too_deep"
-    assert publish_error(nested(50))[0] == "too_deep"
+    assert [publish_error(nested(depth))[0] for depth in (9, 50)] == ["too_deep"] * 2
     options = [{"code": f"o{n}", "label": LABEL} for n in range(201)]
     assert publish_error(item("a", "choice", options=options)) == ("too_many", "/items/0/options")
-
-
-def test_rows_within_rows_are_refused() -> None:
-    inner = item("inner", "group", repeats=True, items=[item("a")])
-    assert publish_error(item("outer", "group", repeats=True, items=[inner]))[0] == "repeats_not_allowed"
 
 
 @pytest.mark.parametrize("version", ["1.0", "01.0.0", "1.0.0-rc", "1.0.0\n", "١.0.0", 1])
@@ -165,20 +147,13 @@ def test_long_chain_of_conditions_is_answered_without_recursion() -> None:
     assert forms.effective_answers(definition, answers | {"i7": False}).values.keys() == {f"i{n}" for n in range(8)}
 
 
-# The hash.
-
-
 def test_content_hash_ignores_key_order_and_unicode_form_only() -> None:
     raw = raw_form(item("a", label={"zh": "é", "en": "é"}))
-    same = dict(reversed(list(copy.deepcopy(raw).items())))
+    same = dict(reversed(list(json.loads(json.dumps(raw)).items())))
     same["items"][0]["label"] = {"en": unicodedata.normalize("NFD", "é"), "zh": "é"}
     assert forms.content_hash(same) == forms.content_hash(raw) == forms.load_definition(same).content_hash
     same["items"][0]["label"]["en"] = "e"
     assert forms.content_hash(same) != forms.content_hash(raw)
-    assert forms.content_hash({"a": [1, 2]}) != forms.content_hash({"a": [2, 1]})
-
-
-def test_content_hash_is_the_documented_one() -> None:
     expected = hashlib.sha256('{"a":"é","b":[1,true,null]}'.encode()).hexdigest()
     assert forms.content_hash({"b": [1, True, None], "a": "é"}) == "sha256:" + expected
 
@@ -198,8 +173,6 @@ def test_content_that_has_no_canonical_form_is_refused(raw: dict[str, Any], code
         forms.content_hash(raw)
     assert (caught.value.code, caught.value.pointer) == (code, pointer)
 
-
-# Answers.
 
 EVERY_TYPE = form(
     item("flag", "boolean"),
@@ -248,9 +221,8 @@ def test_unknown_link_ids_are_refused_without_repeating_personal_text() -> None:
 
 def test_issue_messages_are_bilingual_and_do_not_echo_the_value() -> None:
     (issue,) = forms.check_answers(EVERY_TYPE, {"note": "secret"}, complete=False)
-    assert set(issue.message) == {"zh", "en"}
+    assert (set(issue.message), issue.severity) == ({"zh", "en"}, "error")
     assert "secret" not in str(issue)
-    assert issue.severity == "error"
 
 
 def test_required_is_asked_on_complete_only_and_defaults_satisfy_it() -> None:
@@ -271,6 +243,7 @@ def test_disabled_items_are_ignored_on_complete_and_checked_in_drafts() -> None:
     assert issues(definition, {"why": 7}, complete=True) == []
     assert issues(definition, {"why": 7}) == [("/answers/why", "wrong_type")]
     assert issues(definition, {"flag": True}, complete=True) == [("/answers/why", "required")]
+    assert issues(definition, {"flag": 1}, complete=True) == [("/answers/flag", "wrong_type")]
     assert forms.effective_answers(definition, {"flag": False, "why": "x"}).values == {"flag": False}
 
 
@@ -305,11 +278,6 @@ def test_condition_compares_values_not_spellings(
             assert ("gated" in forms.effective_answers(definition, {"q": answer}).values) is enabled
 
 
-def test_wrongly_typed_answer_enables_nothing() -> None:
-    gated = item("gated", required=True, enable_when=[when("q", "=", 1)])
-    assert issues(form(item("q"), gated), {"q": True}, complete=True) == [("/answers/q", "wrong_type")]
-
-
 def test_enable_behavior_joins_conditions_by_all_or_any() -> None:
     both = [when("p", "=", 1), when("q", "=", 1)]
     for behavior, needed in (("all", 2), ("any", 1)):
@@ -320,8 +288,9 @@ def test_enable_behavior_joins_conditions_by_all_or_any() -> None:
             assert ("gated" in values) is (p + q >= needed)
 
 
-ROW_ITEMS = [item("cost", "money", required=True), item("extra", default=2, enable_when=[when("cost", ">", 9)])]
-ROWS = form(item("limit"), item("children", "group", repeats=True, min=1, max=3, items=ROW_ITEMS))
+EXTRA = item("extra", default=2, enable_when=[when("cost", ">", 9), when("limit", "=", 1)])
+ROW_ITEMS = [item("cost", "money", required=True), EXTRA]
+ROWS = form(item("limit"), item("children", "group", repeats=True, required=True, max=3, items=ROW_ITEMS))
 
 
 def test_rows_are_checked_one_by_one_with_pointers() -> None:
@@ -340,12 +309,12 @@ def test_row_counts_are_bounded() -> None:
     assert issues(ROWS, {}, complete=True) == [("/answers/children", "required")]
     assert issues(ROWS, {"children": [{"cost": 1}] * 3}, complete=True) == []
     assert issues(ROWS, {"children": [{"cost": 1}] * 4}) == [("/answers/children", "row_count")]
-    assert issues(ROWS, {"children": [{"cost": True}] * 9999})[0] == ("/answers/children", "row_count")
+    assert len(issues(ROWS, {"children": [{"cost": True}] * 9999})) == 1 + 20
 
 
-def test_row_conditions_look_at_their_own_row_and_fill_its_defaults() -> None:
-    effective = forms.effective_answers(ROWS, {"children": [{"cost": 9, "extra": 7}, {"cost": 10}]})
-    assert effective.values == {"children": [{"cost": 9}, {"cost": 10, "extra": 2}]}
+def test_row_conditions_look_at_their_own_row_or_outside_and_fill_defaults() -> None:
+    effective = forms.effective_answers(ROWS, {"limit": 1, "children": [{"cost": 9, "extra": 7}, {"cost": 10}]})
+    assert effective.values == {"limit": 1, "children": [{"cost": 9}, {"cost": 10, "extra": 2}]}
     assert effective.defaulted == {"/answers/children/1/extra"}
 
 
@@ -361,47 +330,40 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-LINKS = st.sampled_from([*life_form().index, "stranger"])
+LINKS = st.sampled_from([*LIFE.index, "stranger"])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(LINKS, JSON, max_size=8), st.booleans())
 def test_no_answers_make_the_engine_raise_or_keep_a_float(answers: dict[str, Any], complete: bool) -> None:
-    definition = life_form()
-    found = forms.check_answers(definition, answers, complete=complete)
-    if not [issue for issue in found if issue.code != "required"] and complete:
-        json.dumps(forms.effective_answers(definition, answers).values, allow_nan=False)
-        assert not any(isinstance(v, float) for v in forms.effective_answers(definition, answers).values.values())
-
-
-# The shipped form.
+    found = forms.check_answers(LIFE, answers, complete=complete)
+    if complete and all(issue.code == "required" for issue in found):
+        values = forms.effective_answers(LIFE, answers).values
+        assert json.loads(json.dumps(values, allow_nan=False), parse_float=pytest.fail) == values
 
 
 def test_published_forms_load_and_are_named_after_themselves() -> None:
     for raw in forms.published_forms():
         definition = forms.load_definition(raw)
-        assert (definition.form_key, definition.version) == ("needs.life", "1.0.0")
-        # A published form never changes: a new text is a new version in a new file.
-        assert definition.content_hash == LIFE_HASH
+        name = f"{definition.form_key}-{definition.version}.json"
+        assert files("app.domain").joinpath("published", name).is_file()
+    # A published form never changes: a new text is a new version in a new file.
+    assert LIFE.content_hash == LIFE_HASH
 
 
 def test_life_form_needs_two_answers_and_says_which_values_were_its_own() -> None:
     answers = {"family_expense": 12_000_000, "support_years": 20}
-    assert issues(life_form(), answers, complete=True) == []
-    inp = needs.life_input_from_answers(forms.effective_answers(life_form(), answers))
-    assert (inp.survivor_share, inp.discount_rate, inp.expense_growth) == (
-        Decimal("0.7"),
-        Decimal("0.03"),
-        Decimal("0.02"),
-    )
+    assert issues(LIFE, answers, complete=True) == []
+    inp = needs.life_input_from_answers(forms.effective_answers(LIFE, answers))
+    assert (inp.survivor_share, inp.discount_rate) == (Decimal("0.7"), Decimal("0.03"))
+    assert inp.expense_growth == Decimal("0.02")
     assert (inp.timing, inp.first_payment, inp.emergency_months, inp.spouse_income) == ("begin", "today", 6, None)
     by = {a.key: a.source for a in needs.life_need(inp).assumptions}
-    assert (by["support_years"], by["discount_rate"], by["final_expenses_fen"]) == (
-        "customer",
-        "form_default",
-        "form_default",
-    )
-    agent = needs.life_input_from_answers(forms.effective_answers(life_form(), answers), answered_by="agent")
+    assert by["support_years"] == "customer"
+    assert by["discount_rate"] == by["final_expenses_fen"] == "form_default"
+    off = answers | {"spouse_income": 3, "spouse_income_years": 4}  # has_spouse_income was never said
+    assert needs.life_input_from_answers(forms.effective_answers(LIFE, off)).spouse_income is None
+    agent = needs.life_input_from_answers(forms.effective_answers(LIFE, answers), answered_by="agent")
     assert agent.sources["support_years"] == "agent"
 
 
@@ -409,17 +371,15 @@ def test_life_form_carries_every_answer_to_its_place() -> None:
     answers: dict[str, Any] = {"family_expense": 1, "survivor_share": 6_550, "support_years": 2, "timing": "end"}
     answers |= {"expense_growth": "0.01", "discount_rate": "0.05", "first_payment": "stated", "mortgage": 3}
     answers |= {"other_debts": 4, "final_expenses": 5, "emergency_months": 7, "liquid_assets": 8, "existing_cover": 9}
-    answers |= {
-        "children": [{"cost": 10, "years_until": 11}, {"cost": 12, "years_until": 13}],
-        "education_growth": "0.06",
-    }
+    answers["children"] = [{"cost": 10, "years_until": 11}, {"cost": 12, "years_until": 13}]
+    answers["education_growth"] = "0.06"
     gates = {"spouse_income": "has_spouse_income", "parents_support": "supports_parents"}
     gates["social_benefits"] = "has_social_benefits"
     for n, (name, gate) in enumerate(gates.items()):
         answers |= {gate: True, name: 20 + n, f"{name}_years": 30 + n, f"{name}_timing": ("end", "begin")[n % 2]}
         answers[f"{name}_growth"] = f"0.0{n + 1}"
-    assert issues(life_form(), answers, complete=True) == []
-    inp = needs.life_input_from_answers(forms.effective_answers(life_form(), answers))
+    assert issues(LIFE, answers, complete=True) == []
+    inp = needs.life_input_from_answers(forms.effective_answers(LIFE, answers))
     assert set(inp.sources.values()) == {"customer"}
     got: Any = needs.life_need(inp).to_json()["inputs"]
     expected: dict[str, Any] = {"family_expense_fen": 1, "survivor_share": "0.655", "support_years": 2, "timing": "end"}
@@ -432,18 +392,9 @@ def test_life_form_carries_every_answer_to_its_place() -> None:
     assert got == expected | {"existing_cover_fen": 9, "education": costs}
 
 
-def test_life_form_drops_a_spouse_income_switched_off() -> None:
-    answers = {"family_expense": 1, "support_years": 2, "spouse_income": 3, "spouse_income_years": 4}
-    assert needs.life_input_from_answers(forms.effective_answers(life_form(), answers)).spouse_income is None
-
-
 def test_life_input_names_the_answer_that_is_missing_or_no_rate() -> None:
-    fine = forms.effective_answers(life_form(), {"family_expense": 1, "support_years": 1}).values
-    without = {key: value for key, value in fine.items() if key != "survivor_share"}
-    for values, expected in (
-        (without, ("missing", "survivor_share")),
-        ({**fine, "discount_rate": "three"}, ("not_decimal", "discount_rate")),
-    ):
+    fine = forms.effective_answers(LIFE, {"family_expense": 1, "support_years": 1}).values
+    for link_id, value, code in (("survivor_share", None, "missing"), ("discount_rate", "three", "not_decimal")):
         with pytest.raises(needs.NeedsError) as caught:
-            needs.life_input_from_answers(forms.EffectiveAnswers(values, frozenset()))
-        assert (caught.value.code, caught.value.field) == expected
+            needs.life_input_from_answers(forms.EffectiveAnswers({**fine, link_id: value}, frozenset()))
+        assert (caught.value.code, caught.value.field) == (code, link_id)

@@ -83,6 +83,7 @@ DOWN = [
     asyncpg.AdminShutdownError("x"),
     asyncpg.InterfaceError("connection is closed"),
     asyncpg.InterfaceError("pool is closing"),
+    asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
     sa_exc.TimeoutError("QueuePool limit"),
     wrapped(asyncpg.ConnectionFailureError("x")),
     wrapped(asyncpg.DataError("x"), lost=True),

@@ -122,7 +122,10 @@ def confusion_secrets() -> Iterator[bytes]:
     yield from (json.dumps(jwk).encode(), json.dumps(jwk, separators=(",", ":")).encode(), jwk["x"].encode())
 
 
-@pytest.mark.parametrize("secret", list(confusion_secrets()))
+SECRETS = list(confusion_secrets())
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=[f"secret-{n}" for n in range(len(SECRETS))])
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512", "ES256"])
 def test_public_key_as_mac_secret_is_refused(secret: bytes, algorithm: str) -> None:
     head, body, _ = forge(members(), alg=algorithm).split(".")

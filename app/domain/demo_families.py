@@ -123,7 +123,7 @@ class Families:
         child, spouse = source.pick(((home.husband, home.wife), (home.wife, home.husband)))
         assert child is not None
         assert spouse is not None
-        age = child.age + source.random.randint(23, 30)
+        age = child.age + source.random.randint(26, 31)
         father = self._person(child.owner, child.name[0], "male", age, address)
         mother = self._person(child.owner, source.surname(), "female", age - source.random.randint(-1, 4), address)
         self._marry(father, mother)

@@ -51,15 +51,15 @@ class Dossier:
 _SAYINGS: Final[dict[str, tuple[str, ...]]] = {
     "family_hometown": (
         "老家在孝感农村,父母仍住老屋,每月回去一次",
-        "荆州人,大学毕业后留在武汉,妻子是同乡",
+        "荆州人,大学毕业后留在武汉,爱人是同乡",
         "土生土长的汉口人,三代同住,孩子由奶奶接送",
-        "黄冈人,兄妹三人,她排行老二,常给家里寄钱",
+        "黄冈人,兄妹三人,排行老二,常给家里寄钱",
     ),
     "work_role": (
         "部门负责人,十万元以下的采购自己能定",
-        "技术骨干,领导很听他的意见,但不管预算",
-        "行政主管,员工福利和团险都由她经办",
-        "店里大小事都是他说了算,账由妻子管",
+        "技术骨干,意见很受领导重视,但不管预算",
+        "行政主管,员工福利和团险都由本人经办",
+        "店里大小事自己说了算,账由家人管",
     ),
     "leisure": (
         "周末带孩子去东湖绿道骑车",
@@ -138,15 +138,15 @@ def _answers(source: Source, head: Party, home: Household, is_complete: bool) ->
     draw = source.random.randint
     youngest = min(child.age for child in home.children)
     answers: dict[str, Any] = {
-        "family_expense": draw(8, 30) * _WAN,
-        "support_years": max(5, 22 - youngest),
+        "family_expense": draw(12, 36) * _WAN,
+        "support_years": max(10, 23 - youngest),
         "survivor_share": draw(12, 16) * 500,
     }
     if not is_complete:
         return answers
     if source.chance(0.7):
         years = max(1, 55 - min(parent.age for parent in home.heads if parent is not head))
-        answers |= {"has_spouse_income": True, "spouse_income": draw(5, 20) * _WAN, "spouse_income_years": years}
+        answers |= {"has_spouse_income": True, "spouse_income": draw(4, 12) * _WAN, "spouse_income_years": years}
     if home.elders or source.chance(0.4):
         answers |= {
             "supports_parents": True,
@@ -162,7 +162,7 @@ def _answers(source: Source, head: Party, home: Household, is_complete: bool) ->
         "mortgage": source.pick((0, draw(30, 180) * _WAN)),
         "other_debts": source.pick((0, 0, draw(2, 15) * _WAN)),
         "liquid_assets": draw(5, 60) * _WAN,
-        "existing_cover": source.pick((0, 20, 30, 50, 100)) * _WAN,
+        "existing_cover": source.pick((0, 0, 10, 20, 50, 100)) * _WAN,
     }
     if source.chance(0.4):
         answers["discount_rate"] = source.pick(("0.025", "0.03", "0.035"))

@@ -99,12 +99,13 @@ def build(seed: int = SEED) -> DemoWorld:
     business.refer(90)
     left = TIES - len(families.ties) - len(business.ties)
     business.befriend(left, across=0.25)
-    parties = (*families.people, *business.companies)
+    parties = [*families.people, *business.companies]
+    source.random.shuffle(parties)  # lists show the newest first: let the newest be of all kinds
     return DemoWorld(
         org_id=org_id,
         teams=teams,
         users=users,
-        parties=parties,
+        parties=tuple(parties),
         ties=(*families.ties, *business.ties),
         interviews=interviews(source, families.households),
         dossiers=dossiers(source, parties),

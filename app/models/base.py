@@ -10,15 +10,16 @@ from sqlalchemy import text
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
-# Text the service stores as it was sent. Control characters are refused; NUL and lone surrogates never get here.
-_LINE = r"^[^\x00-\x1F\x7F]*$"
-_BLOCK = r"^[^\x00-\x08\x0B-\x1F\x7F]*$"
+# Text the service stores as it was sent. Control characters are refused (C0, DEL, C1; a block may have tabs and line
+# feeds); NUL and lone surrogates never get here.
+LINE = r"^[^\x00-\x1F\x7F-\x9F]*$"
+BLOCK = r"^[^\x00-\x08\x0B-\x1F\x7F-\x9F]*$"
 
-Line20 = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=_LINE)]
-Line50 = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=_LINE)]
-Line100 = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
-Line200 = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)]
-Block2000 = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=_BLOCK)]
+Line20 = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=LINE)]
+Line50 = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=LINE)]
+Line100 = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=LINE)]
+Line200 = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=LINE)]
+Block2000 = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=BLOCK)]
 ScopeName = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_]+:[a-z_]+$")]
 Version = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
 Number = Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]

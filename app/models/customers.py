@@ -11,7 +11,7 @@ from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
-from app.models.base import Block2000, Line20, Line50, Line100, Line200, TenantRow, Version, Wire, absent, utc_now
+from app.models.base import LINE, Block2000, Line20, Line50, Line100, Line200, TenantRow, Version, Wire, absent, utc_now
 
 
 class PartyType(StrEnum):
@@ -77,8 +77,11 @@ class Customer(TenantRow, table=True):
     created_digest: bytes
 
 
+# The pattern is only told: what is wrong with a name is said by `domain.names`, with codes of its own.
 PersonName = Annotated[
-    str, StringConstraints(min_length=1, max_length=100), Bound(json_schema_extra={"format": "name"})
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    Bound(json_schema_extra={"format": "name", "pattern": LINE}),
 ]
 PhoneNumber = Annotated[
     str,

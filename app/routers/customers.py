@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from app import deps
 from app.deps import CustomersRead, CustomersWrite, IfMatch, OnceDep, SessionDep
-from app.models.base import Line20, PageQuery
+from app.models.base import Line20, Line50, PageQuery
 from app.models.customers import (
     CustomerCreate,
     CustomerPage,
@@ -38,7 +38,7 @@ class CustomerQuery(PageQuery):
     ] = Bound(default=None, description="One or several stages, comma separated")
     tag: Line20 | None = Bound(default=None, description="Customers that carry this tag")
     party_type: PartyType | None = Bound(default=None, description="Persons or organisations only")
-    q: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = Bound(
+    q: Line50 | None = Bound(
         default=None, description="Name, pinyin, initials or the tail of a phone number", examples=["wyq"]
     )
     sort: Sort = Bound(default="-created_at", description="Sort key; a minus turns the order round")

@@ -10,6 +10,7 @@ from pydantic import Field as Bound
 from app import db, deps, keyring, logs
 from app.errors import TITLES, NotFound, Unavailable
 from app.models.base import Wire
+from app.openapi import IF_NONE_MATCH
 
 router = APIRouter(tags=["service"])
 
@@ -58,7 +59,7 @@ async def get_metrics() -> Response:
     return Response(logs.metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get("/.well-known/jwks.json", response_model=Jwks, summary="Public signing keys")
+@router.get("/.well-known/jwks.json", response_model=Jwks, summary="Public signing keys", openapi_extra=IF_NONE_MATCH)
 async def get_jwks(request: Request) -> Response:
     """The JWK set of the access tokens; cacheable."""
     table = keyring.current().table

@@ -151,7 +151,7 @@ async def update(
     """
     customer = await access.customer(session, actor, customer_id, lock=True)
     etags.check(customer.version, version)
-    changes = data.model_dump(exclude_unset=True)
+    changes = _changes(customer, data)
     stage = changes.pop("stage", None)
     if stage is not None and stage != customer.stage:
         access.record(
@@ -189,6 +189,15 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
         db.mark(session, customer, [customer.owner_id])
         access.record(session, actor, "customer.restored", "customer", customer.id)
     return await _stored(session, actor, customer)
+
+
+def _changes(customer: Customer, data: CustomerUpdate) -> dict[str, Any]:
+    """What a merge patch (RFC 7396) sets: members of lists with their defaults, the birthday merged part by part."""
+    whole = data.model_dump()
+    changes = {member: whole[member] for member in data.model_fields_set}
+    if data.birthday is not None and customer.birthday is not None:
+        changes["birthday"] = {**customer.birthday, **data.birthday.model_dump(exclude_unset=True)}
+    return changes
 
 
 def _digest(actor: Actor, body: str) -> bytes:

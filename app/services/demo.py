@@ -16,29 +16,34 @@ from app.access import SCOPES, Actor
 from app.domain import demo_world
 from app.domain.demo_papers import FORM, Dossier, Interview
 from app.domain.demo_world import ORG_CODE, DemoWorld
-from app.models.customers import CustomerCreate
+from app.models.customers import Customer, CustomerCreate
 from app.models.dossiers import DossierFactCreate
 from app.models.form_responses import FormResponseCreate
+from app.models.relationships import RelationshipCreate
 from app.models.users import Role, User
-from app.services import api_keys, customers, dossiers, form_responses, organizations, sessions, users
+from app.services import api_keys, customers, dossiers, form_responses, organizations, relationships, sessions, users
 
 _CUSTOMER: TypeAdapter[CustomerCreate] = TypeAdapter(CustomerCreate)
 
 
-async def load(password: str) -> str | None:
-    """Load the demo world unless its organisation is there; all of it or nothing.
+async def is_loaded() -> bool:
+    """Whether the demo organisation is in this database."""
+    return await sessions.org_by_code(ORG_CODE) is not None
+
+
+async def load(password: str) -> str:
+    """Load the demo world into a database that does not have it; all of it or nothing.
 
     Args:
         password: of all six users.
 
     Returns:
-        The text of the demo partner's key, which is stored only hashed; None when nothing had to be loaded.
+        The text of the demo partner's key, which is stored only hashed.
 
     Raises:
         WeakPassword: the password breaks the house rules.
+        IntegrityError: it is there already.
     """
-    if await sessions.org_by_code(ORG_CODE) is not None:
-        return None
     world = demo_world.build()
     async with db.transaction(world.org_id) as session:
         session.info["request_id"] = "demo"
@@ -50,6 +55,7 @@ async def load(password: str) -> str | None:
         for party in world.parties:
             data = _CUSTOMER.validate_python({**party.body, "id": party.id})
             await customers.create(session, actors[party.owner], data)
+        await _ties(session, actors, world)
         await _interviews(session, actors, world.interviews)
         await _dossiers(session, actors, world.dossiers)
     return key
@@ -92,6 +98,31 @@ def _actor(world: DemoWorld, username: str) -> Actor:
     owners = {Role.agent: (user.id,), Role.manager: team}.get(role)
     scopes = frozenset(scope.value for scope in SCOPES[role])
     return Actor(world.org_id, user.id, "user", role, scopes, owners, is_masked=role is Role.auditor)
+
+
+async def _ties(session: AsyncSession, actors: dict[str, Actor], world: DemoWorld) -> None:
+    """All of them in one flush: one by one they would take as long as everything else together.
+
+    Ties between the customers of two agents are entered by their manager, who alone sees both ends.
+    """
+    stored = (await session.exec(select(Customer).where(col(Customer.org_id) == world.org_id))).all()
+    known = {customer.id: customer for customer in stored}
+    for tie in world.ties:
+        actor = actors[tie.left.owner if tie.left.owner == tie.right.owner else "manager1"]
+        data = RelationshipCreate.model_validate(
+            {
+                "id": tie.id,
+                "other_id": tie.right.id,
+                "direction": tie.type,
+                "role": tie.right_role,
+                "inverse_role": tie.left_role,
+                "strength": float(tie.strength),
+                "since": None if tie.since is None else tie.since.isoformat(),
+                "until": None if tie.until is None else tie.until.isoformat(),
+            }
+        )
+        relationships.add(session, actor, known[tie.left.id], known[tie.right.id], data)
+    await session.flush()
 
 
 async def _interviews(session: AsyncSession, actors: dict[str, Actor], interviews: Iterable[Interview]) -> None:

@@ -275,7 +275,7 @@ async def _supersede(session: AsyncSession, actor: Actor, customer: Customer, ke
         return
     fact.superseded_at = fact.updated_at = utc_now()
     _leave_trail(session, actor, customer, fact, "superseded")
-    # A flush inserts before it updates: the place must be free before the newcomer takes it.
+    # The place must be free before the newcomer takes it, and the order inside one flush is not promised.
     await session.flush()
 
 

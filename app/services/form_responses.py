@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import and_, col, select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -198,20 +198,22 @@ async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) ->
 
     Whether it is completed is told before its version: no version could make the change succeed.
     """
-    its_own = and_(col(FormResponse.org_id) == actor.org_id, col(FormResponse.customer_id) == col(Customer.id))
-    statement = (
-        access.visible_customers(actor)
-        .join(FormResponse, its_own)
-        .add_columns(FormResponse)
-        .where(col(FormResponse.id) == form_response_id, col(FormResponse.deleted_at).is_(None))
-        .with_for_update()
+    wanted = (
+        col(FormResponse.org_id) == actor.org_id,
+        col(FormResponse.id) == form_response_id,
+        col(FormResponse.deleted_at).is_(None),
     )
-    found = (await session.execute(statement)).first()
-    if found is None:
+    its_own = select(FormResponse.customer_id).where(*wanted).scalar_subquery()
+    statement = access.visible_customers(actor).where(col(Customer.id) == its_own)
+    customer = (await session.exec(statement.with_for_update())).first()
+    if customer is None:
         raise NotFound
-    customer, response = found
     if customer.deleted_at is not None:
         raise Gone
+    held = select(FormResponse).where(*wanted, col(FormResponse.customer_id) == customer.id)
+    response = (await session.exec(held.with_for_update())).first()
+    if response is None:
+        raise NotFound
     if response.status == ResponseStatus.completed:
         raise Conflict("response_completed")
     return customer, response
@@ -220,7 +222,7 @@ async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) ->
 def _given(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Answers without nulls, in rows too: an unanswered item is stored in one way only."""
     return {
-        link_id: [_given(row) for row in value] if isinstance(value, list) else value
+        link_id: [_given(row) if isinstance(row, dict) else row for row in value] if isinstance(value, list) else value
         for link_id, value in answers.items()
         if value is not None
     }

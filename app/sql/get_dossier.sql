@@ -1,6 +1,6 @@
 -- $1 org, $2 owners, $3 customer: the current facts, bare of language.
 -- The version counts every change ever made to any fact of the customer: each change raises one row's version, and
--- superseded and deleted rows go on counting, so it never falls back to an earlier value.
+-- superseded and deleted rows go on counting, so no delete makes it fall back to an earlier value.
 SELECT c.deleted_at IS NOT NULL AS is_deleted, c.party_type, f.version, f.facts
 FROM customers c, LATERAL (
     SELECT coalesce(sum(d.version), 0)::int AS version,

@@ -1,7 +1,7 @@
 -- $1 org, $2 owners, $3 customer, $4 directions, $5 cursor strength, $6 cursor id, $7 limit + 1, $8 masked.
 -- {current} restricts to running or ended relationships: a closed variant. No row: the customer is not there.
 -- Each end is searched by itself, so that each can use its index.
-SELECT c.deleted_at IS NOT NULL AS is_customer_deleted, p.*
+SELECT c.deleted_at IS NOT NULL AS is_deleted, p.*
 FROM customers c
 CROSS JOIN LATERAL (
     WITH page AS (
@@ -28,8 +28,8 @@ CROSS JOIN LATERAL (
     )
     SELECT max(total) = $7 AS has_more,
            '[' || coalesce(string_agg(row_to_json(x)::text, ',' ORDER BY n) FILTER (WHERE n < $7), '') || ']' AS items,
-           max(strength::text) FILTER (WHERE n = $7 - 1) AS last_key,
-           max(id::text) FILTER (WHERE n = $7 - 1) AS last_id
+           max(numbered.strength::text) FILTER (WHERE n = $7 - 1) AS last_key,
+           max(numbered.id::text) FILTER (WHERE n = $7 - 1) AS last_id
     FROM numbered, LATERAL (
         SELECT numbered.id, $3 AS customer_id,
                json_build_object('id', other_id, 'name', name, 'party_type', party_type, 'stage', stage) AS other,

@@ -64,7 +64,7 @@ def upgrade() -> None:
            NULLS NOT DISTINCT WHERE deleted_at IS NULL""",
         # Both ends in one order (strength, then newest): the network walks them, pages of the list continue in them.
         """CREATE INDEX relationships_left ON relationships (org_id, left_id, strength DESC, id DESC)
-           INCLUDE (right_id, type) WHERE until IS NULL AND deleted_at IS NULL""",
+           INCLUDE (right_id, type, right_role) WHERE until IS NULL AND deleted_at IS NULL""",
         """CREATE INDEX relationships_right ON relationships (org_id, right_id, strength DESC, id DESC)
            INCLUDE (left_id, type) WHERE until IS NULL AND deleted_at IS NULL""",
         # What relationships_fact is for the left end: lists that include ended relationships.

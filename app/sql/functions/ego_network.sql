@@ -5,9 +5,10 @@
 -- customers of that hop (20 to 1,000 each). Of everybody met, the best by product of strengths are kept until p_limit
 -- (the root included); the hop that overflows is the last. Only current ties count: until IS NULL.
 --
--- Visibility is tested inside the walk, by primary key: what the caller may not see takes no place in a fan, is
--- never passed through, and leaves no mark in `truncated` or `omitted`. Whether he sees the root is the caller's
--- question (get_network.sql). It runs with the rights of the caller: row-level security stands behind it.
+-- Visibility is tested inside the walk, by primary key: whom the caller may not see takes no place in a fan, is never
+-- passed through, and leaves no mark in `truncated` or `omitted`. (Hashing all he may see first was measured too:
+-- 9 to 30 ms before the first hop, against 0.5 ms for a whole depth 1.) Whether he sees the root is asked by
+-- get_network.sql. The function has the rights of its caller: row-level security stands behind it.
 DROP FUNCTION IF EXISTS ego_network(uuid, uuid[], uuid, integer, integer, text[]);
 CREATE FUNCTION ego_network(
     p_org uuid, p_owners uuid[], p_root uuid, p_depth integer, p_limit integer, p_directions text[])
@@ -52,23 +53,22 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT s.*, row_number() OVER (ORDER BY s.strength DESC, s.edge DESC) AS place
                 FROM (
-                    SELECT e.edge, e.node, e.via, e.strength
-                    FROM (
-                        SELECT r.id AS edge, r.right_id AS node, r.type AS via, r.strength
-                        FROM relationships r
-                        WHERE r.org_id = p_org AND r.left_id = f.id AND r.type = ANY(v_left_types)
-                          AND r.until IS NULL AND r.deleted_at IS NULL
-                        UNION ALL
-                        SELECT r.id, r.left_id, CASE r.type WHEN 'client' THEN 'supplier' ELSE r.type END, r.strength
-                        FROM relationships r
-                        WHERE r.org_id = p_org AND r.right_id = f.id AND r.type = ANY(v_right_types)
-                          AND r.until IS NULL AND r.deleted_at IS NULL
-                    ) e
-                    JOIN customers c ON c.org_id = p_org AND c.id = e.node AND c.deleted_at IS NULL
-                     AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
-                    WHERE e.node NOT IN (SELECT unnest(v_ids))
-                    ORDER BY e.strength DESC, e.edge DESC
-                    LIMIT v_fan + 1
+                    (SELECT r.id AS edge, r.right_id AS node, r.type AS via, r.strength
+                     FROM relationships r
+                     JOIN customers c ON c.org_id = p_org AND c.id = r.right_id AND c.deleted_at IS NULL
+                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
+                     WHERE r.org_id = p_org AND r.left_id = f.id AND r.type = ANY(v_left_types)
+                       AND r.until IS NULL AND r.deleted_at IS NULL AND r.right_id NOT IN (SELECT unnest(v_ids))
+                     ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
+                    UNION ALL
+                    (SELECT r.id, r.left_id, CASE r.type WHEN 'client' THEN 'supplier' ELSE r.type END, r.strength
+                     FROM relationships r
+                     JOIN customers c ON c.org_id = p_org AND c.id = r.left_id AND c.deleted_at IS NULL
+                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
+                     WHERE r.org_id = p_org AND r.right_id = f.id AND r.type = ANY(v_right_types)
+                       AND r.until IS NULL AND r.deleted_at IS NULL AND r.left_id NOT IN (SELECT unnest(v_ids))
+                     ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
+                    ORDER BY strength DESC, edge DESC LIMIT v_fan + 1
                 ) s
             ) t
         ), best AS (
@@ -103,26 +103,25 @@ BEGIN
     CROSS JOIN LATERAL (SELECT k.id, c.name, c.party_type, c.stage, k.depth, k.parent_id,
                                trim_scale(k.strength) AS strength, k.via) x;
 
-    -- First from the index alone which ties lie among the kept, then the rows of those.
-    WITH found AS MATERIALIZED (
-        SELECT r.id, count(*) OVER () AS total
+    -- Read from the index alone (that is why it carries the role). The ties that led somewhere are never cut off.
+    SELECT string_agg(row_to_json(x)::text, ',' ORDER BY t.is_path DESC, t.strength DESC, t.id DESC),
+           coalesce(max(t.total), 0) > v_max_edges
+    INTO v_ties, v_is_cut
+    FROM (
+        SELECT r.id, r.left_id, r.right_id, r.type, r.strength, r.right_role, count(*) OVER () AS total,
+               r.id IN (SELECT unnest(v_edges)) AS is_path
         FROM unnest(v_ids) AS k (id)
         JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL
          AND r.type = ANY(v_left_types || v_right_types)
         WHERE r.right_id IN (SELECT unnest(v_ids))
-        ORDER BY r.id IN (SELECT unnest(v_edges)) DESC, r.strength DESC, r.id DESC
+        ORDER BY is_path DESC, r.strength DESC, r.id DESC
         LIMIT v_max_edges
-    )
-    SELECT coalesce(string_agg(row_to_json(x)::text, ',' ORDER BY r.strength DESC, r.id DESC), ''),
-           coalesce(max(found.total), 0) > v_max_edges
-    INTO v_ties, v_is_cut
-    FROM found
-    JOIN relationships r ON r.org_id = p_org AND r.id = found.id
-    CROSS JOIN LATERAL (SELECT r.id, r.left_id AS from_id, r.right_id AS to_id, r.type AS direction,
-                               trim_scale(r.strength) AS strength, r.right_role AS role) x;
+    ) t
+    CROSS JOIN LATERAL (SELECT t.id, t.left_id AS from_id, t.right_id AS to_id, t.type AS direction,
+                               trim_scale(t.strength) AS strength, t.right_role AS role) x;
 
     RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s}',
-                  p_root, p_depth, v_nodes, v_ties, (v_is_truncated OR v_is_cut)::text, v_omitted);
+                  p_root, p_depth, v_nodes, coalesce(v_ties, ''), (v_is_truncated OR v_is_cut)::text, v_omitted);
 END $$;
 REVOKE ALL ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) TO {app_role};

@@ -1,0 +1,111 @@
+"""`make fuzz`: Schemathesis against a freshly started demo service; exit status 0 means nothing was found.
+
+All phases and all checks run, as an agent, on one worker. The seed is fixed so that a red run can be repeated:
+`make fuzz SEED=7` takes another one. What Schemathesis takes on its command line may follow (`--phases=fuzzing`,
+`--include-operation-id=create_customer`): `python -m tests.fuzz --examples 100 --seed 3 --phases=stateful`.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+_ROOT = Path(__file__).parents[1]
+_START_SECONDS = 120.0  # loading the demo world on a slow machine
+_STOP_SECONDS = 30.0
+_SERVE = (sys.executable, "-m", "app.cli", "serve", "--demo")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_until_ready(service: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if service.poll() is not None:
+            raise SystemExit(f"The service ended with status {service.returncode} before it was ready")
+        try:
+            if httpx.get(f"{url}/health/ready", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise SystemExit(f"The service was not ready within {_START_SECONDS:.0f} seconds")
+
+
+@contextmanager
+def serving(home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A demo service with its own database below `home`; gives its URL. What it logged is shown at the end."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = home / "service.log"
+    with log.open("wb") as output:
+        service = subprocess.Popen(
+            _SERVE,
+            cwd=home,  # a developer's .env may name a database that is not to be fuzzed
+            env={**environment, "RENMAI_PORT": str(port), "PYTHONPATH": str(_ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone; we stop the service ourselves
+        )
+    try:
+        _wait_until_ready(service, url)
+        yield url
+    finally:
+        service.terminate()
+        try:
+            service.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            service.kill()
+            service.wait()
+        lines = log.read_text(errors="replace").splitlines()
+        if lines:
+            print(f"\nThe service logged {len(lines)} lines; the last ones:", *lines[-20:], sep="\n")
+
+
+def _schemathesis(url: str, environment: dict[str, str], *, examples: int, seed: int, more: list[str]) -> int:
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(_ROOT / "tests" / "schemathesis.toml")]
+    command += ["run", f"{url}/openapi.json", "--workers=1", f"--max-examples={examples}", f"--seed={seed}"]
+    command += ["--generation-database=none", "--continue-on-failure", "--no-color", *more]
+    return subprocess.run(command, cwd=_ROOT, env=environment, check=False).returncode
+
+
+def main() -> int:
+    """Start, fuzz, stop; the exit status of Schemathesis."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--examples", type=int, default=100, help="cases per operation and phase")
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "2026")))
+    chosen, more = parser.parse_known_args()
+    with tempfile.TemporaryDirectory(prefix="renmai-fuzz-") as name:
+        home = Path(name)
+        home.chmod(0o755)  # as root the database runs under another account, which must get in
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("RENMAI_")},
+            "RENMAI_ENVIRONMENT": "development",
+            "RENMAI_VAR_DIR": str(home),
+            "RENMAI_RATE_LIMIT": "0",
+            "RENMAI_LOG_LEVEL": "WARNING",
+        }
+        with serving(home, environment) as url:
+            environment |= {
+                "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks",
+                "RENMAI_FUZZ_URL": url,
+                "RENMAI_FUZZ_PARTNER_KEY": (home / "demo-partner-key").read_text().strip(),
+            }
+            return _schemathesis(url, environment, examples=chosen.examples, seed=chosen.seed, more=more)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""Hooks of `make fuzz`: who calls, and what a valid request must mean besides having the right shape.
+
+Only what Schemathesis means as valid is changed, each place (path, query, header, body) for itself; a case that is
+meant to be refused is sent as it was drawn.
+"""
+
+import json
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeAlias
+
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis.core import NOT_SET
+from schemathesis.core.parameters import ParameterLocation as Place
+from schemathesis.generation.meta import CoverageScenario
+
+from tests import fuzz_repair as repair
+from tests.fuzz_world import DEMO, PARTNER_KEY
+
+Case: TypeAlias = Any
+Body: TypeAlias = dict[str, Any]
+
+_LOGOUT, _PARTNER = "/v1/auth/logout", "/v1/partner/me"
+_CUSTOMER, _RESTORE = "/v1/customers/{customer_id}", "/v1/customers/{customer_id}/restore"
+
+
+# --- who calls ---------------------------------------------------------------------------------------------------
+
+
+class _Bearer:
+    def set(self, case: Case, data: str, context: Any) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@schemathesis.auth(refresh_interval=300).skip_for(path=[_LOGOUT, _PARTNER])
+class Agent(_Bearer):
+    """agent1; signs in again before the ten minutes of an access token are over."""
+
+    def get(self, case: Case, context: Any) -> str:
+        return str(DEMO.sign_in()["access_token"])
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(path=_LOGOUT)
+class Leaving(_Bearer):
+    """agent1 in a session of its own, because logging out ends it."""
+
+    def get(self, case: Case, context: Any) -> str:
+        return DEMO.spare_token()
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(path=_PARTNER)
+class Partner:
+    """The partner bank of the demo."""
+
+    def get(self, case: Case, context: Any) -> str:
+        return PARTNER_KEY
+
+    def set(self, case: Case, data: str, context: Any) -> None:
+        case.headers["X-API-Key"] = data
+
+
+# --- formats of ours -----------------------------------------------------------------------------------------------
+
+_TAG = r'(W/)?"[!#-~]{0,20}"'
+_FORMATS = {
+    "entity-tag": st.from_regex(rf"\A{_TAG}\Z"),
+    "entity-tags": st.from_regex(rf"\A(\*|{_TAG}(, ?{_TAG}){{0,3}})\Z"),
+    "name": st.text(min_size=1, max_size=100).map(repair.name),
+    "phone": st.from_regex(r"\A[+＋(（]?[0-9０-９][0-9０-９ ()（）－-]{4,28}\Z").map(repair.phone),
+    "resident-id": st.from_regex(r"\A[0-9]{17}[0-9Xx]\Z").map(repair.resident_id),
+    "uscc": st.from_regex(r"\A[0-9A-HJ-NPQRTUWXY]{18}\Z").map(repair.uscc),
+    "id-number": st.from_regex(r"\A[0-9A-Za-z]{18}\Z").map(repair.resident_id),
+}
+for name, strategy in _FORMATS.items():
+    schemathesis.openapi.format(name, strategy)
+
+
+# --- what is meant -----------------------------------------------------------------------------------------------
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
+    """Give a valid request a meaning: things that exist, versions that are current, values that keep all rules."""
+    meta = case.meta
+    if meta is None:
+        return
+    if getattr(meta.phase.data, "scenario", None) == CoverageScenario.UNSPECIFIED_HTTP_METHOD:
+        if case.method not in ("POST", "PUT", "PATCH"):
+            # A body no method of ours takes is refused before routing (400): see `guard`. Here we ask for the 405.
+            case.body, case.media_type = NOT_SET, None
+        return
+    drawn = [case.path_parameters, case.query, case.body if isinstance(case.body, dict) else None]
+    chance = Random(json.dumps(drawn, sort_keys=True, default=str))
+    if case.path_parameters and not meta.is_negative_at(Place.PATH):
+        _aim(case, chance)
+    if case.query and not meta.is_negative_at(Place.QUERY):
+        _fit_query(case)
+    if isinstance(case.body, dict) and not meta.is_negative_at(Place.BODY):
+        fit = _BODIES.get(case.operation.label)
+        if fit is not None:
+            case.body = fit(case, dict(case.body), chance)
+    if not meta.is_negative_at(Place.HEADER):
+        _fit_headers(case)
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Case, response: Any) -> None:
+    """Keep account of what came and went."""
+    done = (case.method, case.path, response.status_code)
+    if done == ("POST", _LOGOUT, 204):
+        DEMO.spend_spare()
+    elif done == ("DELETE", _CUSTOMER, 204):
+        DEMO.lost(case.path_parameters["customer_id"])
+    elif done in (("POST", "/v1/customers", 201), ("POST", _RESTORE, 200)):
+        DEMO.gained(response.json())
+
+
+def _path(case: Case) -> str:
+    return str(case.operation.path).format(**case.path_parameters)
+
+
+def _aim(case: Case, chance: Random) -> None:
+    """Let the path name things that exist, unless it does already; one in ten stays unknown."""
+    given = case.path_parameters
+    if "session_id" in given:
+        given["session_id"] = DEMO.sign_in()["session_id"]  # never the session the fuzzer itself is in
+    if chance.random() < 0.1:
+        return
+    if "customer_id" in given and given["customer_id"] not in (*DEMO.people, *DEMO.companies):
+        # What is neither alive nor unknown is a tombstone of ours: restoring one is worth a try.
+        if case.path == _RESTORE and DEMO.ask("GET", f"/v1/customers/{given['customer_id']}").status_code == 410:
+            return
+        given["customer_id"] = chance.choice(DEMO.companies if chance.random() < 0.1 else DEMO.people)
+    for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
+        if member in given:
+            owner = given["customer_id"]
+            if DEMO.ask("GET", f"/v1/customers/{owner}/{collection}/{given[member]}").status_code == 404:
+                given[member] = DEMO.part(owner, collection, chance) or given[member]
+    if "form_response_id" in given:
+        _aim_response(case, chance)
+    if "needs_analysis_id" in given and not DEMO.read(f"/v1/needs-analyses/{given['needs_analysis_id']}"):
+        given["needs_analysis_id"] = chance.choice(DEMO.analyses)
+    if "form_key" in given:
+        form = chance.choice(DEMO.items("/v1/forms"))
+        given["form_key"] = form["form_key"]
+        if "form_version" in given:
+            given["form_version"] = form["version"]
+
+
+def _aim_response(case: Case, chance: Random) -> None:
+    """What is completed cannot change, and completing needs all answers: most writes get a draft that is ready."""
+    given = case.path_parameters
+    found = DEMO.read(f"/v1/form-responses/{given['form_response_id']}")
+    if case.method == "GET":
+        given["form_response_id"] = chance.choice(DEMO.responses) if found is None else found["id"]
+    elif found is None or (found["status"] == "completed" and chance.random() < 0.7):
+        given["form_response_id"] = DEMO.draft(chance)["id"]
+    elif case.method == "POST" and found["status"] == "draft":
+        DEMO.fill_in(found, chance)
+
+
+def _fit_query(case: Case) -> None:
+    """A cursor belongs to its query, and a search needs something to search for."""
+    query = case.query
+    if "q" in query and not repair.is_searchable(str(query["q"])):
+        query["q"] = "wyq"
+    if "cursor" in query:
+        cursor = DEMO.next_cursor(_path(case), dict(query))
+        if cursor is None:
+            del query["cursor"]
+        else:
+            query["cursor"] = cursor
+
+
+def _fit_headers(case: Case) -> None:
+    """The current version, and a key that was not used for something else."""
+    headers = case.headers
+    if "Idempotency-Key" in headers:
+        suffix = f".{case.id}"
+        headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
+    if "If-Match" in headers and len(headers["If-Match"]) <= 10:  # longer ones stay stale
+        found = DEMO.read(_path(case).removesuffix("/complete"))
+        if found is not None:
+            headers["If-Match"] = f'"{found["version"]}"'
+
+
+def _fit_contact(body: Body) -> None:
+    if "name" in body:
+        body["name"] = repair.name(body["name"])
+    if body.get("phones"):
+        body["phones"] = [{**phone, "number": repair.phone(phone["number"])} for phone in body["phones"]]
+    if body.get("birthday") is not None:
+        body["birthday"] = repair.birthday(body["birthday"])
+
+
+def _new_customer(case: Case, body: Body, chance: Random) -> Body:
+    _fit_contact(body)
+    if body.get("id_number") is not None:
+        rule = repair.resident_id if body["party_type"] == "individual" else repair.uscc
+        body["id_number"] = rule(body["id_number"])
+    return body
+
+
+def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
+    found = DEMO.read(_path(case))
+    if found is not None and found["birthday"] is not None and body.get("birthday") is not None:
+        body["birthday"] = {**found["birthday"], **body["birthday"]}  # as the merge will leave it
+    _fit_contact(body)
+    is_company = found is not None and found["party_type"] == "organization"
+    if body.get("id_number") is not None:
+        body["id_number"] = (repair.uscc if is_company else repair.resident_id)(body["id_number"])
+    if is_company:
+        body.pop("gender", None)
+        body.pop("birthday", None)
+    return body
+
+
+def _fact(case: Case, body: Body, chance: Random) -> Body:
+    if "observed_on" in body:
+        body["observed_on"] = repair.past_day(body["observed_on"])
+    if "value" in body and not body["value"].strip():
+        body["value"] = "爬山"
+    return body
+
+
+def _relationship(case: Case, body: Body, chance: Random) -> Body:
+    if "other_id" in body:
+        others = (chance.choice(DEMO.people) for _ in range(20))
+        body["other_id"] = next(one for one in others if one != case.path_parameters["customer_id"])
+    return _changed_relationship(case, body, chance)
+
+
+def _changed_relationship(case: Case, body: Body, chance: Random) -> Body:
+    stored = DEMO.read(_path(case)) if case.method == "PATCH" else None
+    since, until = ({**(stored or {}), **body}.get(member) for member in ("since", "until"))
+    if since is not None and until is not None and until < since:
+        body["since"], body["until"] = until, since
+    return body
+
+
+def _response(case: Case, body: Body, chance: Random) -> Body:
+    body["customer_id"] = chance.choice(DEMO.people)
+    body["form_key"], body["form_version"] = "needs.life", "1.0.0"
+    return _changed_response(case, body, chance)
+
+
+def _changed_response(case: Case, body: Body, chance: Random) -> Body:
+    if body.get("answers"):
+        body["answers"] = repair.answers("needs.life", body["answers"], complete=False)
+    return body
+
+
+def _login(case: Case, body: Body, chance: Random) -> Body:
+    return {**DEMO.credentials(), "device": body["device"]} if chance.random() < 0.3 else body
+
+
+def _refresh(case: Case, body: Body, chance: Random) -> Body:
+    return {"refresh_token": DEMO.sign_in()["refresh_token"]} if chance.random() < 0.5 else body
+
+
+_BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
+    "POST /v1/customers": _new_customer,
+    "PATCH /v1/customers/{customer_id}": _changed_customer,
+    "POST /v1/customers/{customer_id}/dossier-facts": _fact,
+    "PATCH /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}": _fact,
+    "POST /v1/customers/{customer_id}/relationships": _relationship,
+    "PATCH /v1/customers/{customer_id}/relationships/{relationship_id}": _changed_relationship,
+    "POST /v1/form-responses": _response,
+    "PATCH /v1/form-responses/{form_response_id}": _changed_response,
+    "POST /v1/auth/login": _login,
+    "POST /v1/auth/refresh": _refresh,
+}

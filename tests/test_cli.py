@@ -1,0 +1,334 @@
+"""The commands of the operator, run as he runs them: arguments in; exit status, lines and rows out."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from app import cli, keyring, reads
+from app.config import Settings
+from tests.apart import apart
+from tests.factories import World
+
+PASSWORD = "Osmanthus-by-the-lake-88"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Said]]
+
+
+@pytest.fixture
+def run(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command against this worker's database, in a thread because it brings its own event loop."""
+
+    async def command(*args: str, **env: str) -> Said:
+        with apart(settings) as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            capsys.readouterr()
+            try:
+                await asyncio.to_thread(cli.main, list(args))
+                status: object = 0
+            except SystemExit as end:
+                status = end.code
+            said = capsys.readouterr()
+        return Said(int(str(status or 0)), said.out, said.err)
+
+    return command
+
+
+def _new_user(world: World, *more: str) -> list[str]:
+    return ["user", "create", "--org", world.code, "--username", "chen.yu", "--name", "陈雨", "--role", "agent", *more]
+
+
+async def _login(world: World, password: str = PASSWORD) -> httpx.Response:
+    device = {"id": "d", "name": "手机", "platform": "ios"}
+    body = {"org": world.code, "username": "chen.yu", "password": password, "device": device}
+    return await world.client().post("/v1/auth/login", json=body)
+
+
+def _fails(said: Said, *words: str) -> None:
+    """One line, no traceback, and it says what is wrong."""
+    assert said.status == 1
+    assert said.out == ""
+    assert re.fullmatch(r"renmai: [^\n]+\n", said.err), said.err
+    for word in words:
+        assert word in said.err
+
+
+async def test_organisation_is_made_once(run: Run, owner_db: asyncpg.Connection) -> None:
+    said = await run("org", "create", "--code", "jingzhou", "--name", "江城人寿荆州支公司")
+    assert said.status == 0
+    row = await owner_db.fetchrow("SELECT id, name FROM orgs WHERE code = 'jingzhou'")
+    assert row["name"] == "江城人寿荆州支公司"
+    assert str(row["id"]) in said.out
+    events = "SELECT actor_kind FROM audit_events WHERE org_id = $1 AND action = 'organization.created'"
+    assert await owner_db.fetchval(events, row["id"]) == "system"
+    _fails(await run("org", "create", "--code", "jingzhou", "--name", "另一家"), "jingzhou", "taken")
+
+
+@pytest.mark.parametrize("code", ["x", "Wuhan", "1st", "a b", "a" * 33, ""])
+async def test_organisation_code_that_no_login_could_name_is_refused(run: Run, code: str) -> None:
+    _fails(await run("org", "create", "--code", code, "--name", "机构"), "code")
+
+
+async def test_organisation_needs_the_owner_role(run: Run, settings: Settings) -> None:
+    app_only = {"RENMAI_OWNER_DATABASE_URL": settings.database_url or ""}
+    _fails(await run("org", "create", "--code", "yichang", "--name", "宜昌", **app_only), "database cannot be used")
+
+
+async def test_teams_form_a_tree_by_name(run: Run, world: World) -> None:
+    assert (await run("team", "create", "--org", world.code, "--name", "三部", "--parent", "一部")).status == 0
+    parent = "SELECT parent_id FROM teams WHERE org_id = $1 AND name = '三部'"
+    assert await world.db.fetchval(parent, world.org_id) == world.teams["one"]
+    _fails(await run("team", "create", "--org", world.code, "--name", "三部"), "already")
+    _fails(await run("team", "create", "--org", world.code, "--name", "四部", "--parent", "五部"), "no team", "五部")
+
+
+async def test_new_user_can_log_in_and_works_in_his_team(run: Run, world: World) -> None:
+    said = await run(*_new_user(world, "--team", "一部"), RENMAI_NEW_PASSWORD=PASSWORD)
+    assert said.status == 0
+    assert PASSWORD not in said.out + said.err
+    answer = await _login(world)
+    assert answer.status_code == 200
+    me = (await world.client(answer.json()["access_token"]).get("/v1/me")).json()
+    assert (me["name"], me["role"], UUID(me["team_id"])) == ("陈雨", "agent", world.teams["one"])
+
+
+async def test_user_name_is_taken_once_per_organisation(run: Run, world: World, other_world: World) -> None:
+    assert (await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD)).status == 0
+    _fails(await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD), "chen.yu", "taken")
+    assert (await run(*_new_user(other_world), RENMAI_NEW_PASSWORD=PASSWORD)).status == 0
+
+
+@pytest.mark.parametrize(("password", "why"), [("Lake-88", "too_short"), ("chen.yu-chen.yu", "context")])
+async def test_weak_password_makes_no_user(run: Run, world: World, password: str, why: str) -> None:
+    said = await run(*_new_user(world), RENMAI_NEW_PASSWORD=password)
+    _fails(said, why)
+    assert password not in said.err
+    users = "SELECT count(*) FROM users WHERE org_id = $1 AND username = 'chen.yu'"
+    assert await world.db.fetchval(users, world.org_id) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (("--org", "nowhere"), "nowhere"),
+        (("--team", "没有的部门"), "没有的部门"),
+        (("--username", "Chen Yu"), "user name"),
+        (("--name", "两\n行"), "name"),
+    ],
+)
+async def test_user_of_nothing_is_refused(run: Run, world: World, change: tuple[str, str], word: str) -> None:
+    _fails(await run(*_new_user(world, *change), RENMAI_NEW_PASSWORD=PASSWORD), word)
+
+
+def test_password_is_asked_twice_and_never_shown(settings: Settings) -> None:
+    with apart(settings) as patch:
+        patch.delenv("RENMAI_NEW_PASSWORD", raising=False)
+        args = ["user", "create", "--org", "nowhere", "--username", "ab", "--name", "某", "--role", "agent"]
+        found = CliRunner().invoke(cli.app, args, input=f"{PASSWORD}\nanother\n{PASSWORD}\n{PASSWORD}\n")
+    assert isinstance(found.exception, cli.CommandError), "it got as far as looking for the organisation"
+    assert found.output.count("Password:") == 2
+    assert PASSWORD not in found.output
+
+
+async def test_disabled_user_is_out_at_once(run: Run, world: World) -> None:
+    await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD)
+    token = (await _login(world)).json()["access_token"]
+    for _ in range(2):  # the second time changes nothing
+        assert (await run("user", "disable", "--org", world.code, "--username", "chen.yu")).status == 0
+    assert (await _login(world)).status_code == 401
+    assert (await world.client(token).get("/v1/me")).status_code == 401
+    events = "SELECT count(*) FROM audit_events WHERE org_id = $1 AND action = 'user.disabled'"
+    assert await world.db.fetchval(events, world.org_id) == 1
+
+
+async def test_disabling_nobody_says_so(run: Run, world: World) -> None:
+    _fails(await run("user", "disable", "--org", world.code, "--username", "nobody"), "nobody")
+
+
+@pytest.mark.parametrize(("more", "kind"), [((), "live"), (("--test",), "test")])
+async def test_key_is_printed_once_works_and_ends(run: Run, world: World, more: tuple[str, ...], kind: str) -> None:
+    made = await run("apikey", "create", "--org", world.code, "--partner", "云梦银行", "--days", "30", *more)
+    key = made.out.strip()
+    assert re.fullmatch(rf"rmk_{kind}_[0-9a-f]{{16}}_\w{{38}}", key), "stdout is the key and nothing else"
+    partner = world.client(key)
+    assert (await partner.get("/v1/partner/me")).json()["partner_name"] == "云梦银行"
+    stored = "SELECT k::text FROM api_keys k WHERE org_id = $1 AND key_id = $2"
+    assert key not in await world.db.fetchval(stored, world.org_id, key[9:25])
+    revoked = await run("apikey", "revoke", "--key-id", key[9:25])
+    assert revoked.status == 0
+    assert (await partner.get("/v1/partner/me")).status_code == 401
+
+
+async def test_key_lives_a_year_at_most(run: Run, world: World) -> None:
+    said = await run("apikey", "create", "--org", world.code, "--partner", "云梦银行", "--days", "366")
+    assert said.status == 2
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("key_id", ["0123456789abcdef", "", "x" * 500])
+async def test_revoking_an_unknown_key_says_so(run: Run, key_id: str) -> None:
+    _fails(await run("apikey", "revoke", "--key-id", key_id), "no key")
+
+
+async def test_rotation_signs_anew_and_old_tokens_stay_good(run: Run, world: World) -> None:
+    ring = keyring.current()
+    before, old = ring.table, world.token("agent")
+    kid = (await run("rotate-keys")).out.split()[1]
+    await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
+    assert ring.table is not before
+    new = world.token("agent")
+    assert _kid(new) == kid != _kid(old)
+    for token in (old, new):
+        assert (await world.client(token).get("/v1/me")).status_code == 200
+
+
+async def test_key_retired_long_ago_opens_nothing(run: Run, world: World) -> None:
+    old = world.token("agent")
+    await run("rotate-keys")
+    late = "UPDATE signing_keys SET retired_at = now() - interval '1 hour' WHERE retired_at IS NOT NULL"
+    await world.db.execute(late)
+    ring = keyring.current()
+    await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
+    assert (await world.client(old).get("/v1/me")).status_code == 401
+
+
+def _kid(token: str) -> str:
+    import base64
+
+    head = token.split(".")[0]
+    kid: str = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+    return kid
+
+
+async def test_migrate_twice_is_as_good_as_once(run: Run) -> None:
+    assert await run("migrate") == Said(0, "The schema is current.\n", "")
+
+
+async def test_settings_that_cannot_be_are_named_without_their_value(run: Run) -> None:
+    _fails(await run("migrate", RENMAI_PORT="hunter2"), "RENMAI_PORT")
+    said = await run("migrate", RENMAI_ENVIRONMENT="production", RENMAI_MASTER_KEY="aHVudGVyMg==")
+    _fails(said)
+    assert "hunter2" not in said.err
+    assert "aHVudGVyMg" not in said.err
+
+
+@pytest.mark.parametrize("url", ["postgresql://renmai:hunter2@127.0.0.1:9/renmai", "postgresql://%zz", "nonsense"])
+async def test_unreachable_database_is_one_line_without_its_address(run: Run, url: str) -> None:
+    said = await run("migrate", RENMAI_OWNER_DATABASE_URL=url)
+    _fails(said, "database cannot be used")
+    assert "hunter2" not in said.err
+
+
+async def test_document_is_written_sorted_and_compared(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "openapi.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_OPENAPI", path)
+        _fails(await run("openapi", "--check"), "make openapi")
+        assert (await run("openapi")).status == 0
+        assert (await run("openapi", "--check")).status == 0
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        assert text == json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+        path.write_text(text.replace("/v1/me", "/v1/you", 1), encoding="utf-8")
+        _fails(await run("openapi", "--check"), "make openapi")
+
+
+async def test_document_does_not_depend_on_the_environment(run: Run, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_OPENAPI", tmp_path / "openapi.json")
+        await run("openapi")
+        assert (await run("openapi", "--check", RENMAI_RATE_LIMIT="5", RENMAI_ISSUER="elsewhere")).status == 0
+
+
+class Service:
+    """A `renmai serve` of its own, over a private server in a directory of its own."""
+
+    def __init__(self, var_dir: Path, *args: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RENMAI_")}
+        self.var_dir = var_dir
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve", *args],
+            env={**clean, "RENMAI_VAR_DIR": str(var_dir), "RENMAI_PORT": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = ""
+
+    def wait_until_listening(self) -> str:
+        """The address, once everything a person is told has been said."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+            if line.startswith("Stop with"):
+                break
+        address = re.search(r"http://127\.0\.0\.1:\d+", self.said)
+        assert address, self.said
+        return address[0]
+
+    def database_pid(self) -> int:
+        return int((self.var_dir / "postgres/data/postmaster.pid").read_text().splitlines()[0])
+
+    def end(self, sig: signal.Signals) -> tuple[int, str, str]:
+        self.process.send_signal(sig)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def var_dir() -> Iterator[Path]:
+    home = tempfile.mkdtemp(prefix="renmai-cli-")
+    os.chmod(home, 0o755)  # as root the server runs under another account, which must get in
+    yield Path(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def test_serve_from_nothing_and_again(var_dir: Path) -> None:
+    """The newcomer's first minute: one command, a demo login, a clean end; then the same world once more."""
+    keys = []
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        service = Service(var_dir, "--demo")
+        try:
+            address = service.wait_until_listening()
+            database = service.database_pid()
+            device = {"id": "d", "name": "手机", "platform": "ios"}
+            body = {"org": "wuhan", "username": "agent1", "password": "renmai-demo-2026", "device": device}
+            answer = httpx.post(f"{address}/v1/auth/login", json=body)
+            status, out, err = service.end(sig)
+        finally:
+            service.process.kill()
+        assert answer.status_code == 200, answer.text
+        assert (status, err) == (0, "")
+        assert all(json.loads(line)["ts"] for line in out.splitlines()), "stdout is the JSON log only"
+        with pytest.raises(ProcessLookupError):
+            os.kill(database, 0)
+        assert "renmai-demo-2026" in service.said
+        keys += re.findall(r"rmk_test_\w+", service.said)
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert (var_dir / "demo-partner-key").stat().st_mode & 0o077 == 0

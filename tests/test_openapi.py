@@ -1,0 +1,253 @@
+"""The published contract and the routes are the same thing, and keep the habits of the house."""
+
+import re
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app import routers
+from app.access import PARTNER_SCOPES, SCOPES, Scope
+from app.models.users import Role
+from tests.factories import USERS, World
+from tests.operations import METHODS, Operation, operations
+
+# Open to everybody, each with its reason.
+PUBLIC = {
+    "login": "how one gets a credential",
+    "refresh_tokens": "the refresh token is the credential",
+    "get_liveness": "the orchestrator has none",
+    "get_readiness": "the orchestrator has none",
+    "get_jwks": "public keys",
+}
+# POSTs that take no Idempotency-Key.
+NOT_ONCE = {
+    "login": "each is a session of its own",
+    "refresh_tokens": "a retry within 30 s gets the same successor anyway",
+    "logout": "a retry has no session left to be recognised by",
+}
+# Changes without a version: nothing about the object can be lost.
+NO_VERSION = {"delete_session": "a session only ends"}
+
+
+@pytest.fixture(scope="module")
+def every(api: FastAPI) -> list[Operation]:
+    return list(operations(api.openapi()))
+
+
+def test_document_is_openapi_31_with_described_tags(api: FastAPI, every: list[Operation]) -> None:
+    document = api.openapi()
+    assert document["openapi"].startswith("3.1")
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert {tag for operation in every for tag in operation.spec["tags"]} == described
+
+
+def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, every: list[Operation]) -> None:
+    names = [operation.id for operation in every]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
+    verbs = {"get": "get|list", "post": "create|restore|complete|login|logout|refresh", "patch": "update",
+             "delete": "delete", "put": "put|replace"}  # fmt: skip
+    for operation in every:
+        assert re.match(verbs[operation.method], operation.id), operation.id
+
+
+def test_every_operation_says_what_it_does(every: list[Operation]) -> None:
+    for operation in every:
+        summary, text = operation.spec["summary"], operation.spec["description"]
+        assert 5 <= len(summary) <= 60, operation.id
+        assert not summary.endswith("."), operation.id
+        assert text.strip(), operation.id
+        assert operation.spec["tags"], operation.id
+
+
+def test_every_operation_names_a_scope_or_its_reason_to_be_public(every: list[Operation]) -> None:
+    open_to_all = {operation.id for operation in every if not operation.scopes}
+    assert open_to_all == set(PUBLIC)
+    for operation in every:
+        assert set(operation.scopes) <= {scope.value for scope in Scope}, operation.id
+        assert len(operation.scopes) <= 1, operation.id
+
+
+def test_writing_needs_a_writing_scope(every: list[Operation]) -> None:
+    for operation in every:
+        if operation.scopes and operation.method != "get":
+            assert operation.scopes[0].endswith(":write") or operation.scopes == ["session:own"], operation.id
+        if operation.scopes and operation.method == "get":
+            assert not operation.scopes[0].endswith(":write"), operation.id
+
+
+def test_errors_are_declared_by_reference(every: list[Operation]) -> None:
+    for operation in every:
+        declared = operation.spec["responses"]
+        wanted = {"400", "422", "429", "500", "503"}
+        wanted |= {"401", "403"} if operation.scopes else set()
+        wanted |= {"404"} if operation.ids else set()
+        wanted |= {"413", "415"} if "requestBody" in operation.spec else set()
+        wanted |= {"412", "428"} if "If-Match" in operation.headers else set()
+        wanted |= {"409"} if "Idempotency-Key" in operation.headers else set()
+        assert wanted <= set(declared), (operation.id, wanted - set(declared))
+        for status, answer in declared.items():
+            if status[0] in "45":
+                assert set(answer) == {"$ref"}, (operation.id, status)
+                content = operation.resolve(answer)["content"]
+                assert set(content) == {"application/problem+json"}, (operation.id, status)
+
+
+def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
+    for operation in every:
+        good = {status: answer for status, answer in operation.spec["responses"].items() if status[0] == "2"}
+        assert good, operation.id
+        for status, answer in good.items():
+            if status == "204":
+                assert "content" not in answer, operation.id
+                continue
+            schema = operation.resolve(answer["content"]["application/json"]["schema"])
+            assert schema.get("additionalProperties") is False, (operation.id, status)
+            assert schema["description"], (operation.id, status)
+
+
+def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
+    verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network"}
+    for operation in every:
+        if not operation.path.startswith("/v1/"):
+            assert operation.spec["tags"] == ["service"], operation.path
+            continue
+        for step in operation.path.removeprefix("/v1/").split("/"):
+            if step.startswith("{"):
+                assert re.fullmatch(r"\{[a-z]+(_[a-z]+)*\}", step), operation.path
+                continue
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)*", step), operation.path
+            assert step.endswith("s") or step in verbs, operation.path
+
+
+def test_changes_name_the_version_they_change(every: list[Operation]) -> None:
+    for operation in every:
+        if operation.method in ("patch", "put", "delete") and operation.id not in NO_VERSION:
+            assert "If-Match" in operation.headers, operation.id
+    assert set(NO_VERSION) <= {operation.id for operation in every}
+
+
+def test_posts_can_be_repeated_safely(every: list[Operation]) -> None:
+    without = {o.id for o in every if o.method == "post" and "Idempotency-Key" not in o.headers}
+    assert without == set(NOT_ONCE)
+
+
+def test_documents_with_a_version_have_an_etag_and_a_condition(every: list[Operation]) -> None:
+    for operation in every:
+        reads_one = operation.method == "get" and "version" in operation.answer_members()
+        if reads_one:
+            assert "If-None-Match" in operation.headers, operation.id
+            assert {"200", "304"} <= set(operation.spec["responses"]), operation.id
+            assert "ETag" in operation.spec["responses"]["200"]["headers"], operation.id
+        if "201" in operation.spec["responses"]:
+            assert {"ETag", "Location"} <= set(operation.spec["responses"]["201"]["headers"]), operation.id
+
+
+def test_lists_page_in_one_way(every: list[Operation]) -> None:
+    for operation in every:
+        if "next_cursor" in operation.answer_members():
+            names = {item["name"]: item for item in operation.spec["parameters"] if item["in"] == "query"}
+            assert {"limit", "cursor"} <= set(names), operation.id
+            limit = names["limit"]["schema"]
+            assert (limit["default"], limit["minimum"], limit["maximum"]) == (50, 1, 200), operation.id
+            assert "offset" not in names, operation.id
+
+
+def _loose(schema: Any, place: str) -> list[str]:
+    """Places where a schema leaves something without a bound."""
+    if isinstance(schema, list):
+        return [found for index, item in enumerate(schema) for found in _loose(item, f"{place}/{index}")]
+    if not isinstance(schema, dict):
+        return []
+    found = []
+    kind = schema.get("type")
+    if kind == "string" and not {"maxLength", "enum", "const", "format"} & set(schema):
+        found.append(f"{place}: string")
+    if kind == "integer" and not ("format" in schema and {"minimum", "maximum"} <= set(schema)):
+        found.append(f"{place}: integer")
+    if kind == "array" and "maxItems" not in schema:
+        found.append(f"{place}: array")
+    skip = {"examples", "default", "example", "const", "enum"}
+    return found + [
+        more for name, part in schema.items() if name not in skip for more in _loose(part, f"{place}/{name}")
+    ]
+
+
+def test_everything_in_requests_and_answers_is_bounded(api: FastAPI) -> None:
+    assert _loose(api.openapi()["components"]["schemas"], "") == []
+
+
+def test_no_route_lies_beside_the_document(every: list[Operation]) -> None:
+    """What is served and not described: the metrics, and the pages behind problem types."""
+    modules = [import_module(f"app.routers.{found.name}") for found in iter_modules(routers.__path__)]
+    routes = [route for module in modules for route in module.router.routes]
+    served = {(method.lower(), route.path) for route in routes for method in route.methods}
+    described = {(operation.method, operation.path) for operation in every}
+    assert served - described == {("get", "/metrics"), ("get", "/problems/{code}")}
+    assert described <= served
+
+
+# --- what the document says is what happens --------------------------------------------------------------------
+
+
+def some_ids(operation: Operation) -> dict[str, str]:
+    return {name: str(uuid4()) for name in re.findall(r"\{(\w+)\}", operation.path)}
+
+
+def empty(operation: Operation) -> Any:
+    return {} if "requestBody" in operation.spec else None
+
+
+async def test_who_lacks_the_scope_is_403_and_who_is_nobody_401(world: World, every: list[Operation]) -> None:
+    """Every operation for every kind of caller, before anything of the request itself is looked at."""
+    callers = {name: (getattr(world, name), SCOPES[Role(name) if name in set(Role) else Role.agent]) for name in USERS}
+    callers["partner"] = (world.client(world.partner_key), PARTNER_SCOPES)
+    nobody, refused = world.client(), 0
+    for operation in every:
+        for scope in operation.scopes:
+            answer = await operation.call(nobody, some_ids(operation), empty(operation))
+            assert answer.status_code == 401, operation.id
+            for name, (client, held) in callers.items():
+                if scope not in {each.value for each in held}:
+                    answer = await operation.call(client, some_ids(operation), empty(operation))
+                    told = (answer.status_code, answer.json()["code"], answer.json().get("required_scope"))
+                    assert told == (403, "scope_missing", scope), (operation.id, name)
+                    refused += 1
+    assert refused > 40
+
+
+async def test_undeclared_method_is_405_with_the_exact_allow(world: World, every: list[Operation]) -> None:
+    """HEAD and OPTIONS included: phones ask conditionally with GET, and browsers of other origins are not served."""
+    declared: dict[str, set[str]] = {}
+    for operation in every:
+        declared.setdefault(operation.path, set()).add(operation.method.upper())
+    for path, methods in declared.items():
+        url = re.sub(r"\{\w+\}", str(uuid4()), path)
+        shapes = [re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(other)) for other in declared]
+        matching = {m for shape, other in zip(shapes, declared, strict=True) if re.fullmatch(shape, url)
+                    for m in declared[other]}  # fmt: skip
+        for method in {name.upper() for name in METHODS} - matching:
+            answer = await world.agent.request(method, url, json={} if method in ("POST", "PUT", "PATCH") else None)
+            assert (answer.status_code, answer.headers["allow"]) == (405, ", ".join(sorted(matching))), (method, path)
+            assert methods <= matching
+
+
+async def test_unknown_query_parameter_is_422_everywhere(world: World, every: list[Operation]) -> None:
+    for operation in every:
+        if not operation.scopes:
+            continue
+        client: httpx.AsyncClient = (
+            world.client(world.partner_key) if operation.scopes == ["partner:self"] else world.agent
+        )
+        client.params = httpx.QueryParams({"colour": "rot-geheim"})
+        answer = await operation.call(client, some_ids(operation), empty(operation))
+        client.params = httpx.QueryParams()
+        assert answer.status_code == 422, operation.id
+        issues = [issue for issue in answer.json()["errors"] if issue["code"] == "unknown"]
+        assert [issue["parameter"] for issue in issues] == ["colour"], operation.id
+        assert "geheim" not in answer.text
