@@ -1,6 +1,7 @@
 """How exceptions raised inside routes become problem+json; the place where framework errors lose their echo."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -85,8 +86,8 @@ def translate(error: Exception) -> AppError | None:
     return None
 
 
-def install(app: FastAPI) -> None:
-    """Register the handlers; an exception nobody translates goes on to the outermost layer."""
+def answerer(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What answers an exception as a problem; one nobody translates is raised again, for the outermost layer."""
 
     async def handle(request: Request, error: Exception) -> Response:
         told = translate(error)
@@ -101,8 +102,13 @@ def install(app: FastAPI) -> None:
         )
         return Response(body, told.status, headers)
 
+    return handle
+
+
+def install(app: FastAPI) -> None:
+    """Register the handler for everything it may be able to translate."""
     for kind in (AppError, RequestValidationError, HTTPException, DBAPIError, asyncpg.PostgresError):
-        app.add_exception_handler(kind, handle)
+        app.add_exception_handler(kind, answerer(app))
 
 
 def allowed_methods(app: FastAPI, path: str) -> list[str]:

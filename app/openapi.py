@@ -16,7 +16,12 @@ _EXAMPLES = Path(__file__).parents[1] / "openapi" / "examples"
 
 _TAG = r'(W/)?"[\x21\x23-\x7E]*"'
 _ETAG = {"type": "string", "format": "entity-tag", "maxLength": 80, "pattern": f"^{_TAG}$"}
-_ETAGS = {"type": "string", "format": "entity-tags", "maxLength": 2000, "pattern": rf"^(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)$"}
+_ETAGS = {
+    "type": "string",
+    "format": "entity-tags",
+    "maxLength": 2000,
+    "pattern": rf"^(\*|{_TAG}([ \t]*,[ \t]*{_TAG})*)$",
+}
 
 
 def _header(name: str, text: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:

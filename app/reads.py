@@ -3,12 +3,15 @@
 Statements live in `app/sql/<name>.sql`. `$1` is always the organisation and `$2` the owners whose customers the
 caller may see (null: the whole organisation). Two slots are filled when a file is loaded, never with input:
 
-* `{visible:alias}` becomes `alias.owner_id = ANY($2)` or, for callers who see the organisation, `true`;
+* `{visible:alias}` becomes a test of `alias.owner_id` against `$2`: with `=` for a single owner, because only then
+  an index on (owner, sort key) delivers the page in order; with ANY for several; nothing for the whole organisation;
 * `{name}` takes the text of a closed variant table (`variants`).
 
-Each read is its own transaction bound to the organisation, so row-level security applies as on the write road.
-The pool hands out connections strictly in order of arrival (no starvation) and sends no reset query: no statement
-that leaves session state may run here.
+Every read runs in a transaction bound to the organisation, so row-level security applies as on the write road. The
+transaction (READ COMMITTED: each statement sees what is committed) stays open for at most `STAY_SECONDS`, for the
+next read of the same organisation on that connection, which saves two of three round trips under load. The pool
+hands out connections strictly in order of arrival (no starvation) and sends no reset query: no statement that leaves
+session state may run here.
 """
 
 import asyncio
@@ -25,6 +28,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import db
 
+STAY_SECONDS = 0.05
+
 _T = TypeVar("_T")
 _SLOT = re.compile(r"\{visible:(\w+)\}")
 
@@ -37,12 +42,17 @@ class _Pool:
         self._room = size
         self._idle: list[asyncpg.Connection] = []
         self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
+        # Connections inside a transaction: whose it is, and until when it may be used.
+        self._bound: dict[asyncpg.Connection, tuple[UUID, float]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeping: set[asyncio.Task[None]] = set()
 
     async def acquire(self) -> asyncpg.Connection:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
+            self._bound.pop(connection, None)
             self._room += 1
         if self._room > 0:
             self._room -= 1
@@ -69,7 +79,63 @@ class _Pool:
             raise
 
     def release(self, connection: asyncpg.Connection) -> None:
-        self._pass_on(None if connection.is_closed() else connection)
+        if connection.is_closed():
+            self._bound.pop(connection, None)
+            self._pass_on(None)
+        else:
+            self._pass_on(connection)
+
+    async def bind(self, connection: asyncpg.Connection, org_id: UUID) -> None:
+        """Put the connection into a transaction of this organisation, unless it is in one that is still fresh."""
+        now = asyncio.get_running_loop().time()
+        known = self._bound.pop(connection, None)
+        if known is None or known[0] != org_id or known[1] <= now:
+            end = "" if known is None else "COMMIT; "
+            await connection.execute(f"{end}BEGIN READ ONLY; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
+            known = (org_id, now + STAY_SECONDS)
+        self._bound[connection] = known
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(STAY_SECONDS, self._sweep)
+
+    async def unbind(self, connection: asyncpg.Connection) -> None:
+        """End the transaction the connection is in, if any."""
+        if self._bound.pop(connection, None) is not None:
+            await connection.execute("COMMIT")
+
+    async def abandon(self, connection: asyncpg.Connection) -> None:
+        """After a failure the state of the connection is unknown: end the transaction or the connection."""
+        self._bound.pop(connection, None)
+        if connection.is_closed():
+            return
+        try:
+            await connection.execute(
+                "ROLLBACK", timeout=1
+            )  # harmless outside one; after a cancelled BEGIN nobody knows
+        except BaseException as error:
+            connection.terminate()
+            if not isinstance(error, db.BROKEN):
+                raise
+
+    def _sweep(self) -> None:
+        """No transaction outlives its time because nobody asks any more: vacuum and migrations wait for them."""
+        loop, self._sweeper = asyncio.get_running_loop(), None
+        for connection in [
+            idle for idle in self._idle if self._bound.get(idle, (None, loop.time() + 1))[1] <= loop.time()
+        ]:
+            self._idle.remove(connection)
+            task = loop.create_task(self._end(connection))
+            self._sweeping.add(task)
+            task.add_done_callback(self._sweeping.discard)
+        if self._bound:
+            self._sweeper = loop.call_later(STAY_SECONDS, self._sweep)
+
+    async def _end(self, connection: asyncpg.Connection) -> None:
+        try:
+            await self.unbind(connection)
+        except db.BROKEN:
+            connection.terminate()
+        finally:
+            self.release(connection)
 
     def _pass_on(self, connection: asyncpg.Connection | None) -> None:
         """Hand a connection, or the right to open one, to the caller who waited longest."""
@@ -84,6 +150,9 @@ class _Pool:
             self._idle.append(connection)
 
     async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*self._sweeping)
         for connection in self._idle:
             await connection.close()
         self._idle.clear()
@@ -112,11 +181,22 @@ async def close_pool() -> None:
     _pool = None
 
 
+_VISIBLE = {
+    None: r"($2::uuid[] IS NULL)",
+    1: r"\1.owner_id = ($2::uuid[])[1]",
+    2: r"\1.owner_id = ANY($2::uuid[])",
+}
+
+
+def _kind(owners: Sequence[UUID] | None) -> int | None:
+    return None if owners is None else 1 if len(owners) == 1 else 2
+
+
 @cache
-def statement(name: str, org_wide: bool, variants: tuple[tuple[str, str], ...] = ()) -> str:
-    """The text of `app/sql/<name>.sql` for one kind of caller."""
+def statement(name: str, owners: int | None, variants: tuple[tuple[str, str], ...] = ()) -> str:
+    """The text of `app/sql/<name>.sql` for a caller who sees one owner (1), several (2) or everybody's (None)."""
     text = resources.files("app").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    text = _SLOT.sub(r"($2::uuid[] IS NULL)" if org_wide else r"\1.owner_id = ANY($2::uuid[])", text)
+    text = _SLOT.sub(_VISIBLE[owners], text)
     for slot, value in variants:
         text = text.replace("{" + slot + "}", value)
     return text
@@ -130,18 +210,16 @@ async def row(
     variants: tuple[tuple[str, str], ...] = (),
 ) -> asyncpg.Record | None:
     """Run one hot read and return its single row."""
-    sql = statement(name, owners is None, variants)
+    sql = statement(name, _kind(owners), variants)
     pool = _pool
     if pool is None:
         raise RuntimeError("the read pool is not open")
     connection = await pool.acquire()
     try:
-        await connection.execute(f"BEGIN READ ONLY; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
-        found = await connection.fetchrow(sql, org_id, owners, *args)
-        await connection.execute("COMMIT")
-        return found
+        await pool.bind(connection, org_id)
+        return await connection.fetchrow(sql, org_id, owners, *args)
     except BaseException:
-        await _abandon(connection)
+        await pool.abandon(connection)
         raise
     finally:
         pool.release(connection)
@@ -154,9 +232,10 @@ async def with_connection(ask: Callable[[asyncpg.Connection], Awaitable[_T]]) ->
         raise RuntimeError("the read pool is not open")
     connection = await pool.acquire()
     try:
+        await pool.unbind(connection)
         return await ask(connection)
     except BaseException:
-        await _abandon(connection)
+        await pool.abandon(connection)
         raise
     finally:
         pool.release(connection)
@@ -178,22 +257,10 @@ async def touch_api_key(org_id: UUID, key_row: UUID) -> None:
     await with_connection(touch)
 
 
-async def _abandon(connection: asyncpg.Connection) -> None:
-    """After a failure the state of the connection is unknown: end the transaction or the connection."""
-    if connection.is_closed():
-        return
-    try:
-        await connection.execute("ROLLBACK", timeout=1)  # harmless outside one; after a cancelled BEGIN nobody knows
-    except BaseException as error:
-        connection.terminate()
-        if not isinstance(error, db.BROKEN):
-            raise
-
-
 async def row_in(
     session: AsyncSession, owners: Sequence[UUID] | None, name: str, *args: object
 ) -> asyncpg.Record | None:
     """The same read inside a running write transaction: what a write answers is what a read would."""
     await session.flush()
-    sql = statement(name, owners is None)
+    sql = statement(name, _kind(owners))
     return await db.raw(session).fetchrow(sql, session.info["org_id"], owners, *args)

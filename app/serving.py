@@ -14,10 +14,11 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from app import apikeys, runtime
+from app import apikeys, db, runtime
 from app.config import Settings, SettingsError, get_settings
+from app.domain import demo_world
 from app.domain.demo_world import ORG_CODE, ORG_NAME, USERS
-from app.services import api_keys, demo
+from app.services import api_keys, demo, sessions
 
 _FACTORY = "app.main:create_app"
 _KEY_FILE = "demo-partner-key"
@@ -44,15 +45,19 @@ async def open_demo(settings: Settings) -> tuple[bool, DemoAccess]:
         raise SettingsError("RENMAI_OWNER_DATABASE_URL is not set: only the owner role may make an organisation")
     password = settings.demo_password.get_secret_value()
     async with runtime.opened(settings, settings.owner_database_url):
-        if not await demo.is_loaded():
+        org_id = await sessions.org_by_code(ORG_CODE)
+        if org_id is None:
             announce("Loading the demo world (once, some seconds) ...")
-            key = await demo.load(password)
+            world = demo_world.build()
+            async with db.transaction(world.org_id) as session:
+                key = await demo.load(session, world, password)
             _keep(settings.var_dir / _KEY_FILE, key)
             return True, DemoAccess(password, key)
-        is_password = await demo.opens_with(password)
+        async with db.transaction(org_id) as session:
+            is_password = await demo.opens_with(session, org_id, password)
         kept = _kept(settings.var_dir / _KEY_FILE)
         # The file may be of another database.
-        known = kept.text if kept is not None and await api_keys.org_of(kept.key_id) is not None else None
+        known = kept.text if kept is not None and await api_keys.org_of(kept.key_id) == org_id else None
         return False, DemoAccess(password if is_password else None, known)
 
 

@@ -121,11 +121,14 @@ def _path(case: Case) -> str:
 
 
 def _aim(case: Case, chance: Random) -> None:
-    """Let the path name things that exist, unless it does already; one in ten stays unknown."""
+    """Let the path name things that exist; of what does not, one in ten stays unknown."""
     given = case.path_parameters
+    stays_unknown = chance.random() < 0.1
     if "session_id" in given:
         given["session_id"] = DEMO.sign_in()["session_id"]  # never the session the fuzzer itself is in
-    if chance.random() < 0.1:
+    if "form_response_id" in given:
+        _aim_response(case, chance)
+    if stays_unknown:
         return
     if "customer_id" in given and given["customer_id"] not in (*DEMO.people, *DEMO.companies):
         # What is neither alive nor unknown is a tombstone of ours: restoring one is worth a try.
@@ -137,8 +140,6 @@ def _aim(case: Case, chance: Random) -> None:
             owner = given["customer_id"]
             if DEMO.ask("GET", f"/v1/customers/{owner}/{collection}/{given[member]}").status_code == 404:
                 given[member] = DEMO.part(owner, collection, chance) or given[member]
-    if "form_response_id" in given:
-        _aim_response(case, chance)
     if "needs_analysis_id" in given and not DEMO.read(f"/v1/needs-analyses/{given['needs_analysis_id']}"):
         given["needs_analysis_id"] = chance.choice(DEMO.analyses)
     if "form_key" in given:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from app import main, runtime, serving
+from app import db, main, runtime, serving
 from app.config import Settings, SettingsError
 from app.domain import demo_world
 from app.domain.demo_papers import Dossier
@@ -75,8 +76,8 @@ async def _all(client: httpx.AsyncClient, path: str, **query: str) -> list[dict[
             return items
 
 
-async def _count(db: asyncpg.Connection, table: str, condition: str = "true") -> int:
-    found: int = await db.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1 AND {condition}", WORLD.org_id)
+async def _count(owner: asyncpg.Connection, table: str, condition: str = "true") -> int:
+    found: int = await owner.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1 AND {condition}", WORLD.org_id)
     return found
 
 
@@ -137,6 +138,11 @@ async def test_loading_again_changes_nothing(
     assert await _count(owner_db, "audit_events") == before
 
 
+async def _load(world: DemoWorld, password: str) -> None:
+    async with db.transaction(world.org_id) as session:
+        await demo.load(session, world, password)
+
+
 async def test_second_load_past_the_check_is_refused_whole(
     loaded: DemoAccess, settings: Settings, owner_db: asyncpg.Connection
 ) -> None:
@@ -144,8 +150,8 @@ async def test_second_load_past_the_check_is_refused_whole(
     before = await _count(owner_db, "audit_events")
     with apart(settings):
         async with runtime.opened(settings, settings.owner_database_url):
-            with pytest.raises(Exception, match="orgs"):
-                await demo.load(PASSWORD)
+            with pytest.raises(IntegrityError):
+                await _load(WORLD, PASSWORD)
     assert await _count(owner_db, "audit_events") == before
     assert await _count(owner_db, "api_keys") == 1
 
@@ -162,7 +168,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> DemoWorld:
         dossiers=(Dossier(WORLD.parties[-1], WORLD.dossiers[0].facts),),
     )
     monkeypatch.setattr("app.services.demo.ORG_CODE", "small")
-    monkeypatch.setattr("app.domain.demo_world.build", lambda: world)
     return world
 
 
@@ -174,8 +179,7 @@ async def test_failure_half_way_leaves_no_half_world(
     with apart(settings):
         async with runtime.opened(settings, settings.owner_database_url):
             with pytest.raises(error):
-                await demo.load(password)
-            assert not await demo.is_loaded()
+                await _load(small, password)
     assert await owner_db.fetchval("SELECT count(*) FROM orgs WHERE id = $1", small.org_id) == 0
     assert await owner_db.fetchval("SELECT count(*) FROM users WHERE org_id = $1", small.org_id) == 0
 

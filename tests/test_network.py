@@ -17,7 +17,6 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import reads
 from tests.factories import World
 
 Json = dict[str, Any]
@@ -428,4 +427,4 @@ async def test_network_is_one_statement(world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr(asyncpg.Connection, "fetchrow", counted)
     found = await network(world.agent, nodes[0], depth=3, limit=300)
     assert len(found["nodes"]) > 20
-    assert [query for query in asked if "session" not in query] == [reads.statement("get_network", False)]
+    assert ["ego_network(" in query for query in asked if "sessions" not in query] == [True]

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from app import db, reads
-from tests.factories import World, create_customer
+from tests.factories import World, create_customer, if_match
 
 
 class Line:
@@ -207,7 +207,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     assert pool._idle == [made] or made.closed
 
 
-@pytest.mark.parametrize("moment", ["BEGIN", "fetch", "COMMIT"])
+@pytest.mark.parametrize("moment", ["BEGIN", "fetch"])
 @pytest.mark.parametrize("error", [asyncio.CancelledError, asyncpg.QueryCanceledError, TimeoutError])
 async def test_read_that_fails_anywhere_is_rolled_back(
     line: Line, monkeypatch: pytest.MonkeyPatch, moment: str, error: type[BaseException]
@@ -275,6 +275,58 @@ async def test_read_without_the_pool_says_so(monkeypatch: pytest.MonkeyPatch) ->
         await reads.with_connection(state)
 
 
+# --- the transaction that stays for the next read ---------------------------------------------------------------
+
+A, B = UUID(int=1), UUID(int=2)
+
+
+async def test_binding_is_kept_for_the_same_organisation_only() -> None:
+    pool, made = reads._Pool("", 1), Line()
+    await pool.bind(made, A)
+    await pool.bind(made, A)
+    assert made.said == ["BEGIN READ ONLY"]
+    await pool.bind(made, B)
+    assert made.said == ["BEGIN READ ONLY", "COMMIT"]
+    assert pool._bound[made][0] == B
+
+
+async def test_binding_ends_when_its_time_is_over() -> None:
+    pool, made = reads._Pool("", 1), Line()
+    await pool.bind(made, A)
+    pool._bound[made] = (A, asyncio.get_running_loop().time())
+    await pool.bind(made, A)
+    assert made.said == ["BEGIN READ ONLY", "COMMIT"]
+
+
+async def test_sweep_ends_idle_transactions_and_leaves_busy_ones() -> None:
+    pool, idle, busy, fresh = reads._Pool("", 0), Line(), Line(), Line()
+    now = asyncio.get_running_loop().time()
+    for made, until in ((idle, now), (busy, now), (fresh, now + 60)):
+        pool._bound[made] = (A, until)
+    pool._idle += [idle, fresh]
+    pool._sweep()
+    await settle()
+    assert (idle.said, busy.said, fresh.said) == (["COMMIT"], [], [])
+    assert pool._idle == [fresh, idle]
+    assert set(pool._bound) == {busy, fresh}
+    await pool.close()
+
+
+async def test_question_of_no_organisation_is_asked_outside_a_transaction(world: World) -> None:
+    await create_customer(world.agent)
+    await world.agent.get("/v1/customers")
+    assert await reads.with_connection(state) == (False, None)
+
+
+async def test_open_transaction_sees_what_is_committed_meanwhile(world: World) -> None:
+    """READ COMMITTED: what an agent has just written is in his next read, however long the transaction is open."""
+    made = await create_customer(world.agent)
+    for note in ("一", "二", "三"):
+        before = await world.agent.get(f"/v1/customers/{made['id']}")
+        await world.agent.patch(f"/v1/customers/{made['id']}", json={"note": note}, headers=if_match(before.json()))
+        assert (await world.agent.get(f"/v1/customers/{made['id']}")).json()["note"] == note
+
+
 # --- the statements --------------------------------------------------------------------------------------------
 
 NAMES = sorted(
@@ -287,17 +339,18 @@ NO_ORGANISATION = {"get_form", "list_forms"}  # published forms are the same for
 
 @pytest.mark.parametrize("name", NAMES)
 def test_statement_says_the_organisation_and_whose_customers(name: str) -> None:
-    wide, narrow = reads.statement(name, True), reads.statement(name, False)
-    assert "{visible" not in wide + narrow
-    assert "$2" in narrow, "the owners are bound in every statement"
-    if name not in NO_ORGANISATION:
-        assert "org_id = $1" in narrow
-    if "customers c" in narrow:
-        assert "c.owner_id = ANY($2" in narrow or "match_customers" in narrow, "nobody restricts whose customers"
+    wide, single, several = (reads.statement(name, owners) for owners in (None, 1, 2))
+    assert "{visible" not in wide + single + several
+    for narrow in (single, several):
+        assert "$2" in narrow, "the owners are bound in every statement"
+        assert name in NO_ORGANISATION or "org_id = $1" in narrow
+    if "customers c" in several and "match_customers" not in several:
+        assert "c.owner_id = ANY($2" in several, "nobody restricts whose customers"
+        assert "c.owner_id = ($2::uuid[])[1]" in single, "nobody restricts whose customers"
 
 
 def test_variants_fill_their_slots_and_nothing_else() -> None:
-    text = reads.statement("list_customers", True, (("key", "name_key"), ("past", ">")))
+    text = reads.statement("list_customers", None, (("key", "name_key"), ("past", ">")))
     assert "{key}" not in text
     assert "c.name_key, c.id) >" in text
     assert "{order}" in text

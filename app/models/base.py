@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import ConfigDict, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, StringConstraints
 from pydantic import Field as Bound
+from pydantic_core import PydanticCustomError
 from sqlalchemy import text
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -26,6 +27,16 @@ Number = Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format"
 Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"})]
 
 
+def _only_hyphenated(value: Any) -> Any:
+    """An id is its 36 characters; pydantic alone would also take 32 digits, braces and a URN."""
+    if isinstance(value, str) and len(value) != 36:
+        raise PydanticCustomError("uuid_parsing", "not a UUID of 36 characters")
+    return value
+
+
+Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
+
+
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)
@@ -37,7 +48,9 @@ def absent() -> Any:
 
 
 class Wire(SQLModel):
-    """A request or an answer: unknown members are refused, nothing is coerced silently."""
+    """A request or an answer: unknown members are refused. Numbers and flags of bodies are `strict`, ids are `Id`:
+    pydantic alone would take "7", 7.0 and "yes".
+    """
 
     model_config = ConfigDict(extra="forbid")  # type: ignore[assignment]  # SQLModel narrows the type of its config
 

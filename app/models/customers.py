@@ -11,7 +11,20 @@ from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
-from app.models.base import LINE, Block2000, Line20, Line50, Line100, Line200, TenantRow, Version, Wire, absent, utc_now
+from app.models.base import (
+    LINE,
+    Block2000,
+    Id,
+    Line20,
+    Line50,
+    Line100,
+    Line200,
+    TenantRow,
+    Version,
+    Wire,
+    absent,
+    utc_now,
+)
 
 
 class PartyType(StrEnum):
@@ -103,9 +116,9 @@ IdNumber = Annotated[
     StringConstraints(min_length=18, max_length=18, pattern=r"^[0-9A-Za-z]{18}$"),
     Bound(json_schema_extra={"format": "id-number"}),
 ]
-Year = Annotated[int, Bound(ge=1850, le=2150, json_schema_extra={"format": "int32"})]
-Month = Annotated[int, Bound(ge=1, le=12, json_schema_extra={"format": "int32"})]
-Day = Annotated[int, Bound(ge=1, le=31, json_schema_extra={"format": "int32"})]
+Year = Annotated[int, Bound(strict=True, ge=1850, le=2150, json_schema_extra={"format": "int32"})]
+Month = Annotated[int, Bound(strict=True, ge=1, le=12, json_schema_extra={"format": "int32"})]
+Day = Annotated[int, Bound(strict=True, ge=1, le=31, json_schema_extra={"format": "int32"})]
 Tags = Annotated[list[Line20], Bound(max_length=30)]
 
 
@@ -116,7 +129,7 @@ class Birthday(Wire):
     month: Month | None = None
     day: Day | None = None
     calendar: Literal["solar", "lunar"] = "solar"
-    leap_month: bool = False
+    leap_month: bool = Bound(default=False, strict=True)
 
 
 class Phone(Wire):
@@ -159,7 +172,7 @@ Addresses = Annotated[list[Address], Bound(max_length=10)]
 
 
 class _NewCustomer(Wire):
-    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
     stage: Stage = Stage.contact
     name: PersonName
     occupation: Line100 | None = None

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Text
 from sqlmodel import Field
 
 from app.domain.dossier import FactKey
-from app.models.base import Block2000, Line100, Line200, PageQuery, TenantRow, Version, Wire, absent
+from app.models.base import Block2000, Id, Line100, Line200, PageQuery, TenantRow, Version, Wire, absent
 
 
 class FactSource(StrEnum):
@@ -61,7 +61,7 @@ ObservedOn = Annotated[
 class DossierFactCreate(Wire):
     """What was learned."""
 
-    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
     fact_key: FactKey
     value: Block2000
     source: FactSource

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.models.base import Number, TenantRow, Version, Wire
+from app.models.base import Id, Number, TenantRow, Version, Wire
 from app.models.forms import FormKey, FormVersionNumber, LinkId
 
 
@@ -61,8 +61,8 @@ AnswersGiven = Annotated[
 class FormResponseCreate(Wire):
     """A new draft."""
 
-    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
-    customer_id: UUID
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    customer_id: Id
     form_key: FormKey
     form_version: FormVersionNumber = Bound(description="The version the answers were given to; it stays pinned")
     answers: AnswersGiven = Bound(default_factory=dict)

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Numeric, Text
 from sqlmodel import Field
 
-from app.models.base import Block2000, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
+from app.models.base import Block2000, Id, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
 from app.models.customers import PartyType, Stage
 
 
@@ -100,8 +100,8 @@ _UNTIL = "Its last day. A relationship with any day here counts as ended, a day 
 class RelationshipCreate(Wire):
     """What `other_id` is to the customer of the path."""
 
-    id: UUID | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
-    other_id: UUID
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    other_id: Id
     direction: Direction
     role: Line50 | None = Bound(default=None, description="What the other one is to this customer", examples=["母亲"])
     inverse_role: Line50 | None = Bound(

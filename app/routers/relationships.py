@@ -17,7 +17,7 @@ from app.models.relationships import (
     RelationshipUpdate,
 )
 from app.openapi import IF_MATCH, IF_NONE_MATCH, ONCE, problems
-from app.services import networks, relationships
+from app.services import relationships
 
 router = APIRouter(prefix="/v1/customers/{customer_id}", tags=["relationships"])
 
@@ -30,7 +30,7 @@ _ONE = "/relationships/{relationship_id}"
 )
 async def get_network(actor: RelationshipsRead, customer_id: UUID, query: Annotated[NetworkQuery, Query()]) -> Response:
     """Breadth first along current relationships, the strongest ties first; only customers the caller sees."""
-    return Response(await networks.read(actor, customer_id, query), media_type="application/json")
+    return Response(await relationships.walk(actor, customer_id, query), media_type="application/json")
 
 
 @router.get(_ALL, response_model=RelationshipPage, summary="List a customer's relationships", responses=problems(410))

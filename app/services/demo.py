@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import db
 from app.access import SCOPES, Actor
 from app.domain import demo_world
 from app.domain.demo_papers import FORM, Dossier, Interview
@@ -26,15 +25,11 @@ from app.services import api_keys, customers, dossiers, form_responses, organiza
 _CUSTOMER: TypeAdapter[CustomerCreate] = TypeAdapter(CustomerCreate)
 
 
-async def is_loaded() -> bool:
-    """Whether the demo organisation is in this database."""
-    return await sessions.org_by_code(ORG_CODE) is not None
-
-
-async def load(password: str) -> str:
-    """Load the demo world into a database that does not have it; all of it or nothing.
+async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
+    """Load the demo world into a database that does not have it.
 
     Args:
+        session: of the owner role, bound to the world's organisation; all of it is one transaction or nothing.
         password: of all six users.
 
     Returns:
@@ -44,31 +39,25 @@ async def load(password: str) -> str:
         WeakPassword: the password breaks the house rules.
         IntegrityError: it is there already.
     """
-    world = demo_world.build()
-    async with db.transaction(world.org_id) as session:
-        session.info["request_id"] = "demo"
-        await _organization(session, world, password)
-        _, key = await api_keys.create(
-            session, world.org_id, partner_name=demo_world.PARTNER, environment="test", days=api_keys.MAX_DAYS
-        )
-        actors = {user.username: _actor(world, user.username) for user in world.users}
-        for party in world.parties:
-            data = _CUSTOMER.validate_python({**party.body, "id": party.id})
-            await customers.create(session, actors[party.owner], data)
-        await _ties(session, actors, world)
-        await _interviews(session, actors, world.interviews)
-        await _dossiers(session, actors, world.dossiers)
+    session.info["request_id"] = "demo"
+    await _organization(session, world, password)
+    _, key = await api_keys.create(
+        session, world.org_id, partner_name=demo_world.PARTNER, environment="test", days=api_keys.MAX_DAYS
+    )
+    actors = {user.username: _actor(world, user.username) for user in world.users}
+    for party in world.parties:
+        data = _CUSTOMER.validate_python({**party.body, "id": party.id})
+        await customers.create(session, actors[party.owner], data)
+    await _ties(session, actors, world)
+    await _interviews(session, actors, world.interviews)
+    await _dossiers(session, actors, world.dossiers)
     return key
 
 
-async def opens_with(password: str) -> bool:
+async def opens_with(session: AsyncSession, org_id: UUID, password: str) -> bool:
     """Whether the demo users still have this password (they keep the one they were loaded with)."""
-    org_id = await sessions.org_by_code(ORG_CODE)
-    if org_id is None:
-        return False
-    async with db.transaction(org_id) as session:
-        statement = select(User).where(col(User.org_id) == org_id, col(User.username) == demo_world.USERS[0].username)
-        user = (await session.exec(statement)).first()
+    statement = select(User).where(col(User.org_id) == org_id, col(User.username) == demo_world.USERS[0].username)
+    user = (await session.exec(statement)).first()
     return await sessions.passwords().verify(None if user is None else user.password_hash, password)
 
 
