@@ -187,6 +187,16 @@ def mark(session: AsyncSession, row: Any, scopes: Iterable[UUID], *, left: Itera
     session.info["marked"].add((row.__collection__, row.id))
 
 
+def check_marked(session: AsyncSession, row: Any) -> None:
+    """What the flush does for rows of the session, for a row that is written past it.
+
+    Raises:
+        TrailMissing: nobody has been told of the row.
+    """
+    if (row.__collection__, row.id) not in session.info["marked"]:
+        raise TrailMissing(f"{row.__collection__}: changed without db.mark()")
+
+
 @event.listens_for(Session, "before_flush")
 def _raise_versions(session: Session, _context: object, _instances: object) -> None:
     for row in session.dirty:

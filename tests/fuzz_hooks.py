@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
-from schemathesis.generation.meta import CoverageScenario
+from schemathesis.generation.meta import CoverageScenario, TestPhase
 
 from tests import fuzz_repair as repair
 from tests.fuzz_world import DEMO, PARTNER_KEY
@@ -100,6 +101,8 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
         fit = _BODIES.get(case.operation.label)
         if fit is not None:
             case.body = fit(case, dict(case.body), chance)
+            if "id" in case.body and _is_stateful(case):
+                case.body["id"] = str(uuid4())
     if not meta.is_negative_at(Place.HEADER):
         _fit_headers(case)
 
@@ -120,10 +123,22 @@ def _path(case: Case) -> str:
     return str(case.operation.path).format(**case.path_parameters)
 
 
+def _is_stateful(case: Case) -> bool:
+    """Whether the case is a step of a scenario.
+
+    Hypothesis draws scenarios again and gives up when an answer differs, so every step acts on things of its own.
+    """
+    return bool(case.meta.phase.name == TestPhase.STATEFUL)
+
+
 def _aim(case: Case, chance: Random) -> None:
-    """Let the path name things that exist; of what does not, one in ten stays unknown."""
+    """Let the path name things that exist; of what does not, one in ten stays unknown.
+
+    A tombstone stays when a link led to it: whether it can still be used is what the scenario asks.
+    """
     given = case.path_parameters
     stays_unknown = chance.random() < 0.1
+    from_pool = {draw.parameter_name for draw in case.meta.pool_draws} if not case.path.endswith("/restore") else ()
     if "session_id" in given:
         given["session_id"] = DEMO.sign_in()["session_id"]  # never the session the fuzzer itself is in
     if "form_response_id" in given:
@@ -131,15 +146,15 @@ def _aim(case: Case, chance: Random) -> None:
     if stays_unknown:
         return
     if "customer_id" in given and given["customer_id"] not in (*DEMO.people, *DEMO.companies):
-        # What is neither alive nor unknown is a tombstone of ours: restoring one is worth a try.
-        if case.path == _RESTORE and DEMO.ask("GET", f"/v1/customers/{given['customer_id']}").status_code == 410:
-            return
-        given["customer_id"] = chance.choice(DEMO.companies if chance.random() < 0.1 else DEMO.people)
+        status = DEMO.ask("GET", f"/v1/customers/{given['customer_id']}").status_code
+        if status == 404 or "customer_id" in from_pool:
+            given["customer_id"] = _some_customer(case, chance)
     for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
         if member in given:
-            owner = given["customer_id"]
-            if DEMO.ask("GET", f"/v1/customers/{owner}/{collection}/{given[member]}").status_code == 404:
-                given[member] = DEMO.part(owner, collection, chance) or given[member]
+            above = f"/v1/customers/{given['customer_id']}/{collection}"
+            status = DEMO.ask("GET", f"{above}/{given[member]}").status_code
+            if status == 404 or (status == 410 and member in from_pool):
+                given[member] = DEMO.part(above, chance, is_new=_is_stateful(case)) or given[member]
     if "needs_analysis_id" in given and not DEMO.read(f"/v1/needs-analyses/{given['needs_analysis_id']}"):
         given["needs_analysis_id"] = chance.choice(DEMO.analyses)
     if "form_key" in given:
@@ -147,6 +162,12 @@ def _aim(case: Case, chance: Random) -> None:
         given["form_key"] = form["form_key"]
         if "form_version" in given:
             given["form_version"] = form["version"]
+
+
+def _some_customer(case: Case, chance: Random) -> str:
+    if _is_stateful(case):
+        return DEMO.new_person()
+    return chance.choice(DEMO.companies if chance.random() < 0.1 else DEMO.people)
 
 
 def _aim_response(case: Case, chance: Random) -> None:
@@ -195,11 +216,18 @@ def _fit_contact(body: Body) -> None:
         body["birthday"] = repair.birthday(body["birthday"])
 
 
+def _fit_id_number(case: Case, body: Body, *, is_company: bool) -> None:
+    if body.get("id_number") is None:
+        return
+    if _is_stateful(case):
+        del body["id_number"]  # nobody else may have it: the second time the same step would be a conflict
+    else:
+        body["id_number"] = (repair.uscc if is_company else repair.resident_id)(body["id_number"])
+
+
 def _new_customer(case: Case, body: Body, chance: Random) -> Body:
     _fit_contact(body)
-    if body.get("id_number") is not None:
-        rule = repair.resident_id if body["party_type"] == "individual" else repair.uscc
-        body["id_number"] = rule(body["id_number"])
+    _fit_id_number(case, body, is_company=body["party_type"] == "organization")
     return body
 
 
@@ -209,8 +237,7 @@ def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
         body["birthday"] = {**found["birthday"], **body["birthday"]}  # as the merge will leave it
     _fit_contact(body)
     is_company = found is not None and found["party_type"] == "organization"
-    if body.get("id_number") is not None:
-        body["id_number"] = (repair.uscc if is_company else repair.resident_id)(body["id_number"])
+    _fit_id_number(case, body, is_company=is_company)
     if is_company:
         body.pop("gender", None)
         body.pop("birthday", None)
@@ -227,8 +254,8 @@ def _fact(case: Case, body: Body, chance: Random) -> Body:
 
 def _relationship(case: Case, body: Body, chance: Random) -> Body:
     if "other_id" in body:
-        others = (chance.choice(DEMO.people) for _ in range(20))
-        body["other_id"] = next(one for one in others if one != case.path_parameters["customer_id"])
+        others = [one for one in DEMO.people if one != case.path_parameters["customer_id"]]
+        body["other_id"] = DEMO.new_person() if _is_stateful(case) else chance.choice(others)
     return _changed_relationship(case, body, chance)
 
 

@@ -108,10 +108,22 @@ class Demo:
         """The spare session has ended."""
         self._spare = None
 
-    def part(self, customer_id: str, collection: str, chance: Random) -> str | None:
-        """The id of something that belongs to a customer; None when nothing does."""
-        found = self.items(f"/v1/customers/{customer_id}/{collection}")
-        return chance.choice(found)["id"] if found else None
+    def new_person(self) -> str:
+        """The id of a person nobody else knows of."""
+        made: dict[str, Any] = self.ask(
+            "POST", "/v1/customers", json={"party_type": "individual", "name": "王永庆"}
+        ).json()
+        return str(made["id"])
+
+    def part(self, above: str, chance: Random, *, is_new: bool) -> str | None:
+        """The id of a fact or relationship of a customer; None where nothing was or can be."""
+        if not is_new:
+            found = self.items(above)
+            return chance.choice(found)["id"] if found else None
+        fact = {"fact_key": "food", "value": "热干面", "source": "customer", "observed_on": "2026-01-01"}
+        tie = {"other_id": self.new_person(), "direction": "friend"}
+        answer = self.ask("POST", above, json=tie if above.endswith("relationships") else fact)
+        return str(answer.json()["id"]) if answer.status_code == 201 else None
 
     def draft(self, chance: Random) -> dict[str, Any]:
         """A new draft with everything a completed response needs."""

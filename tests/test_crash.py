@@ -161,7 +161,8 @@ async def headers(service: Service) -> dict[str, str]:
 
 
 def client_of(service: Service, headers: dict[str, str]) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=CUSTOMERS)
+    # A connection kept open may be closed by the service just when it is used again: that would be no kill of ours.
+    limits = httpx.Limits(max_connections=CUSTOMERS, max_keepalive_connections=0)
     return httpx.AsyncClient(base_url=service.url, headers=headers, limits=limits, timeout=20)
 
 

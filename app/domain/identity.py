@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final, Literal
 
 import phonenumbers
@@ -64,6 +65,7 @@ _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS: Final = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _USCC: Final = re.compile(rf"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
 
+_MOBILE = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})", re.ASCII)
 _PHONE_TEXT: Final = re.compile(r"\+?[0-9 ().-]+")
 _CN_MOBILE: Final = re.compile(r"(?:\+86)?(1[3-9][0-9]{9})")
 
@@ -159,6 +161,9 @@ def check_phone(text: str) -> str:
     Service numbers such as 95519 or 110 are refused. Raises IdentityError: `phone_invalid`, or
     `phone_extension` because E.164 would lose the extension silently.
     """
+    mobile = _MOBILE.fullmatch(text)
+    if mobile is not None and _is_mobile_block(mobile[1][:7]):
+        return f"+86{mobile[1]}"
     if len(text) > _MAX_RAW:
         raise IdentityError("phone_invalid")
     plain = unicodedata.normalize("NFKC", text)
@@ -177,6 +182,14 @@ def check_phone(text: str) -> str:
     if not phonenumbers.is_valid_number(parsed):
         raise IdentityError("phone_invalid")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=4096)
+def _is_mobile_block(prefix: str) -> bool:
+    """Whether Chinese mobile numbers begin with these seven digits: blocks are allotted by them, so one answer
+    serves ten thousand numbers and spares the general parser, which costs more than the rest of a new customer."""
+    number = phonenumbers.PhoneNumber(country_code=86, national_number=int(f"{prefix}0000"))
+    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.MOBILE
 
 
 def mask_id_number(number: str) -> str:

@@ -137,7 +137,7 @@ def name_sort_key(name: str) -> str:
     folded = _fold(name)
     parts: list[str] = []
     tokens = _tokens(folded)
-    for token, options in zip(tokens, _readings(tokens), strict=True):
+    for token, options in zip(tokens, _readings(tuple(tokens)), strict=True):
         if _HAN.match(token):
             parts.append(f"{options[0]}{ord(token):05x}" if options else f"~{ord(token):06x}")
         else:
@@ -245,8 +245,12 @@ def _surname_length(tokens: Sequence[str]) -> int:
     return 1 if tokens and _HAN.match(tokens[0]) else 0
 
 
-def _readings(tokens: Sequence[str]) -> list[tuple[str, ...]]:
-    """For each token its readings, the best first; a token that is no Han character reads as itself."""
+@lru_cache(maxsize=256)
+def _readings(tokens: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """For each token its readings, the best first; a token that is no Han character reads as itself.
+
+    Kept for a moment because every stored name is read twice, for its sort key and for its search words.
+    """
     surname = _surname_length(tokens)
     best: list[str] = _SURNAME_READINGS.get("".join(tokens[:surname]), [""] * surname).copy()
     for is_known, run in groupby(tokens[surname:], key=lambda token: len(token) == 1 and ord(token) in PINYIN_DICT):
@@ -278,7 +282,7 @@ def _combinations(readings: Sequence[tuple[str, ...]]) -> Iterator[list[str]]:
 
 def _pinyin_words(folded: str) -> list[str]:
     tokens = _tokens(folded)
-    read = [(token, options) for token, options in zip(tokens, _readings(tokens), strict=True) if options]
+    read = [(token, options) for token, options in zip(tokens, _readings(tuple(tokens)), strict=True) if options]
     has_han = any(_HAN.match(token) for token, _ in read)
     given = _given_start(folded, [token for token, _ in read])
     words: list[str] = []

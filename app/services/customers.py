@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -123,22 +124,46 @@ async def create(
         known = await _sent_before(session, actor, data.id, digest)
         if known is not None:
             return known, False
-    customer = Customer(
+    customer = _blank(actor, data, digest)
+    await _apply(session, customer, data.model_dump(exclude={"id", "party_type", "stage"}))
+    db.mark(session, customer, [customer.owner_id])
+    access.record(session, actor, "customer.created", "customer", customer.id, stage=customer.stage.value)
+    try:
+        found = await reads.created(session, actor.owners, "get_customer", customer, actor.is_masked)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(error.constraint_name) from None
+    return paging.document(found, customer.id), True
+
+
+def _blank(actor: Actor, data: IndividualCreate | OrganizationCreate, digest: bytes) -> Customer:
+    """A row with every member given: pydantic looks a default factory up anew for each row it fills."""
+    now = utc_now()
+    return Customer(
         org_id=actor.org_id,
         id=data.id or uuid7(),
+        created_at=now,
+        updated_at=now,
         owner_id=actor.id,
         party_type=PartyType(data.party_type),
         stage=data.stage,
+        stage_changed_at=now,
         name="",
         name_key="",
         search_text="",
+        phones=[],
+        emails=[],
+        addresses=[],
+        masked={},
+        tags=[],
         created_digest=digest,
     )
-    await _apply(session, customer, data.model_dump(exclude={"id", "party_type", "stage"}))
-    session.add(customer)
-    db.mark(session, customer, [customer.owner_id])
-    access.record(session, actor, "customer.created", "customer", customer.id, stage=customer.stage.value)
-    return await _stored(session, actor, customer), True
+
+
+def _taken(constraint: str | None) -> Conflict:
+    """Which of the two things that must be unique already exists."""
+    if constraint == "customers_id_number":
+        return Conflict("id_number_taken", issues=[Issue("id_number_taken", pointer="/id_number")])
+    return Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
 
 
 async def update(
@@ -223,10 +248,7 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
     try:
         found = await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked)
     except IntegrityError as error:
-        if "customers_id_number" in str(error.orig):
-            issue = Issue("id_number_taken", pointer="/id_number")
-            raise Conflict("id_number_taken", issues=[issue]) from None
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
+        raise _taken(getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)) from None
     return paging.document(found, customer.id)
 
 
