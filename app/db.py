@@ -143,21 +143,41 @@ async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
     if _engine is None or _gate is None:
         raise RuntimeError("the database is not open")
     async with _place(_gate), _engine.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        if driver is None:
-            raise ConnectionError("no driver connection")
+        driver = _driver(connection)
         try:
             await driver.execute(f"BEGIN; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
-            async with AsyncSession(connection, expire_on_commit=False, autoflush=False) as session:
+            async with _session(connection) as session:
                 session.info.update(raw=driver, org_id=org_id, audit=[], feed={}, marked=set())
                 yield session
-                await session.flush()
+                if session.new or session.dirty or session.deleted:
+                    await session.flush()
                 await _write_trail(session)
             if await driver.execute("COMMIT") != "COMMIT":
                 raise NotCommitted
         except BaseException:
             await asyncio.shield(_undo(connection, driver))
             raise
+
+
+def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    """The driver connection below; asked without the detour through a greenlet, which costs as much as a statement."""
+    below = connection.sync_connection
+    driver = None if below is None else below.connection.driver_connection
+    if driver is None:
+        raise ConnectionError("no driver connection")
+    return driver
+
+
+@asynccontextmanager
+async def _session(connection: AsyncConnection) -> AsyncIterator[AsyncSession]:
+    session = AsyncSession(connection, expire_on_commit=False, autoflush=False)
+    try:
+        yield session
+    finally:
+        if session.in_transaction():
+            await session.close()
+        else:  # it never spoke to the database: closing it needs no I/O
+            session.sync_session.close()
 
 
 async def _undo(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -178,23 +198,28 @@ def mark(session: AsyncSession, row: Any, scopes: Iterable[UUID], *, left: Itera
         scopes: users who may hold the row; a tombstoned row reaches them as removed.
         left: users who may hold it no longer: they get `removed` without any data.
     """
-    removed = row.deleted_at is not None
-    feed = session.info["feed"]
     for scope in left:
-        feed[(scope, row.__collection__, row.id)] = True
+        session.info["feed"][(scope, row.__collection__, row.id)] = True
+    mark_id(session, row.__collection__, row.id, scopes, removed=row.deleted_at is not None)
+
+
+def mark_id(
+    session: AsyncSession, collection: str, row_id: UUID, scopes: Iterable[UUID], *, removed: bool = False
+) -> None:
+    """`mark`, for a row that never becomes an instance."""
     for scope in scopes:
-        feed[(scope, row.__collection__, row.id)] = removed
-    session.info["marked"].add((row.__collection__, row.id))
+        session.info["feed"][(scope, collection, row_id)] = removed
+    session.info["marked"].add((collection, row_id))
 
 
-def check_marked(session: AsyncSession, row: Any) -> None:
+def check_marked(session: AsyncSession, collection: str, row_id: UUID) -> None:
     """What the flush does for rows of the session, for a row that is written past it.
 
     Raises:
         TrailMissing: nobody has been told of the row.
     """
-    if (row.__collection__, row.id) not in session.info["marked"]:
-        raise TrailMissing(f"{row.__collection__}: changed without db.mark()")
+    if (collection, row_id) not in session.info["marked"]:
+        raise TrailMissing(f"{collection}: changed without db.mark()")
 
 
 @event.listens_for(Session, "before_flush")

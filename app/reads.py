@@ -17,15 +17,15 @@ session state may run here.
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import Column, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,10 +36,11 @@ STAY_SECONDS = 0.05
 _T = TypeVar("_T")
 
 
-class TenantRow(Protocol):
-    """A row of a table class; models live above this module."""
+class Synced(Protocol):
+    """A table class whose rows phones hold; models live above this module."""
 
-    id: UUID
+    __tablename__: ClassVar[Any]
+    __collection__: ClassVar[str | None]
 
 
 _SLOT = re.compile(r"\{visible:(\w+)\}")
@@ -278,37 +279,51 @@ async def row_in(
 
 
 async def created(
-    session: AsyncSession, owners: Sequence[UUID] | None, name: str, row: TenantRow, *args: object
+    session: AsyncSession,
+    owners: Sequence[UUID] | None,
+    name: str,
+    model: type[Synced],
+    values: Mapping[str, object],
+    *args: object,
 ) -> asyncpg.Record | None:
     """Insert a row and read it as `name` would, in one statement of the running transaction.
 
-    The unit of work and the second statement of the ordinary way (`session.add`, then `row_in`) are most of what a
-    new customer costs. The row must be complete and marked for the feed; `name` must read `FROM <table> <alias>`.
+    The instance, the unit of work and the second statement of the ordinary way (`session.add`, then `row_in`) are
+    most of what a new customer costs.
+
+    Args:
+        name: a statement that reads `FROM <table> …` and takes the id as `$3`.
+        values: by column; what is missing is null.
 
     Raises:
         TrailMissing: nobody has been told of the row.
         asyncpg.IntegrityConstraintViolationError: as it comes from the database.
     """
-    db.check_marked(session, row)
-    table = type(row).__table__  # type: ignore[attr-defined]  # every table class has one
-    sql = _insert_and_read(table, name, _kind(owners), 3 + len(args))
-    values = [_bindable(column, getattr(row, column.name)) for column in table.columns]
-    return await db.raw(session).fetchrow(sql, session.info["org_id"], owners, row.id, *args, *values)
+    row_id = values["id"]
+    db.check_marked(session, model.__collection__ or "", cast("UUID", row_id))
+    columns = _columns(model)
+    sql = _insert_and_read(model, name, _kind(owners), 3 + len(args))
+    bound = [
+        orjson.dumps(value).decode() if is_json and value is not None else value
+        for value, is_json in ((values.get(column), is_json) for column, is_json in columns)
+    ]
+    return await db.raw(session).fetchrow(sql, session.info["org_id"], owners, row_id, *args, *bound)
 
 
 @cache
-def _insert_and_read(table: Table, name: str, owners: int | None, before: int) -> str:
-    names = ", ".join(column.name for column in table.columns)
-    values = ", ".join(f"${before + number}" for number in range(1, len(table.columns) + 1))
-    read, found = re.subn(rf"\bFROM {table.name}\b", "FROM inserted", statement(name, owners), count=1)
+def _columns(model: type[Synced]) -> list[tuple[str, bool]]:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # every table class has one
+    return [(column.name, isinstance(column.type, JSONB)) for column in table.columns]
+
+
+@cache
+def _insert_and_read(model: type[Synced], name: str, owners: int | None, before: int) -> str:
+    table = model.__tablename__
+    names = ", ".join(column for column, _ in _columns(model))
+    values = ", ".join(f"${before + number}" for number in range(1, len(_columns(model)) + 1))
+    read, found = re.subn(rf"\bFROM {table}\b", "FROM inserted", statement(name, owners), count=1)
     if found != 1:
-        raise ValueError(f"{name}.sql does not read from {table.name}")
+        raise ValueError(f"{name}.sql does not read from {table}")
     # Names come from the table class, values are numbered parameters.
-    insert = f"INSERT INTO {table.name} ({names}) VALUES ({values}) RETURNING *"  # noqa: S608
+    insert = f"INSERT INTO {table} ({names}) VALUES ({values}) RETURNING *"  # noqa: S608
     return f"WITH inserted AS ({insert})\n{read}"
-
-
-def _bindable(column: Column[Any], value: object) -> object:
-    if isinstance(column.type, JSONB) and value is not None:
-        return orjson.dumps(value).decode()
-    return value

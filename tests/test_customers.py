@@ -87,6 +87,11 @@ async def test_duplicate_id_number_in_org_is_409_without_the_other_person(world:
         ("name", "   ", "/name", "name_empty"),
         ("birthday", {"year": 2023, "month": 2, "day": 29}, "/birthday", "date_day_range"),
         ("birthday", {"day": 3}, "/birthday", "date_day_without_month"),
+        ("birthday", {"year": "1980"}, "/birthday/year", "type"),
+        ("birthday", {"year": True}, "/birthday/year", "type"),
+        ("birthday", {"month": 6, "leap_month": "yes"}, "/birthday/leap_month", "type"),
+        ("id", "01890000000070008000000000000000", "/id", "type"),
+        ("note", "a\u0085b", "/note", "pattern"),
         ("stage", "friend", "/stage", "choice"),
         ("emails", [{"address": "nobody"}], "/emails/0/address", "pattern"),
         ("tags", ["x"] * 31, "/tags", "too_long"),
@@ -125,6 +130,31 @@ async def test_patch_changes_only_what_was_sent(world: World) -> None:
     assert answer.headers["etag"] == '"2"'
     assert (body["note"], body["stage"], body["tags"], body["name"]) == (None, "customer", ["a"], "王永庆")
     assert body["stage_changed_at"] > made["stage_changed_at"]
+
+
+async def test_patch_completes_members_of_lists(world: World) -> None:
+    made = await create_customer(world.agent)
+    change = {"phones": [{"number": "13800138000"}], "emails": [{"address": "a@b.cn"}], "addresses": [{"city": "武汉"}]}
+    answer = await world.agent.patch(f"/v1/customers/{made['id']}", json=change, headers=if_match(made))
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["phones"] == [{"number": "+8613800138000", "kind": "mobile", "label": None}]
+    assert body["emails"] == [{"address": "a@b.cn", "kind": "home"}]
+    assert (body["addresses"][0]["city"], body["addresses"][0]["kind"]) == ("武汉", "home")
+
+
+async def test_patch_merges_the_birthday_part_by_part(world: World) -> None:
+    made = await create_customer(world.agent)
+    url = f"/v1/customers/{made['id']}"
+    first = await world.agent.patch(url, json={"birthday": {"month": 8, "day": 31}}, headers=if_match(made))
+    assert first.json()["birthday"] == {
+        "year": None, "month": 8, "day": 31, "calendar": "solar", "leap_month": False}  # fmt: skip
+    year = await world.agent.patch(url, json={"birthday": {"year": 1988}}, headers=if_match(first.json()))
+    assert (year.json()["birthday"]["year"], year.json()["birthday"]["day"]) == (1988, 31)
+    june = await world.agent.patch(url, json={"birthday": {"month": 6}}, headers=if_match(year.json()))
+    assert (june.status_code, june.json()["errors"][0]["code"]) == (422, "date_day_range")
+    gone = await world.agent.patch(url, json={"birthday": None}, headers=if_match(year.json()))
+    assert gone.json()["birthday"] is None
 
 
 async def test_patch_null_on_required_member_is_422(world: World) -> None:

@@ -148,6 +148,28 @@ def test_documents_with_a_version_have_an_etag_and_a_condition(every: list[Opera
             assert {"ETag", "Location"} <= set(operation.spec["responses"]["201"]["headers"]), operation.id
 
 
+def test_parameters_are_left_out_and_never_null(every: list[Operation]) -> None:
+    for operation in every:
+        for parameter in operation.spec.get("parameters", ()):
+            assert {"type": "null"} not in parameter["schema"].get("anyOf", ()), (operation.id, parameter["name"])
+
+
+def test_patches_are_merge_patches(every: list[Operation]) -> None:
+    for operation in every:
+        if operation.method == "patch":
+            content = operation.spec["requestBody"]["content"]
+            assert set(content) == {"application/json", "application/merge-patch+json"}, operation.id
+            assert content["application/json"] == content["application/merge-patch+json"], operation.id
+
+
+def test_objects_with_free_keys_say_which(api: FastAPI) -> None:
+    schemas = api.openapi()["components"]["schemas"]
+    for name in ("FormResponseCreate", "FormResponseUpdate"):
+        answers = schemas[name]["properties"]["answers"]
+        assert answers["additionalProperties"] is False
+        assert all(key.startswith("^") for key in answers["patternProperties"])
+
+
 def test_lists_page_in_one_way(every: list[Operation]) -> None:
     for operation in every:
         if "next_cursor" in operation.answer_members():

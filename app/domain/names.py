@@ -305,6 +305,8 @@ def _given_start(folded: str, tokens: Sequence[str]) -> int:
 
 
 def _national_digits(phone: str) -> str:
+    if phone.startswith("+86"):  # E.164 as it is stored: what follows the country code
+        return phone[3:_MAX_WORD]
     try:
         return phonenumbers.national_significant_number(phonenumbers.parse(phone[:_MAX_WORD], "CN"))
     except phonenumbers.NumberParseException:

@@ -34,7 +34,16 @@ def _only_hyphenated(value: Any) -> Any:
     return value
 
 
+def _only_number(value: Any) -> Any:
+    """What JSON Schema calls an integer: 7 and 7.0; pydantic alone would also take "7" and true."""
+    if isinstance(value, (str, bool)):
+        raise PydanticCustomError("int_type", "not a number")
+    return value
+
+
 Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
+WHOLE = BeforeValidator(_only_number)
+"""Stands last in `Annotated[int, Bound(ge=…), WHOLE]`: bounds behind a validator get lost in the document."""
 
 
 def utc_now() -> datetime:
@@ -48,8 +57,8 @@ def absent() -> Any:
 
 
 class Wire(SQLModel):
-    """A request or an answer: unknown members are refused. Numbers and flags of bodies are `strict`, ids are `Id`:
-    pydantic alone would take "7", 7.0 and "yes".
+    """A request or an answer: unknown members are refused. In bodies integers are WHOLE, ids `Id`, flags strict:
+    pydantic alone would coerce silently.
     """
 
     model_config = ConfigDict(extra="forbid")  # type: ignore[assignment]  # SQLModel narrows the type of its config

@@ -13,6 +13,7 @@ from sqlmodel import Field
 
 from app.models.base import (
     LINE,
+    WHOLE,
     Block2000,
     Id,
     Line20,
@@ -116,9 +117,9 @@ IdNumber = Annotated[
     StringConstraints(min_length=18, max_length=18, pattern=r"^[0-9A-Za-z]{18}$"),
     Bound(json_schema_extra={"format": "id-number"}),
 ]
-Year = Annotated[int, Bound(strict=True, ge=1850, le=2150, json_schema_extra={"format": "int32"})]
-Month = Annotated[int, Bound(strict=True, ge=1, le=12, json_schema_extra={"format": "int32"})]
-Day = Annotated[int, Bound(strict=True, ge=1, le=31, json_schema_extra={"format": "int32"})]
+Year = Annotated[int, Bound(ge=1850, le=2150, json_schema_extra={"format": "int32"}), WHOLE]
+Month = Annotated[int, Bound(ge=1, le=12, json_schema_extra={"format": "int32"}), WHOLE]
+Day = Annotated[int, Bound(ge=1, le=31, json_schema_extra={"format": "int32"}), WHOLE]
 Tags = Annotated[list[Line20], Bound(max_length=30)]
 
 

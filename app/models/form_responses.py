@@ -40,7 +40,8 @@ class FormResponse(TenantRow, table=True):
     created_digest: bytes
 
 
-_Scalar = bool | Number | Annotated[str, StringConstraints(max_length=2000)]
+_TEXT = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"  # as `domain.forms` refuses controls
+_Scalar = bool | Number | Annotated[str, StringConstraints(max_length=2000, pattern=_TEXT)]
 _Row = Annotated[dict[LinkId, _Scalar], Bound(max_length=50)]
 _RowGiven = Annotated[dict[LinkId, _Scalar | None], Bound(max_length=50)]
 _Given = dict[LinkId, _Scalar | Annotated[list[_RowGiven], Bound(max_length=20)] | None]

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -124,39 +123,28 @@ async def create(
         known = await _sent_before(session, actor, data.id, digest)
         if known is not None:
             return known, False
-    customer = _blank(actor, data, digest)
-    await _apply(session, customer, data.model_dump(exclude={"id", "party_type", "stage"}))
-    db.mark(session, customer, [customer.owner_id])
-    access.record(session, actor, "customer.created", "customer", customer.id, stage=customer.stage.value)
+    now, customer_id, party = utc_now(), data.id or uuid7(), PartyType(data.party_type)
+    changes = data.model_dump(exclude={"id", "party_type", "stage"})
+    values = {
+        "org_id": actor.org_id,
+        "id": customer_id,
+        "owner_id": actor.id,
+        "party_type": party,
+        "stage": data.stage,
+        "stage_changed_at": now,
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+        "created_digest": digest,
+        **await _values(session, customer_id, party, changes, {}),
+    }
+    db.mark_id(session, "customers", customer_id, [actor.id])
+    access.record(session, actor, "customer.created", "customer", customer_id, stage=data.stage.value)
     try:
-        found = await reads.created(session, actor.owners, "get_customer", customer, actor.is_masked)
+        found = await reads.created(session, actor.owners, "get_customer", Customer, values, actor.is_masked)
     except asyncpg.UniqueViolationError as error:
         raise _taken(error.constraint_name) from None
-    return paging.document(found, customer.id), True
-
-
-def _blank(actor: Actor, data: IndividualCreate | OrganizationCreate, digest: bytes) -> Customer:
-    """A row with every member given: pydantic looks a default factory up anew for each row it fills."""
-    now = utc_now()
-    return Customer(
-        org_id=actor.org_id,
-        id=data.id or uuid7(),
-        created_at=now,
-        updated_at=now,
-        owner_id=actor.id,
-        party_type=PartyType(data.party_type),
-        stage=data.stage,
-        stage_changed_at=now,
-        name="",
-        name_key="",
-        search_text="",
-        phones=[],
-        emails=[],
-        addresses=[],
-        masked={},
-        tags=[],
-        created_digest=digest,
-    )
+    return paging.document(found, customer_id), True
 
 
 def _taken(constraint: str | None) -> Conflict:
@@ -183,7 +171,9 @@ async def update(
             session, actor, "customer.stage_changed", "customer", customer.id, old=customer.stage, new=stage.value
         )
         customer.stage, customer.stage_changed_at = stage, utc_now()
-    await _apply(session, customer, changes)
+    stored = {member: getattr(customer, member) for member in _SOURCES}
+    for member, value in (await _values(session, customer.id, customer.party_type, changes, stored)).items():
+        setattr(customer, member, value)
     customer.updated_at = utc_now()
     db.mark(session, customer, [customer.owner_id])
     access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
@@ -252,10 +242,23 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
     return paging.document(found, customer.id)
 
 
-async def _apply(session: AsyncSession, customer: Customer, changes: dict[str, Any]) -> None:
-    """Check and normalise what was sent, put it on the row, and derive what follows from it."""
+_SOURCES = ("name", "phones", "emails", "addresses")  # what search words, sort key and masked copies follow from
+
+
+async def _values(
+    session: AsyncSession, customer_id: UUID, party: PartyType, changes: dict[str, Any], stored: dict[str, Any]
+) -> dict[str, Any]:
+    """The column values of what was sent: checked, normalised, sealed, and what is derived from them.
+
+    Args:
+        changes: members as they were sent.
+        stored: the `_SOURCES` of the row that changes; nothing for a new one.
+
+    Raises:
+        Invalid: every broken rule with its place.
+    """
     issues: list[Issue] = []
-    is_person = customer.party_type == PartyType.individual
+    is_person = party == PartyType.individual
     if "name" in changes:
         changes["name"] = _checked(issues, "/name", names.normalise_name, changes["name"])
     for index, phone in enumerate(changes.get("phones", ())):
@@ -265,20 +268,16 @@ async def _apply(session: AsyncSession, customer: Customer, changes: dict[str, A
             issues.append(Issue("unknown", pointer=f"/{member}"))
     if changes.get("birthday") is not None:
         _checked(issues, "/birthday", lunar.check_partial_date, lunar.PartialDate(**changes["birthday"]))
-    id_number = changes.pop("id_number", None) if changes.get("id_number") is not None else None
-    if id_number is not None:
+    number = changes.get("id_number")
+    if number is not None:
         rule = _resident_number if is_person else identity.check_uscc
-        id_number = _checked(issues, "/id_number", rule, id_number)
+        number = _checked(issues, "/id_number", rule, number)
     if issues:
         raise Invalid(issues=issues)
     if "id_number" in changes:
         del changes["id_number"]
-        customer.id_type = customer.id_number_enc = customer.id_number_bi = customer.id_number_masked = None
-    for member, value in changes.items():
-        setattr(customer, member, value)
-    if id_number is not None:
-        await _seal_id_number(session, customer, id_number)
-    _derive(customer)
+        changes.update(await _sealed(session, customer_id, is_person, number))
+    return {**changes, **_derived({**stored, **changes})}
 
 
 def _resident_number(text: str) -> str:
@@ -294,25 +293,28 @@ def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
         return value
 
 
-async def _seal_id_number(session: AsyncSession, customer: Customer, number: str) -> None:
-    cipher = await keyring.field_cipher(session, customer.org_id)
-    ring = keyring.current()
-    customer.id_type = "resident_id" if customer.party_type == PartyType.individual else "uscc"
-    customer.id_number_enc = cipher.seal("customers", "id_number", customer.id, number)
-    customer.id_number_bi = crypto.blind_index(ring.blind, customer.org_id, "customers", "id_number", number)
-    customer.id_number_masked = identity.mask_id_number(number)
+async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, number: str | None) -> dict[str, Any]:
+    """The four columns of an ID number; all null without one."""
+    if number is None:
+        return {"id_type": None, "id_number_enc": None, "id_number_bi": None, "id_number_masked": None}
+    org_id = session.info["org_id"]
+    cipher = await keyring.field_cipher(session, org_id)
+    return {
+        "id_type": "resident_id" if is_person else "uscc",
+        "id_number_enc": cipher.seal("customers", "id_number", customer_id, number),
+        "id_number_bi": crypto.blind_index(keyring.current().blind, org_id, "customers", "id_number", number),
+        "id_number_masked": identity.mask_id_number(number),
+    }
 
 
-def _derive(customer: Customer) -> None:
+def _derived(source: dict[str, Any]) -> dict[str, Any]:
     """Search words, sort key and the masked copies follow from the name and the contact data."""
-    customer.name_key = names.name_sort_key(customer.name)
-    customer.search_text = names.search_words(customer.name, [phone["number"] for phone in customer.phones])
-    customer.masked = orjson.loads(
-        orjson.dumps(
-            {
-                "phones": [{**phone, "number": identity.mask_phone(phone["number"])} for phone in customer.phones],
-                "emails": [{**mail, "address": identity.mask_email(mail["address"])} for mail in customer.emails],
-                "addresses": [{**place, "detail": None, "postcode": None} for place in customer.addresses],
-            }
-        )
-    )
+    return {
+        "name_key": names.name_sort_key(source["name"]),
+        "search_text": names.search_words(source["name"], [phone["number"] for phone in source["phones"]]),
+        "masked": {
+            "phones": [{**phone, "number": identity.mask_phone(phone["number"])} for phone in source["phones"]],
+            "emails": [{**mail, "address": identity.mask_email(mail["address"])} for mail in source["emails"]],
+            "addresses": [{**place, "detail": None, "postcode": None} for place in source["addresses"]],
+        },
+    }
