@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check tour bench openapi spectral fuzz lock format clean
+.PHONY: help run test check tour bench openapi examples spectral fuzz lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,9 +25,9 @@ test: $(READY) ## Run the tests (they bring their own PostgreSQL)
 	@$(BIN)/python -m pytest -q -n 2 -p no:cacheprovider $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, the OpenAPI file; Spectral and Redocly where npm is present
-	@$(BIN)/ruff check app tests bench migrations
-	@$(BIN)/ruff format --check app tests bench migrations
-	@$(BIN)/mypy app tests bench migrations
+	@$(BIN)/ruff check app tests bench migrations openapi
+	@$(BIN)/ruff format --check app tests bench migrations openapi
+	@$(BIN)/mypy app tests bench migrations openapi/capture.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m app.cli openapi --check
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory spectral; else echo "npm is not here: Spectral skipped"; fi
@@ -48,6 +48,9 @@ bench: $(READY) ## Measure against the bare route; writes bench/RESULTS.md
 
 openapi: $(READY) ## Write openapi/openapi.json from the application
 	@$(BIN)/python -m app.cli openapi
+
+examples: $(READY) ## Take the examples of the document from the running demo (PARTNER_KEY=rmk_…)
+	@$(BIN)/python openapi/capture.py --partner-key $(PARTNER_KEY) && $(BIN)/python -m app.cli openapi
 
 format: $(READY) ## Format the source
 	@$(BIN)/ruff check --fix app tests bench migrations; $(BIN)/ruff format app tests bench migrations

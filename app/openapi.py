@@ -192,7 +192,10 @@ def _examples(document: dict[str, Any]) -> None:
             if not path.exists():
                 continue
             example = orjson.loads(path.read_bytes())
-            if "request" in example and "requestBody" in operation:
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path" and parameter["name"] in example["path"]:
+                    parameter["example"] = example["path"][parameter["name"]]
+            if example["request"] is not None and "requestBody" in operation:
                 for media in operation["requestBody"]["content"].values():
                     media["examples"] = {"demo": {"value": example["request"]}}
             for status, response in operation["responses"].items():

@@ -39,6 +39,14 @@ def yuan(fen: int) -> str:
     return f"¥{fen // 100:,}.{fen % 100:02d}"
 
 
+def birthday(known: dict[str, Any] | None) -> str:
+    """What is known of a birthday: 1980-08-15, ?-10-26, 农历 1949-闰7-12."""
+    if known is None:
+        return "—"
+    year, month, day = (known[part] or "?" for part in ("year", "month", "day"))
+    return f"{'农历 ' * (known['calendar'] == 'lunar')}{year}-{'闰' * known['leap_month']}{month}-{day}"
+
+
 def ask(client: httpx.Client, method: str, path: str, **options: Any) -> Any:
     """One request; its JSON, or a readable failure."""
     answer = client.request(method, path, **options)
@@ -84,7 +92,7 @@ def show_profile(profile: dict[str, Any], console: Console) -> None:
     phones = ", ".join(phone["number"] for phone in profile["phones"]) or "—"
     lines = [
         f"阶段 stage      {profile['stage']}",
-        f"生日 birthday   {profile['birthday'] or '—'}",
+        f"生日 birthday   {birthday(profile['birthday'])}",
         f"职业 occupation {profile['occupation'] or '—'}",
         f"电话 phone      {phones}",
         f"证件 ID         {profile['id_number_masked'] or '—'}",

@@ -31,11 +31,13 @@ def _free_port() -> int:
     return port
 
 
-def _wait_until_ready(service: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_ready(service: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if service.poll() is not None:
-            raise SystemExit(f"The service ended with status {service.returncode} before it was ready")
+            raise SystemExit(
+                f"The service ended with status {service.returncode} before it was ready:\n{log.read_text()}"
+            )
         try:
             if httpx.get(f"{url}/health/ready", timeout=2).status_code == 200:
                 return
@@ -47,7 +49,7 @@ def _wait_until_ready(service: subprocess.Popen[bytes], url: str) -> None:
 
 @contextmanager
 def serving(home: Path, environment: dict[str, str]) -> Iterator[str]:
-    """A demo service with its own database below `home`; gives its URL. What it logged is shown at the end."""
+    """A demo service with its own database below `home`; gives its URL. Warnings and errors it logs come at the end."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     log = home / "service.log"
@@ -61,7 +63,7 @@ def serving(home: Path, environment: dict[str, str]) -> Iterator[str]:
             start_new_session=True,  # Ctrl-C reaches us alone; we stop the service ourselves
         )
     try:
-        _wait_until_ready(service, url)
+        _wait_until_ready(service, url, log)
         yield url
     finally:
         service.terminate()
@@ -70,9 +72,14 @@ def serving(home: Path, environment: dict[str, str]) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             service.kill()
             service.wait()
-        lines = log.read_text(errors="replace").splitlines()
-        if lines:
-            print(f"\nThe service logged {len(lines)} lines; the last ones:", *lines[-20:], sep="\n")
+        _show(log)
+
+
+def _show(log: Path) -> None:
+    """The log lines of the service; the lines for people before them hold a password and a key."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("{")]
+    if lines:
+        print(f"\nThe service logged {len(lines)} warnings or errors; the last ones:", *lines[-20:], sep="\n")
 
 
 def _schemathesis(url: str, environment: dict[str, str], *, examples: int, seed: int, more: list[str]) -> int:

@@ -101,8 +101,8 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
         fit = _BODIES.get(case.operation.label)
         if fit is not None:
             case.body = fit(case, dict(case.body), chance)
-            if "id" in case.body and _is_stateful(case):
-                case.body["id"] = str(uuid4())
+            if case.body.get("id") is not None and (_is_stateful(case) or not DEMO.is_first(case.body["id"])):
+                case.body["id"] = str(uuid4())  # boundary cases all share one id: the second would be a conflict
     if not meta.is_negative_at(Place.HEADER):
         _fit_headers(case)
 
@@ -149,6 +149,8 @@ def _aim(case: Case, chance: Random) -> None:
         status = DEMO.ask("GET", f"/v1/customers/{given['customer_id']}").status_code
         if status == 404 or "customer_id" in from_pool:
             given["customer_id"] = _some_customer(case, chance)
+    if "dossier" in case.path and given["customer_id"] in DEMO.companies and chance.random() < 0.9:
+        given["customer_id"] = _some_customer(case, chance)  # a company has no dossier (409)
     for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
         if member in given:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
@@ -216,18 +218,19 @@ def _fit_contact(body: Body) -> None:
         body["birthday"] = repair.birthday(body["birthday"])
 
 
-def _fit_id_number(case: Case, body: Body, *, is_company: bool) -> None:
+def _fit_id_number(body: Body, *, is_company: bool) -> None:
     if body.get("id_number") is None:
         return
-    if _is_stateful(case):
-        del body["id_number"]  # nobody else may have it: the second time the same step would be a conflict
+    number = (repair.uscc if is_company else repair.resident_id)(body["id_number"])
+    if DEMO.is_first(number):
+        body["id_number"] = number
     else:
-        body["id_number"] = (repair.uscc if is_company else repair.resident_id)(body["id_number"])
+        del body["id_number"]  # nobody else may have it: the second time would be a conflict
 
 
 def _new_customer(case: Case, body: Body, chance: Random) -> Body:
     _fit_contact(body)
-    _fit_id_number(case, body, is_company=body["party_type"] == "organization")
+    _fit_id_number(body, is_company=body["party_type"] == "organization")
     return body
 
 
@@ -237,7 +240,7 @@ def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
         body["birthday"] = {**found["birthday"], **body["birthday"]}  # as the merge will leave it
     _fit_contact(body)
     is_company = found is not None and found["party_type"] == "organization"
-    _fit_id_number(case, body, is_company=is_company)
+    _fit_id_number(body, is_company=is_company)
     if is_company:
         body.pop("gender", None)
         body.pop("birthday", None)

@@ -27,6 +27,7 @@ class Demo:
         self._http = requests.Session()
         self._signed_in_at = -_TOKEN_SECONDS
         self._spare: dict[str, Any] | None = None
+        self._seen: set[str] = set()
 
     def credentials(self) -> dict[str, Any]:
         """A login that works."""
@@ -97,6 +98,12 @@ class Demo:
     def _parts(self, collection: str) -> list[str]:
         found = (self.items(f"/v1/customers/{person}/{collection}") for person in self.people[:60])
         return [one["id"] for page in found for one in page]
+
+    def is_first(self, value: str) -> bool:
+        """Whether a value that must be unique is seen for the first time."""
+        known = value in self._seen
+        self._seen.add(value)
+        return not known
 
     def spare_token(self) -> str:
         """The access token of a session that may be ended."""

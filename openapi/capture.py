@@ -1,0 +1,187 @@
+"""Takes the examples of the OpenAPI document from a running demo world: `make examples` (start `make run` first).
+
+Every operation is carried out once, like a client would, and what was sent and answered is written to
+`openapi/examples/<operationId>.json`; the document shows it beside the schemas. Tokens and keys are replaced.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+FOLDER = Path(__file__).parent / "examples"
+_SECRET = {
+    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6Ii4uLiJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl",
+    "refresh_token": "rmr_an-example-that-opens-nothing",
+    "password": "the-demo-password",
+}
+
+
+class Capture:
+    """A client that keeps what it sent and received."""
+
+    def __init__(self, base_url: str) -> None:
+        self.http = httpx.Client(base_url=base_url, headers={"Accept-Language": "zh-CN"}, timeout=20)
+
+    def __call__(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        ids: dict[str, str] | None = None,
+        **headers: str,
+    ) -> Any:
+        """Carry out one operation and write its example; answers the body."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.http.request(method, path, json=body, headers=sent)
+        answer.raise_for_status()
+        received = answer.json() if answer.content else None
+        example = {"status": answer.status_code, "path": ids or {}, "request": body, "response": received}
+        text = json.dumps(_open(example), ensure_ascii=False, indent=2, sort_keys=True)
+        (FOLDER / f"{operation}.json").write_text(text + "\n", encoding="utf-8")
+        return received
+
+
+def _open(value: Any, key: str = "") -> Any:
+    """The value without secrets, and with long lists cut to what a reader wants to see.
+
+    Of a form only the first question is kept: linters take the others, which name their type, for schemas.
+    """
+    if isinstance(value, dict):
+        return {name: _open(part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        is_form = key == "items" and value and "link_id" in value[0]
+        return [_open(part) for part in value[: 1 if is_form else 4]]
+    return _SECRET.get(key, value)
+
+
+def service(ask: Capture, partner_key: str) -> None:
+    """Signing in and the service's own operations."""
+    device = {"id": "example", "name": "林知秋的手机", "platform": "android"}
+    login = {
+        "org": "wuhan",
+        "username": "agent1",
+        "password": os.environ.get("RENMAI_DEMO_PASSWORD", "renmai-demo-2026"),
+    }
+    tokens = ask("login", "POST", "/v1/auth/login", body={**login, "device": device})
+    refresh = {"refresh_token": tokens["refresh_token"]}
+    other = ask.http.post("/v1/auth/login", json={**login, "device": {**device, "id": "old"}}).json()
+    ask("refresh_tokens", "POST", "/v1/auth/refresh", body=refresh)
+    ask.http.headers["Authorization"] = f"Bearer {other['access_token']}"
+    ask("logout", "POST", "/v1/auth/logout")
+    other = ask.http.post("/v1/auth/login", json={**login, "device": {**device, "id": "old"}}).json()
+    ask.http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+    ask("get_me", "GET", "/v1/me")
+    ask("list_sessions", "GET", "/v1/auth/sessions")
+    ended = {"session_id": other["session_id"]}
+    ask("delete_session", "DELETE", f"/v1/auth/sessions/{other['session_id']}", ids=ended)
+    for operation, path in (
+        ("get_liveness", "/health/live"),
+        ("get_readiness", "/health/ready"),
+        ("get_jwks", "/.well-known/jwks.json"),
+    ):
+        ask(operation, "GET", path)
+    ask("get_partner", "GET", "/v1/partner/me", Authorization="", X_API_Key=partner_key)
+
+
+def profiles(ask: Capture) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Customer operations on two customers made for the purpose."""
+    ask("list_customers", "GET", "/v1/customers?stage=prospect&limit=3")
+    person = {
+        "party_type": "individual",
+        "stage": "prospect",
+        "name": "欧阳雪梅",
+        "gender": "female",
+        "birthday": {"year": 1985, "month": 8, "day": 15, "calendar": "lunar"},
+        "occupation": "中学教师",
+        "phones": [{"number": "13800000000", "kind": "mobile"}],
+        "tags": ["转介绍"],
+    }
+    made = ask("create_customer", "POST", "/v1/customers", body=person)
+    ids, path = {"customer_id": made["id"]}, f"/v1/customers/{made['id']}"
+    change = {"stage": "customer", "note": "周末上午方便通话"}
+    made = ask("update_customer", "PATCH", path, body=change, ids=ids, If_Match='"1"')
+    ask("get_customer", "GET", path, ids=ids)
+    ask("delete_customer", "DELETE", path, ids=ids, If_Match='"2"')
+    made = ask("restore_customer", "POST", f"{path}/restore", ids=ids)
+    known = ask.http.get("/v1/customers", params={"party_type": "individual", "limit": 2, "sort": "name"}).json()
+    return made, known["items"][0]
+
+
+def relations(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Relationship and network operations."""
+    ids, path = {"customer_id": one["id"]}, f"/v1/customers/{one['id']}/relationships"
+    fact = {"other_id": other["id"], "direction": "friend", "role": "大学同学", "strength": 0.75, "since": "2004-09-01"}
+    made = ask("create_relationship", "POST", path, body=fact, ids=ids)
+    ids, one_path = {**ids, "relationship_id": made["id"]}, f"{path}/{made['id']}"
+    ask("update_relationship", "PATCH", one_path, body={"strength": 0.5}, ids=ids, If_Match='"1"')
+    ask("get_relationship", "GET", one_path, ids=ids)
+    ask("delete_relationship", "DELETE", one_path, ids=ids, If_Match='"2"')
+    ask("restore_relationship", "POST", f"{one_path}/restore", ids=ids)
+    ids = {"customer_id": other["id"]}
+    ask("list_relationships", "GET", f"/v1/customers/{other['id']}/relationships?limit=3", ids=ids)
+    ask("get_network", "GET", f"/v1/customers/{other['id']}/network?depth=2&limit=5", ids=ids)
+
+
+def analyses(ask: Capture, customer: dict[str, Any]) -> None:
+    """Form, response and analysis operations."""
+    ask("list_forms", "GET", "/v1/forms")
+    form = ask("get_form", "GET", "/v1/forms/needs.life", ids={"form_key": "needs.life"})
+    ids = {"form_key": "needs.life", "form_version": form["version"]}
+    ask("get_form_version", "GET", f"/v1/forms/needs.life/versions/{form['version']}", ids=ids)
+    draft = {"customer_id": customer["id"], "form_key": "needs.life", "form_version": form["version"]}
+    made = ask("create_form_response", "POST", "/v1/form-responses", body=draft)
+    ids, path = {"form_response_id": made["id"]}, f"/v1/form-responses/{made['id']}"
+    answers = {"family_expense": 12_000_000, "support_years": 18, "mortgage": 85_000_000, "existing_cover": 50_000_000}
+    ask("update_form_response", "PATCH", path, body={"answers": answers}, ids=ids, If_Match='"1"')
+    key = {"If_Match": '"2"', "Idempotency_Key": f"example-{made['id']}"}
+    analysis = ask("complete_form_response", "POST", f"{path}/complete", ids=ids, **key)
+    ask("get_form_response", "GET", path, ids=ids)
+    own = {"customer_id": customer["id"]}
+    ask("list_form_responses", "GET", f"/v1/customers/{customer['id']}/form-responses", ids=own)
+    found = {"needs_analysis_id": analysis["id"]}
+    ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{analysis['id']}", ids=found)
+    ask("list_needs_analyses", "GET", f"/v1/customers/{customer['id']}/needs-analyses", ids=own)
+
+
+def dossier(ask: Capture, customer: dict[str, Any]) -> None:
+    """Dossier operations."""
+    ask("list_dossier_fact_kinds", "GET", "/v1/dossier-fact-kinds")
+    ids, path = {"customer_id": customer["id"]}, f"/v1/customers/{customer['id']}/dossier"
+    fact = {"fact_key": "leisure", "value": "周末钓鱼", "source": "customer", "observed_on": "2026-11-01"}
+    kinds = ask.http.get("/v1/dossier-fact-kinds").json()["items"]
+    fact["fact_key"] = kinds[2]["fact_key"]
+    made = ask("create_dossier_fact", "POST", f"{path}-facts", body=fact, ids=ids)
+    one = {**ids, "dossier_fact_id": made["id"]}
+    one_path = f"{path}-facts/{made['id']}"
+    ask("update_dossier_fact", "PATCH", one_path, body={"value": "周末去东湖钓鱼"}, ids=one, If_Match='"1"')
+    ask("get_dossier_fact", "GET", one_path, ids=one)
+    ask("delete_dossier_fact", "DELETE", one_path, ids=one, If_Match='"2"')
+    ask("restore_dossier_fact", "POST", f"{one_path}/restore", ids=one)
+    ask("list_dossier_facts", "GET", f"{path}-facts", ids=ids)
+    ask("get_dossier", "GET", path, ids=ids)
+
+
+def main() -> None:
+    """Carry out everything once against the service at RENMAI_URL."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--url", default=os.environ.get("RENMAI_URL", "http://127.0.0.1:8000"))
+    options.add_argument("--partner-key", required=True, help="as printed by `make run`")
+    given = options.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    ask = Capture(given.url)
+    service(ask, given.partner_key)
+    made, known = profiles(ask)
+    relations(ask, made, known)
+    analyses(ask, made)
+    dossier(ask, made)
+    print(f"{len(list(FOLDER.glob('*.json')))} examples in {FOLDER.name}/")
+
+
+if __name__ == "__main__":
+    main()
