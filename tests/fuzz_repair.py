@@ -66,7 +66,7 @@ def uscc(text: str) -> str:
 
 def birthday(drawn: Mapping[str, Any]) -> dict[str, Any]:
     """A birthday some real day can match."""
-    parts = {"year": None, "month": None, "day": None, "calendar": "solar", "leap_month": False}
+    parts: dict[str, Any] = {"year": None, "month": None, "day": None, "calendar": "solar", "leap_month": False}
     # 7.0 is an integer to JSON Schema, and so to the service.
     parts |= {key: int(value) if isinstance(value, float) else value for key, value in drawn.items()}
     for change in ({}, {"leap_month": False}, {"month": parts["month"] or 2}, {"day": 28}, {"year": 1988}):

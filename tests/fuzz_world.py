@@ -62,12 +62,12 @@ class Demo:
     @cached_property
     def people(self) -> list[str]:
         """Ids of living persons."""
-        return [one["id"] for one in self.items("/v1/customers?party_type=individual&limit=200")]
+        return [one["id"] for one in self.items("/v1/customers?party_type=individual&sort=created_at&limit=200")]
 
     @cached_property
     def companies(self) -> list[str]:
         """Ids of living organisations."""
-        return [one["id"] for one in self.items("/v1/customers?party_type=organization&limit=200")]
+        return [one["id"] for one in self.items("/v1/customers?party_type=organization&sort=created_at&limit=200")]
 
     def lost(self, customer_id: str) -> None:
         """A customer was deleted."""
@@ -123,10 +123,10 @@ class Demo:
         return str(made["id"])
 
     def part(self, above: str, chance: Random, *, is_new: bool) -> str | None:
-        """The id of a fact or relationship of a customer; None where nothing was or can be."""
-        if not is_new:
-            found = self.items(above)
-            return chance.choice(found)["id"] if found else None
+        """The id of a fact or relationship of a customer, made if there is none; None where it cannot be made."""
+        found = [] if is_new else self.items(above)
+        if found:
+            return str(chance.choice(found)["id"])
         fact = {"fact_key": "food", "value": "热干面", "source": "customer", "observed_on": "2026-01-01"}
         tie = {"other_id": self.new_person(), "direction": "friend"}
         answer = self.ask("POST", above, json=tie if above.endswith("relationships") else fact)
