@@ -5,6 +5,7 @@ answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app import audit, reads
 from app.errors import Gone, NotFound
+from app.models.base import TenantRow, utc_now
 from app.models.customers import Customer
 from app.models.users import Role
 
@@ -44,6 +46,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
     Role.auditor: frozenset({Scope.customers_read, Scope.relationships_read, Scope.forms_read, Scope.session_own}),
 }
 PARTNER_SCOPES = frozenset({Scope.partner_self})
+RESTORABLE = timedelta(days=30)  # the read statements say it too
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +106,25 @@ async def customer(
         deleted: a tombstone is wanted too (restore).
 
     Raises:
-        NotFound: absent and foreign are the same.
-        Gone: deleted, and `deleted` is false.
+        NotFound: absent, foreign, and deleted more than 30 days ago are the same.
+        Gone: deleted since, and `deleted` is false.
     """
     statement = visible_customers(actor).where(Customer.id == customer_id)
     found = (await session.exec(statement.with_for_update() if lock else statement)).first()
     if found is None:
         raise NotFound
-    if found.deleted_at is not None and not deleted:
-        raise Gone
+    check_alive(found, deleted=deleted)
     return found
+
+
+def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
+    """What a tombstone is to its owner: Gone for 30 days (none of that if `deleted` ones are wanted), then NotFound."""
+    if row.deleted_at is None:
+        return
+    if row.deleted_at < utc_now() - RESTORABLE:
+        raise NotFound
+    if not deleted:
+        raise Gone
 
 
 async def check_customer(actor: Actor, customer_id: UUID) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -75,6 +75,7 @@ class AuditEntry:
 _engine: AsyncEngine | None = None
 _gate: asyncio.Semaphore | None = None
 _dsn = ""
+_probe: asyncio.Task[bool] | None = None
 
 
 async def connect(dsn: str) -> asyncpg.Connection:
@@ -263,10 +264,26 @@ async def _write_trail(session: AsyncSession) -> None:
     )
 
 
+def constraint_of(error: IntegrityError) -> str | None:
+    """The name of the constraint a flush has broken."""
+    name: str | None = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    return name
+
+
 async def is_reachable() -> bool:
-    """True when the database answers within two seconds; on a connection of its own, a busy pool is no outage."""
+    """True when the database answers within two seconds; on a connection of its own, a busy pool is no outage.
+
+    Anybody may ask, so all who ask at the same time share one connection.
+    """
+    global _probe
     if _engine is None:
         return False
+    if _probe is None or _probe.done():
+        _probe = asyncio.create_task(_is_answering())
+    return await asyncio.shield(_probe)
+
+
+async def _is_answering() -> bool:
     try:
         async with asyncio.timeout(2):
             connection = await connect(_dsn)

@@ -69,7 +69,7 @@ async def _verify(token: str) -> AccessClaims:
     except TokenError as error:
         if error.reason != "key":
             raise Unauthenticated from None
-    await reads.with_connection(lambda c: keyring.load_signing_keys(c, ring, at_most_every=keyring.UNKNOWN_KID_SECONDS))
+    await keyring.look_again(ring, at_most_every=keyring.UNKNOWN_KID_SECONDS)
     try:
         return ring.verifier.verify(token)
     except TokenError:
@@ -120,14 +120,13 @@ class Needs(SecurityBase):
         actor = await authenticate(request)
         if self.scope not in actor.scopes:
             raise Forbidden("scope_missing", extra={"required_scope": self.scope})
-        if request.scope["query_string"]:
-            _refuse_unknown_query(request)
+        refuse_unknown_query(request)
         return actor
 
 
-def _refuse_unknown_query(request: Request) -> None:
+def refuse_unknown_query(request: Request) -> None:
     """A route without a query model takes no parameter at all; those with one refuse unknown names themselves."""
-    if not request.scope["route"].dependant.query_params:
+    if request.scope["query_string"] and not request.scope["route"].dependant.query_params:
         name = next(iter(request.query_params), "?")
         raise Invalid(issues=[Issue("unknown", parameter=name if _PARAMETER.fullmatch(name) else "?")])
 
@@ -245,7 +244,8 @@ def answer_page(request: Request, page: Page) -> Response:
     headers = {}
     if page.next_cursor is not None:
         # Put together by hand: the framework's URL objects cost as much as the rest of the answer.
-        parts = request.scope["query_string"].decode("ascii", "replace").split("&")
+        # ">" would end the address inside the header; everything else that could was refused by the guard.
+        parts = request.scope["query_string"].decode("ascii", "replace").replace(">", "%3E").split("&")
         kept = [part for part in parts if part and not part.startswith("cursor=")]
         query = "&".join([*kept, f"cursor={page.next_cursor}"])
         headers["Link"] = f'<{request.scope["path"]}?{query}>; rel="next"'

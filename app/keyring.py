@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import crypto, db
+from app import crypto, db, reads
 from app.config import Settings
 from app.tokens import CachedVerifier, KeyState, KeyTable, SigningKey
 
@@ -77,13 +77,11 @@ def current() -> Keyring:
     return _ring
 
 
-async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring, *, at_most_every: float = 0) -> None:
+async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> None:
     """Read the signing keys (making the first one when there is none) and use them from now on.
 
     A retired key still verifies for the longest life of a token it may have signed, and is unknown afterwards.
     """
-    if time.monotonic() - ring.loaded_at < at_most_every:
-        return None
     rows = await connection.fetch(
         "SELECT kid, sealed_pem, retired_at IS NOT NULL AS is_retired FROM signing_keys "
         "WHERE retired_at IS NULL OR retired_at > now() - make_interval(secs => $1) ORDER BY created_at, kid",
@@ -109,6 +107,15 @@ async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring, *, at
         ring.verifier.replace(table)
     ring.loaded_at = time.monotonic()
     return None
+
+
+async def look_again(ring: Keyring, *, at_most_every: float) -> None:
+    """Load the signing keys anew, unless that was done less than so many seconds ago.
+
+    The answer to a token of an unknown key costs no connection then: anybody can send one.
+    """
+    if time.monotonic() - ring.loaded_at >= at_most_every:
+        await reads.with_connection(lambda connection: load_signing_keys(connection, ring))
 
 
 async def rotate_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> str:
@@ -146,10 +153,13 @@ async def field_cipher(session: AsyncSession, org_id: UUID) -> crypto.FieldCiphe
                 org_id,
                 wrapped,
             )
-            # Read it back: a parallel request may have been first. It is not cached yet, this transaction may fail.
+            # Read it back: a parallel request may have been first. Nothing is kept by the process, now or when this
+            # transaction asks again: if it fails, the key never was, and what is sealed under it cannot be opened.
+            session.info["has_new_org_key"] = True
             rows = await _org_keys(session, org_id)
-            return _cipher(ring, org_id, rows)
         cipher = _cipher(ring, org_id, rows)
+        if session.info.get("has_new_org_key"):
+            return cipher
         if len(ring.org_ciphers) >= 1000:
             ring.org_ciphers.clear()
         ring.org_ciphers[org_id] = cipher

@@ -28,6 +28,7 @@ their counters take. The room is for an office or a mobile carrier that stands b
 """
 
 _WINDOW_SECONDS = 60
+_FREE = frozenset({"/health/live", "/health/ready", "/metrics"})
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 
@@ -97,7 +98,7 @@ def _network(address: str) -> str:
 class RateLimit:
     """ASGI layer: `per_minute` requests for each credential, else for each client address; 0 switches it off.
 
-    `/metrics` and `/health/…` are never counted.
+    Reading `/metrics` and `/health/…` is never counted.
     """
 
     def __init__(self, app: ASGIApp, *, per_minute: int, clock: Callable[[], float] = time.time) -> None:
@@ -114,8 +115,7 @@ class RateLimit:
         if self._own is None or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        if path == "/metrics" or path.startswith("/health/"):
+        if scope["path"] in _FREE and scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
         allowed, left, seconds = self._hit(scope, self._own)
@@ -129,7 +129,9 @@ class RateLimit:
         if allowed:
             await self._app(scope, receive, announce)
         else:
-            await send_problem(scope, announce, TooManyRequests(headers={"Retry-After": str(seconds)}))
+            # A body nobody has read may be meant as a second request.
+            unread = scope["method"] != "GET"
+            await send_problem(scope, announce, TooManyRequests(headers={"Retry-After": str(seconds)}), close=unread)
 
     def _hit(self, scope: Scope, item: RateLimitItemPerMinute) -> tuple[bool, int, int]:
         """Count one request: whether it may go on, how many are left, seconds until the window ends."""

@@ -189,7 +189,8 @@ _DOWN = (
     OSError,  # ConnectionError, TimeoutError, and FileNotFoundError of an absent socket
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
+    asyncpg.QueryCanceledError,  # `statement_timeout`: too busy for this now
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InternalClientError,  # a connection the server has ended, before the driver noticed

@@ -88,13 +88,19 @@ def _express_routes() -> list[APIRoute]:
 
 
 def wrap(api: FastAPI, settings: Settings) -> ASGIApp:
-    """The shell every request passes first: log and id, guard, rate limit, express lane."""
+    """The shell every request passes first: log and id, rate limit, guard, express lane.
+
+    The limit comes before the guard, which reads and parses whole bodies: that is work too, and nobody is known yet.
+    """
     hosts = frozenset(part.strip().lower() for part in settings.allowed_hosts.split(",") if part.strip())
     proxies = frozenset(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
     return RequestLog(
-        Guard(
-            RateLimit(Express(api, _express_routes(), handlers.answerer(api)), per_minute=settings.rate_limit),
-            allowed_hosts=None if "*" in hosts else hosts,
+        RateLimit(
+            Guard(
+                Express(api, _express_routes(), handlers.answerer(api)),
+                allowed_hosts=None if "*" in hosts else hosts,
+            ),
+            per_minute=settings.rate_limit,
         ),
         trusted_proxies=proxies,
     )

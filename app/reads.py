@@ -8,10 +8,10 @@ caller may see (null: the whole organisation). Two slots are filled when a file 
 * `{name}` takes the text of a closed variant table (`variants`).
 
 Every read runs in a transaction bound to the organisation, so row-level security applies as on the write road. The
-transaction (READ COMMITTED: each statement sees what is committed) stays open for at most `STAY_SECONDS`, for the
-next read of the same organisation on that connection, which saves two of three round trips under load. The pool
-hands out connections strictly in order of arrival (no starvation) and sends no reset query: no statement that leaves
-session state may run here.
+transaction (READ COMMITTED: each statement sees what is committed) stays open for the next read of the same
+organisation on that connection, which saves two of three round trips under load: it is used for at most
+`STAY_SECONDS`, and a sweeper ends it within as long again. The pool hands out connections strictly in order of
+arrival (no starvation) and sends no reset query: no statement that leaves session state may run here.
 """
 
 import asyncio
@@ -78,8 +78,10 @@ class _Pool:
             if waiter.done() and not waiter.cancelled():
                 self._pass_on(waiter.result())
             raise
-        if handed is not None and not handed.is_closed():
-            return handed
+        if handed is not None:
+            if not handed.is_closed():
+                return handed
+            self._bound.pop(handed, None)
         return await self._open()
 
     async def _open(self) -> asyncpg.Connection:
@@ -120,9 +122,8 @@ class _Pool:
         if connection.is_closed():
             return
         try:
-            await connection.execute(
-                "ROLLBACK", timeout=1
-            )  # harmless outside one; after a cancelled BEGIN nobody knows
+            # Harmless outside a transaction; after a cancelled BEGIN nobody knows.
+            await connection.execute("ROLLBACK", timeout=1)
         except BaseException as error:
             connection.terminate()
             if not isinstance(error, db.BROKEN):

@@ -126,59 +126,60 @@ def _path(case: Case) -> str:
 def _is_stateful(case: Case) -> bool:
     """Whether the case is a step of a scenario.
 
-    Hypothesis draws scenarios again and gives up when an answer differs, so every step acts on things of its own.
+    Hypothesis draws scenarios again and gives up when an answer differs, so every step acts on things of its own,
+    except where a link leads: what became of that is what the scenario asks.
     """
     return bool(case.meta.phase.name == TestPhase.STATEFUL)
 
 
-def _aim(case: Case, chance: Random) -> None:
-    """Let the path name things that exist; of what does not, one in ten stays unknown.
+def _is_to_replace(case: Case, member: str, path: str, chance: Random) -> bool:
+    """Whether the id in the path should give way to one of ours; of the unknown ones, one in ten stays."""
+    status = DEMO.ask("GET", path).status_code
+    if any(draw.parameter_name == member for draw in case.meta.pool_draws):
+        # Captured from an earlier answer; to restore a tombstone is worth a try.
+        is_restored = case.path.endswith(f"{{{member}}}/restore")
+        return _is_stateful(case) or status == 404 or (status == 410 and not is_restored)
+    return status == 404 and (_is_stateful(case) or chance.random() < 0.9)
 
-    A tombstone stays when a link led to it: whether it can still be used is what the scenario asks.
-    """
+
+def _aim(case: Case, chance: Random) -> None:
+    """Let the path name things that exist."""
     given = case.path_parameters
-    stays_unknown = chance.random() < 0.1
-    from_pool = {draw.parameter_name for draw in case.meta.pool_draws} if not case.path.endswith("/restore") else ()
+    is_new = _is_stateful(case)
     if "session_id" in given:
         given["session_id"] = DEMO.sign_in()["session_id"]  # never the session the fuzzer itself is in
     if "form_response_id" in given:
         _aim_response(case, chance)
-    if stays_unknown:
-        return
-    if "customer_id" in given and given["customer_id"] not in (*DEMO.people, *DEMO.companies):
-        status = DEMO.ask("GET", f"/v1/customers/{given['customer_id']}").status_code
-        if status == 404 or "customer_id" in from_pool:
-            given["customer_id"] = _some_customer(case, chance)
-    if "dossier" in case.path and given["customer_id"] in DEMO.companies and chance.random() < 0.9:
-        given["customer_id"] = _some_customer(case, chance)  # a company has no dossier (409)
+    if "customer_id" in given:
+        path = f"/v1/customers/{given['customer_id']}"
+        # A company has no dossier (409).
+        is_mistaken = "dossier" in case.path and given["customer_id"] in DEMO.companies
+        if (is_mistaken and (is_new or chance.random() < 0.9)) or _is_to_replace(case, "customer_id", path, chance):
+            given["customer_id"] = DEMO.new_person() if is_new else chance.choice(DEMO.customers(chance))
     for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
         if member in given:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
-            status = DEMO.ask("GET", f"{above}/{given[member]}").status_code
-            if status == 404 or (status == 410 and member in from_pool):
-                given[member] = DEMO.part(above, chance, is_new=_is_stateful(case)) or given[member]
-    if "needs_analysis_id" in given and not DEMO.read(f"/v1/needs-analyses/{given['needs_analysis_id']}"):
-        given["needs_analysis_id"] = chance.choice(DEMO.analyses)
-    if "form_key" in given:
+            if _is_to_replace(case, member, f"{above}/{given[member]}", chance):
+                given[member] = DEMO.part(above, chance, is_new=is_new) or given[member]
+    if "needs_analysis_id" in given:
+        path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
+        if _is_to_replace(case, "needs_analysis_id", path, chance):
+            given["needs_analysis_id"] = chance.choice(DEMO.analyses)
+    if "form_key" in given and chance.random() < 0.9:
         form = chance.choice(DEMO.items("/v1/forms"))
         given["form_key"] = form["form_key"]
         if "form_version" in given:
             given["form_version"] = form["version"]
 
 
-def _some_customer(case: Case, chance: Random) -> str:
-    if _is_stateful(case):
-        return DEMO.new_person()
-    return chance.choice(DEMO.companies if chance.random() < 0.1 else DEMO.people)
-
-
 def _aim_response(case: Case, chance: Random) -> None:
     """What is completed cannot change, and completing needs all answers: most writes get a draft that is ready."""
     given = case.path_parameters
-    found = DEMO.read(f"/v1/form-responses/{given['form_response_id']}")
+    path = f"/v1/form-responses/{given['form_response_id']}"
+    found = None if _is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path)
     if case.method == "GET":
         given["form_response_id"] = chance.choice(DEMO.responses) if found is None else found["id"]
-    elif found is None or (found["status"] == "completed" and chance.random() < 0.7):
+    elif found is None or (found["status"] == "completed" and not _is_stateful(case) and chance.random() < 0.7):
         given["form_response_id"] = DEMO.draft(chance)["id"]
     elif case.method == "POST" and found["status"] == "draft":
         DEMO.fill_in(found, chance)

@@ -69,6 +69,10 @@ class Demo:
         """Ids of living organisations."""
         return [one["id"] for one in self.items("/v1/customers?party_type=organization&sort=created_at&limit=200")]
 
+    def customers(self, chance: Random) -> list[str]:
+        """Persons nine times of ten, else organisations."""
+        return self.companies if chance.random() < 0.1 else self.people
+
     def lost(self, customer_id: str) -> None:
         """A customer was deleted."""
         for group in (self.people, self.companies):

@@ -264,6 +264,32 @@ async def test_auditor_sees_masked_contact_data_and_cannot_write(world: World) -
     assert (refused.status_code, refused.json()["required_scope"]) == (403, "customers:write")
 
 
+async def test_search_does_not_tell_an_auditor_what_the_mask_hides(world: World) -> None:
+    await create_customer(world.agent, phones=[{"number": "13812348000"}])
+    for query, found in (("12348000", 0), ("13812348000", 0), ("8000", 0), ("wyq", 1)):
+        assert len((await world.auditor.get("/v1/customers", params={"q": query})).json()["items"]) == found, query
+        assert len((await world.admin.get("/v1/customers", params={"q": query})).json()["items"]) == 1, query
+
+
+async def test_link_of_a_page_has_one_address(world: World) -> None:
+    await create_customer(world.agent, tags=[">;rel=x,<"])
+    await create_customer(world.agent, tags=[">;rel=x,<"])
+    answer = await world.agent.get("/v1/customers?limit=1&tag=>%3Brel%3Dx,%3C")
+    assert len(answer.json()["items"]) == 1
+    assert answer.headers["link"].count(">") == 1
+    following = await world.agent.get(answer.links["next"]["url"])
+    assert (len(following.json()["items"]), following.json()["next_cursor"]) == (1, None)
+
+
+async def test_tombstone_of_thirty_one_days_is_404_to_writers_too(world: World) -> None:
+    made = await create_customer(world.agent)
+    old = "UPDATE customers SET deleted_at = now() - interval '31 days' WHERE id = $1"
+    await world.db.execute(old, UUID(made["id"]))
+    url = f"/v1/customers/{made['id']}"
+    assert (await world.agent.patch(url, json={"note": "x"}, headers=if_match(made))).status_code == 404
+    assert (await world.agent.delete(url, headers=if_match(made))).status_code == 404
+
+
 async def test_visibility_follows_the_team_tree(world: World, other_world: World) -> None:
     made = await create_customer(world.agent)
     url = f"/v1/customers/{made['id']}"

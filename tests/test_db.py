@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import audit, db
+from app import audit, db, keyring
 from app.models.customers import Customer, PartyType, Stage
 from app.models.users import User
 from tests.factories import World, create_customer, if_match
@@ -237,6 +237,24 @@ async def test_cancelled_writer_gives_his_connection_back_clean(world: World) ->
             assert await db.raw(session).fetchval("SELECT count(*) FROM customers") == 0
     assert db._gate is not None
     assert not db._gate.locked()
+
+
+async def test_organisation_key_of_a_failed_transaction_is_not_kept(world: World) -> None:
+    async def fail() -> None:
+        async with db.transaction(world.org_id) as session:
+            for _ in range(2):  # the second time it is there to be read, but not yet for anybody else
+                await keyring.field_cipher(session, world.org_id)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert world.org_id not in keyring.current().org_ciphers
+    async with db.transaction(world.org_id) as session:
+        made = await keyring.field_cipher(session, world.org_id)
+    async with db.transaction(world.org_id) as session:
+        blob = made.seal("t", "c", world.org_id, "x")
+        assert (await keyring.field_cipher(session, world.org_id)).open("t", "c", world.org_id, blob) == "x"
+    assert world.org_id in keyring.current().org_ciphers
 
 
 async def test_waiting_for_a_connection_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,7 @@ async def test_owner_and_postmaster_killed_together_are_recovered_from(used: Pat
         await store(attached, "acknowledged")
     os.kill(pid, signal.SIGKILL)
     child.kill()
+    child.wait()  # its lock is gone only with it; until then a start would attach
     with server(used) as pg:
         assert pg.is_owner
         assert await stored(pg) == ["acknowledged"]

@@ -117,6 +117,18 @@ async def test_too_many_requests_say_when_to_come_back(api: FastAPI, settings: S
     assert answers[2].headers["ratelimit-policy"] == '"default";q=2;w=60'
 
 
+async def test_broken_bodies_count_and_cost_no_parsing_beyond_the_limit(
+    api: FastAPI, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = main.wrap(api, settings.model_copy(update={"rate_limit": 1}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=limited), base_url="http://test") as client:
+        first = await client.post("/v1/auth/login", content=b"{", headers=JSON)
+        monkeypatch.setattr("app.guard.check_json", None)  # whoever parses now fails
+        second = await client.post("/v1/auth/login", content=b"{", headers=JSON)
+    assert (first.status_code, first.headers["ratelimit"][:13]) == (400, '"default";r=0')
+    assert_problem(second, 429, "quota_exceeded")
+
+
 async def test_fault_of_ours_is_500_and_says_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_args: object) -> None:
         raise ValueError(CANARY)

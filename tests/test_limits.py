@@ -142,6 +142,18 @@ async def test_health_and_metrics_are_never_counted(path: str) -> None:
     assert left(await ask(app, scope())) == 0
 
 
+async def test_sending_something_to_health_is_counted() -> None:
+    app, _ = limiter(1)
+    assert [(await ask(app, make_scope("POST", "/health/live"))).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(("method", "connection"), [("POST", "close"), ("GET", None)])
+async def test_refused_body_is_not_left_in_the_connection(method: str, connection: str | None) -> None:
+    app, _ = limiter(1)
+    answers = [await ask(app, make_scope(method, "/v1/things")) for _ in range(2)]
+    assert (answers[1].status, answers[1].headers.get("connection")) == (429, connection)
+
+
 async def test_path_that_only_looks_like_health_is_counted() -> None:
     app, _ = limiter(1)
     paths = ("/healthy", "/metrics/x", "/v1/health/")

@@ -158,6 +158,24 @@ async def test_crowd_in_front_of_a_dead_database_is_told_at_once(cable: Cable, w
     assert_honest(list(answers))
 
 
+async def test_crowd_that_asks_for_readiness_costs_one_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, connect = [], db.connect
+
+    async def counted(dsn: str) -> asyncpg.Connection:
+        opened.append(dsn)
+        return await connect(dsn)
+
+    monkeypatch.setattr(db, "connect", counted)
+    client = world.client()
+    answers = await asyncio.gather(*(client.get("/health/ready") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(opened) == 1
+    assert (await client.get("/health/ready")).status_code == 200
+    assert len(opened) == 2  # nothing old is told
+
+
 async def test_service_limits_are_within_what_is_promised() -> None:
     assert db.CONNECT_SECONDS <= 2
     assert int(db.CONNECT_SETTINGS["statement_timeout"]) / 1000 < db.COMMAND_SECONDS <= 10

@@ -151,6 +151,20 @@ async def test_connection_that_broke_on_the_way_is_replaced(exchange: Exchange) 
     assert await waiting is not held
 
 
+async def test_bound_connection_that_broke_on_the_way_is_forgotten(exchange: Exchange) -> None:
+    pool = reads._Pool("", 1)
+    held = await pool.acquire()
+    await pool.bind(held, UUID(int=1))
+    waiting = asyncio.create_task(pool.acquire())
+    await settle()
+    pool.release(held)
+    held.terminate()
+    fresh = await waiting
+    assert pool._bound == {}  # or the sweeper would never rest again
+    pool.release(fresh)
+    await pool.close()
+
+
 async def test_connection_that_broke_while_idle_is_replaced(exchange: Exchange) -> None:
     pool = reads._Pool("", 2)
     lines = [await pool.acquire(), await pool.acquire()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,9 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import deps
+from app import deps, keyring, reads
 from app.services import sessions
+from app.tokens import KeyTable, SigningKey
 from tests.factories import World
 
 PASSWORD = "vier-Kiesel-am-Fluss"
@@ -320,3 +322,35 @@ async def test_no_token_or_password_lies_in_any_table(world: World) -> None:
         rows = await world.db.fetch(f'SELECT * FROM "{table}"')
         values = [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row.values()]
         assert not [secret for secret in secrets if any(secret in value for value in values)], table
+
+
+async def test_token_of_an_unknown_key_asks_the_database_at_most_every_five_seconds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = SigningKey.generate()
+    table = KeyTable([(stranger.kid, stranger.to_pem(), "active")], issuer="renmai", audience="renmai-api")
+    sid = world.sessions["agent"]
+    claims = table.new_claims(org=world.org_id, sub=world.users["agent"], sid=sid, auth_time=int(time.time()))
+    ring, asked = keyring.current(), list[object]()
+    ask = reads.with_connection
+
+    async def counted(question: Any) -> Any:
+        asked.append(question)
+        return await ask(question)
+
+    monkeypatch.setattr(reads, "with_connection", counted)
+    client = world.client(table.sign(claims))
+    for age, most in ((keyring.UNKNOWN_KID_SECONDS + 1, 1), (0, 0)):
+        asked.clear()
+        ring.loaded_at = time.monotonic() - age
+        assert [(await client.get("/v1/me")).status_code for _ in range(3)] == [401] * 3
+        assert len(asked) == most
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/login", "/v1/auth/refresh"])
+async def test_parameter_in_the_address_is_refused_before_anything_is_tried(world: World, path: str) -> None:
+    """Somebody who puts a password there must not be taught that it works."""
+    body = credentials(world) if path.endswith("login") else {"refresh_token": "rmr_" + "A" * 64}
+    answer = await world.client().post(path, json=body, params={"password": PASSWORD})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "password")
+    assert PASSWORD not in answer.text

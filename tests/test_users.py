@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app import db, deps
+from app import db, deps, reads
 from app.models.users import Role
 from app.passwords import WeakPassword
 from app.services import users
@@ -38,6 +38,23 @@ async def test_created_user_may_not_have_a_weak_password(world: World) -> None:
                     team_id=None, password=weak,
                 )  # fmt: skip
     assert await world.db.fetchval("SELECT count(*) FROM users WHERE org_id = $1", world.org_id) == 6
+
+
+async def test_role_the_visibility_statement_does_not_know_sees_nobody(world: World) -> None:
+    """No owners at all means everybody's customers: the day a role is added, that must not be what it gets."""
+    asked = reads.statement("actor_state", None)
+    change = world.db.transaction()
+    await change.start()
+    try:
+        await world.db.execute("ALTER TABLE users DROP CONSTRAINT users_role_check")
+        seen = {}
+        for role in ("apprentice", "agent", "admin"):
+            await world.db.execute("UPDATE users SET role = $2 WHERE id = $1", world.users["agent"], role)
+            row = await world.db.fetchrow(asked, world.org_id, None, world.users["agent"], world.sessions["agent"])
+            seen[role] = row["owners"]
+    finally:
+        await change.rollback()
+    assert seen == {"apprentice": [], "agent": [world.users["agent"]], "admin": None}
 
 
 # --- what changes about a user counts at once ------------------------------------------------------------------

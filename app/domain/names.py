@@ -165,16 +165,16 @@ def search_words(name: str, phones: Sequence[str] = ()) -> str:
     return text
 
 
-def search_patterns(query: str) -> list[str]:
+def search_patterns(query: str, *, phones: bool = True) -> list[str]:
     """Return the LIKE patterns (escape character backslash) for a query; a row matches when any of them does.
 
     One pattern for names and pinyin, and a second one for 3 to 11 digits (the tail of a phone) or for ü written
-    as in pinyin. Empty when nothing searchable is left. Any text is allowed.
+    as in pinyin. Empty when nothing searchable is left. Any text is allowed. Without `phones` digits find names only.
     """
     query = query[:_MAX_RAW]
     key = name_search_key(query)
     keys = [key[:_MAX_WORD]]
-    if digits := _phone_tail(key):
+    if phones and (digits := _phone_tail(key)):
         keys.append("#" + digits[::-1])
     elif "u\u0308" in (plain := unicodedata.normalize("NFD", query.lower())):
         # Pinyin types ü as v (lv for 吕), while the ü of Müller is found as u.

@@ -1,6 +1,7 @@
 """What tables and wire classes share: the base columns, the text types, the strict wire base."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -41,7 +42,17 @@ def _only_number(value: Any) -> Any:
     return value
 
 
+def _only_text(value: Any) -> Any:
+    """A date is YYYY-MM-DD; pydantic alone would also take seconds since 1970 and midnights."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("date_type", "not a date")
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise PydanticCustomError("string_pattern_mismatch", "not YYYY-MM-DD")
+    return value
+
+
 Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
+CalendarDate = Annotated[date, BeforeValidator(_only_text)]
 WHOLE = BeforeValidator(_only_number)
 """Stands last in `Annotated[int, Bound(ge=…), WHOLE]`: bounds behind a validator get lost in the document."""
 

@@ -1,19 +1,16 @@
 """The personal dossier: facts with their source and day, and the view over the twelve of them."""
 
-import re
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BeforeValidator
 from pydantic import Field as Bound
-from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Text
 from sqlmodel import Field
 
 from app.domain.dossier import FactKey
-from app.models.base import Block2000, Id, Line100, Line200, PageQuery, TenantRow, Version, Wire, absent
+from app.models.base import Block2000, CalendarDate, Id, Line100, Line200, PageQuery, TenantRow, Version, Wire, absent
 
 
 class FactSource(StrEnum):
@@ -42,18 +39,8 @@ class DossierFact(TenantRow, table=True):
     created_digest: bytes
 
 
-def _only_text(value: Any) -> Any:
-    """A date is YYYY-MM-DD; pydantic alone would also take seconds since 1970 and midnights."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("date_type", "not a date")
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise PydanticCustomError("string_pattern_mismatch", "not YYYY-MM-DD")
-    return value
-
-
 ObservedOn = Annotated[
-    date,
-    BeforeValidator(_only_text),
+    CalendarDate,
     Bound(description="Day of the observation: 1900-01-01 to today in China", examples=["2026-11-20"]),
 ]
 

@@ -1,6 +1,5 @@
 """Relationships between customers in the six directions of the penetration network 渗透网, and the network itself."""
 
-import re
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Numeric, Text
 from sqlmodel import Field
 
-from app.models.base import Block2000, Id, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
+from app.models.base import Block2000, CalendarDate, Id, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
 from app.models.customers import PartyType, Stage
 
 
@@ -50,15 +49,6 @@ class Relationship(TenantRow, table=True):
     created_digest: bytes
 
 
-def _only_text(value: Any) -> Any:
-    """A date is YYYY-MM-DD; pydantic alone would also take seconds since 1970 and midnights."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("date_type", "not a date")
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise PydanticCustomError("string_pattern_mismatch", "not YYYY-MM-DD")
-    return value
-
-
 def _only_word(value: Any) -> Any:
     """A flag in a query is true or false; pydantic alone would also take 1, on, y and their like."""
     if value not in ("true", "false"):
@@ -74,7 +64,6 @@ def _three_decimals(value: float) -> float:
 
 
 PartOfOne = Annotated[float, Bound(ge=0, le=1, json_schema_extra={"format": "double"})]
-CalendarDate = Annotated[date, BeforeValidator(_only_text)]
 Strength = Annotated[
     float,
     Bound(

@@ -17,12 +17,14 @@ router = APIRouter(tags=["auth"])
 @router.post("/v1/auth/login", response_model=Tokens, summary="Sign in", responses=problems(401))
 async def login(request: Request, data: Login) -> Tokens:
     """Opens a session on this device. Wrong organisation, user or password give one and the same answer."""
+    deps.refuse_unknown_query(request)
     return await sessions.login(data, request.state.request_id)
 
 
 @router.post("/v1/auth/refresh", response_model=Tokens, summary="Exchange the refresh token", responses=problems(401))
 async def refresh_tokens(request: Request, data: Refresh) -> Tokens:
     """Each refresh token is good once; a retry within 30 seconds gets the same answer, later use ends the session."""
+    deps.refuse_unknown_query(request)
     return await sessions.refresh(data.refresh_token, request.state.request_id)
 
 

@@ -39,7 +39,9 @@ class CustomerQuery(PageQuery):
     tag: Line20 | None = Bound(default=None, description="Customers that carry this tag")
     party_type: PartyType | None = Bound(default=None, description="Persons or organisations only")
     q: Line50 | None = Bound(
-        default=None, description="Name, pinyin, initials or the tail of a phone number", examples=["wyq"]
+        default=None,
+        description="Name, pinyin, initials or the tail of a phone number (not for auditors, who see it masked)",
+        examples=["wyq"],
     )
     sort: Sort = Bound(default="-created_at", description="Sort key; a minus turns the order round")
 

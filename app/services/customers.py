@@ -6,20 +6,18 @@ is audited and told to the phones that hold the customer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, paging, reads
+from app import access, crypto, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import identity, lunar, names
-from app.errors import Conflict, Invalid, Issue, NotFound
+from app.errors import Conflict, Invalid, Issue
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import (
@@ -31,8 +29,6 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-
-RESTORABLE = timedelta(days=30)
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -64,7 +60,7 @@ async def read(actor: Actor, customer_id: UUID) -> Document:
 
 
 async def search(actor: Actor, wanted: CustomerFilter) -> Page:
-    """A page of summaries, filtered, searched (name, pinyin, initials, phone tail) and sorted.
+    """A page of summaries, filtered, searched (name, pinyin, initials; phone tail unless masked) and sorted.
 
     Raises:
         Malformed: the cursor is not one this query made.
@@ -79,7 +75,8 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
     position = paging.decode(ring.cursors, bound, wanted.cursor)
     patterns: list[str | None] = [None, None]
     if wanted.q is not None:
-        found = names.search_patterns(wanted.q)
+        # Digit by digit, a search by phone would tell what the mask hides.
+        found = names.search_patterns(wanted.q, phones=not actor.is_masked)
         if not found:
             raise Invalid(issues=[Issue("too_short", parameter="q")])
         patterns[: len(found)] = found
@@ -118,11 +115,11 @@ async def create(
         Invalid: a rule is broken; the issues say where.
         Conflict: `id_taken` (the id holds something else), `id_number_taken`.
     """
-    digest = _digest(actor, data.model_dump_json(exclude={"id"}))
+    digest = offline.digest(actor, data.model_dump_json(exclude={"id"}).encode())
     if data.id is not None:
-        known = await _sent_before(session, actor, data.id, digest)
-        if known is not None:
-            return known, False
+        await offline.queue_up(session, actor)
+        if await offline.is_sent_before(session, actor, Customer, data.id, digest):
+            return await _sent_before(session, actor, data.id), False
     now, customer_id, party = utc_now(), data.id or uuid7(), PartyType(data.party_type)
     changes = data.model_dump(exclude={"id", "party_type", "stage"})
     values = {
@@ -151,7 +148,7 @@ def _taken(constraint: str | None) -> Conflict:
     """Which of the two things that must be unique already exists."""
     if constraint == "customers_id_number":
         return Conflict("id_number_taken", issues=[Issue("id_number_taken", pointer="/id_number")])
-    return Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
+    return offline.id_taken()
 
 
 async def update(
@@ -198,8 +195,6 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
     """
     customer = await access.customer(session, actor, customer_id, lock=True, deleted=True)
     if customer.deleted_at is not None:
-        if customer.deleted_at < utc_now() - RESTORABLE:
-            raise NotFound
         customer.deleted_at, customer.updated_at = None, utc_now()
         db.mark(session, customer, [customer.owner_id])
         access.record(session, actor, "customer.restored", "customer", customer.id)
@@ -215,21 +210,11 @@ def _changes(customer: Customer, data: CustomerUpdate) -> dict[str, Any]:
     return changes
 
 
-def _digest(actor: Actor, body: str) -> bytes:
-    """A keyed digest of what was sent, to tell a retry from another body under the same id."""
-    return crypto.keyed_hash(keyring.current().digests, actor.id.bytes + body.encode())
-
-
-async def _sent_before(session: AsyncSession, actor: Actor, customer_id: UUID, digest: bytes) -> Document | None:
-    statement = select(Customer.created_digest).where(
-        col(Customer.org_id) == actor.org_id, col(Customer.id) == customer_id
-    )
-    stored = (await session.exec(statement)).first()
-    if stored is None:
-        return None
-    if stored != digest:
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
+async def _sent_before(session: AsyncSession, actor: Actor, customer_id: UUID) -> Document:
+    """What became of a customer this caller created; one he can see no more keeps the id."""
     found = await reads.row_in(session, actor.owners, "get_customer", customer_id, actor.is_masked)
+    if found is None:
+        raise offline.id_taken()
     return paging.document(found, customer_id)
 
 
@@ -238,7 +223,7 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
     try:
         found = await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked)
     except IntegrityError as error:
-        raise _taken(getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)) from None
+        raise _taken(db.constraint_of(error)) from None
     return paging.document(found, customer.id)
 
 

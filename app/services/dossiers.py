@@ -8,7 +8,7 @@ Every write locks the customer first. Two phones that record the same fact at on
 supersedes the other, and the unique index on the current fact is never hit.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import dossier
 from app.domain.dossier import FactKey
@@ -29,8 +29,6 @@ from app.models.base import utc_now
 from app.models.customers import Customer, PartyType
 from app.models.dossiers import DossierFact, DossierFactCreate, DossierFactQuery, DossierFactUpdate
 from app.paging import Page
-
-RESTORABLE = timedelta(days=30)
 
 
 def today() -> date:
@@ -125,11 +123,8 @@ async def create(
         Invalid: a blank value, or a day of observation out of range.
     """
     customer = await _individual(session, actor, customer_id)
-    digest = crypto.keyed_hash(
-        keyring.current().digests,
-        actor.id.bytes + customer_id.bytes + data.model_dump_json(exclude={"id"}).encode(),
-    )
-    if data.id is not None and await _is_sent_before(session, actor, data.id, digest):
+    digest = offline.digest(actor, customer_id.bytes, data.model_dump_json(exclude={"id"}).encode())
+    if data.id is not None and await offline.is_sent_before(session, actor, DossierFact, data.id, digest):
         return await _stored(session, actor, customer_id, data.id), False
     _check(data.value, data.observed_on)
     await _supersede(session, actor, customer, data.fact_key)
@@ -149,7 +144,7 @@ async def create(
     try:
         return await _stored(session, actor, customer_id, fact.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
+        raise offline.id_taken() from None
 
 
 async def update(
@@ -196,8 +191,6 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, fact_i
     """
     customer, fact = await _fact(session, actor, customer_id, fact_id, deleted=True)
     if fact.deleted_at is not None:
-        if fact.deleted_at < utc_now() - RESTORABLE:
-            raise NotFound
         if fact.superseded_at is None and await _current(session, actor, customer_id, fact.fact_key) is not None:
             raise Conflict("fact_superseded")
         fact.deleted_at, fact.updated_at = None, utc_now()
@@ -253,8 +246,7 @@ async def _fact(
     fact = (await session.exec(statement.with_for_update())).first()
     if fact is None:
         raise NotFound
-    if fact.deleted_at is not None and not deleted:
-        raise Gone if fact.deleted_at >= utc_now() - RESTORABLE else NotFound
+    access.check_alive(fact, deleted=deleted)
     return customer, fact
 
 
@@ -277,16 +269,6 @@ async def _supersede(session: AsyncSession, actor: Actor, customer: Customer, ke
     _leave_trail(session, actor, customer, fact, "superseded")
     # The place must be free before the newcomer takes it, and the order inside one flush is not promised.
     await session.flush()
-
-
-async def _is_sent_before(session: AsyncSession, actor: Actor, fact_id: UUID, digest: bytes) -> bool:
-    statement = select(DossierFact.created_digest).where(
-        col(DossierFact.org_id) == actor.org_id, col(DossierFact.id) == fact_id
-    )
-    stored = (await session.exec(statement)).first()
-    if stored is not None and stored != digest:
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
-    return stored is not None
 
 
 def _check(value: str | None, observed_on: date | None) -> None:

@@ -18,11 +18,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import forms as rules
 from app.domain import needs
-from app.errors import Conflict, Gone, Invalid, Issue, NotFound
+from app.errors import Conflict, Invalid, Issue, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import Customer, PartyType
@@ -91,7 +91,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     except NotFound:
         raise Invalid.at("/customer_id", "not_found") from None
     digest = _digest(actor, data)
-    if data.id is not None and await _is_sent_before(session, actor, data.id, digest):
+    if data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest):
         return await _stored(session, actor, data.id), False
     if data.form_key not in METHODS:
         raise Invalid.at("/form_key", "not_found")
@@ -121,7 +121,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     try:
         return await _stored(session, actor, response.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
+        raise offline.id_taken() from None
 
 
 async def update(
@@ -208,8 +208,7 @@ async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) ->
     customer = (await session.exec(statement.with_for_update())).first()
     if customer is None:
         raise NotFound
-    if customer.deleted_at is not None:
-        raise Gone
+    access.check_alive(customer)
     held = select(FormResponse).where(*wanted, col(FormResponse.customer_id) == customer.id)
     response = (await session.exec(held.with_for_update())).first()
     if response is None:
@@ -252,17 +251,7 @@ def _refuse(found: list[rules.AnswerIssue]) -> None:
 def _digest(actor: Actor, data: FormResponseCreate) -> bytes:
     """A keyed digest of what was sent, whatever order its members came in: many phones keep maps without one."""
     sent = orjson.dumps(data.model_dump(mode="json", exclude={"id"}), option=orjson.OPT_SORT_KEYS)
-    return crypto.keyed_hash(keyring.current().digests, actor.id.bytes + sent)
-
-
-async def _is_sent_before(session: AsyncSession, actor: Actor, response_id: UUID, digest: bytes) -> bool:
-    statement = select(FormResponse.created_digest).where(
-        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == response_id
-    )
-    stored = (await session.exec(statement)).first()
-    if stored is not None and stored != digest:
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
-    return stored is not None
+    return offline.digest(actor, sent)
 
 
 async def _stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:

@@ -4,7 +4,7 @@ A caller needs to see both ends. Whether the other end is unknown, foreign or de
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
-from app.errors import Conflict, Gone, Invalid, Issue, NotFound
+from app.errors import Conflict, Gone, Invalid, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import Customer
@@ -29,8 +29,6 @@ from app.models.relationships import (
     RelationshipUpdate,
 )
 from app.paging import Page
-
-RESTORABLE = timedelta(days=30)
 
 _CURRENT = {None: "true", True: "r.until IS NULL", False: "r.until IS NOT NULL"}
 
@@ -117,8 +115,10 @@ async def create(
     """
     here = await access.customer(session, actor, customer_id)
     digest = _digest(actor, customer_id, data)
-    if data.id is not None and await _is_sent_before(session, actor, data.id, digest):
-        return await _stored(session, actor, customer_id, data.id), False
+    if data.id is not None:
+        await offline.queue_up(session, actor)
+        if await offline.is_sent_before(session, actor, Relationship, data.id, digest):
+            return await _stored(session, actor, customer_id, data.id), False
     if data.other_id == customer_id:
         raise Invalid.at("/other_id", "same_customer")
     other = await _other(session, actor, data.other_id)
@@ -219,9 +219,7 @@ def canonical(customer_id: UUID, other_id: UUID, direction: Direction) -> tuple[
 
 
 def _digest(actor: Actor, customer_id: UUID, data: RelationshipCreate) -> bytes:
-    """A keyed digest of what was sent, to tell a retry from another body under the same id."""
-    body = data.model_dump_json(exclude={"id"}).encode()
-    return crypto.keyed_hash(keyring.current().digests, actor.id.bytes + customer_id.bytes + body)
+    return offline.digest(actor, customer_id.bytes, data.model_dump_json(exclude={"id"}).encode())
 
 
 def _exact(strength: float) -> Decimal:
@@ -262,21 +260,10 @@ async def _find(
     if row is None or customer_id not in (row.left_id, row.right_id):
         raise NotFound
     other = await _other(session, actor, row.right_id if row.left_id == customer_id else row.left_id)
-    if other is None or (row.deleted_at is not None and row.deleted_at < utc_now() - RESTORABLE):
+    if other is None:
         raise NotFound
-    if row.deleted_at is not None and not deleted:
-        raise Gone
+    access.check_alive(row, deleted=deleted)
     return _Found(row, here, other)
-
-
-async def _is_sent_before(session: AsyncSession, actor: Actor, relationship_id: UUID, digest: bytes) -> bool:
-    statement = select(Relationship.created_digest).where(
-        col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id
-    )
-    stored = (await session.exec(statement)).first()
-    if stored is not None and stored != digest:
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")])
-    return stored is not None
 
 
 async def _stored(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
@@ -286,9 +273,9 @@ async def _stored(session: AsyncSession, actor: Actor, customer_id: UUID, relati
             session, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked
         )
     except IntegrityError as error:
-        if "relationships_fact" in str(error.orig):
+        if db.constraint_of(error) == "relationships_fact":
             raise Conflict("relationship_exists") from None
-        raise Conflict("id_taken", issues=[Issue("invalid", pointer="/id")]) from None
+        raise offline.id_taken() from None
     return paging.document(found, relationship_id)
 
 

@@ -106,8 +106,7 @@ async def login(data: Login, request_id: str) -> Tokens:
 
 async def _know_signing_keys() -> None:
     """A key retired from the command line signs nothing more after a minute."""
-    ring = keyring.current()
-    await reads.with_connection(lambda c: keyring.load_signing_keys(c, ring, at_most_every=keyring.SIGNER_SECONDS))
+    await keyring.look_again(keyring.current(), at_most_every=keyring.SIGNER_SECONDS)
 
 
 async def _open(session: AsyncSession, user: User, data: Login) -> Tokens:

@@ -1,4 +1,5 @@
 -- $1 org, $2 unused (null), $3 user, $4 session: role and visible owners while the session lives.
+-- Null means everybody's customers, so it is said of each role that has it: a role unknown here sees nobody's.
 WITH RECURSIVE me AS (
     SELECT u.id, u.role, u.team_id
     FROM sessions s
@@ -13,10 +14,13 @@ WITH RECURSIVE me AS (
 )
 SELECT me.role,
        CASE me.role
+           WHEN 'admin' THEN NULL
+           WHEN 'auditor' THEN NULL
            WHEN 'agent' THEN ARRAY[me.id]
            WHEN 'manager' THEN (
                SELECT array_agg(DISTINCT u.id)
                FROM users u
                WHERE u.org_id = $1 AND (u.id = me.id OR u.team_id IN (SELECT id FROM tree)))
+           ELSE '{}'
        END AS owners
 FROM me
