@@ -48,7 +48,7 @@ def create_api(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Renmai",
         lifespan=_lifespan,
-        docs_url=None if settings.is_production else "/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url=None if settings.is_production else "/openapi.json",
         generate_unique_id_function=lambda route: route.name,
@@ -70,6 +70,8 @@ def create_api(settings: Settings) -> FastAPI:
     ):
         app.include_router(module.router)
     openapi.install(app)
+    if not settings.is_production:
+        openapi.serve_docs(app)
     return app
 
 

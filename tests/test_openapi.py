@@ -10,8 +10,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app import routers
+from app import main, routers
 from app.access import PARTNER_SCOPES, SCOPES, Scope
+from app.config import Settings
 from app.models.users import Role
 from tests.factories import USERS, World
 from tests.operations import METHODS, Operation, operations
@@ -273,3 +274,14 @@ async def test_unknown_query_parameter_is_422_everywhere(world: World, every: li
         issues = [issue for issue in answer.json()["errors"] if issue["code"] == "unknown"]
         assert [issue["parameter"] for issue in issues] == ["colour"], operation.id
         assert "geheim" not in answer.text
+
+
+async def test_docs_page_may_run_its_scripts_and_is_absent_in_production(world: World, settings: Settings) -> None:
+    transport = httpx.ASGITransport(app=world.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:  # no operation of the contract
+        page = await client.get("/docs")
+    assert page.status_code == 200
+    assert "script-src https:" in page.headers["content-security-policy"]
+    assert "/openapi.json" in page.text
+    production = settings.model_copy(update={"environment": "production"})
+    assert "/docs" not in {getattr(route, "path", "") for route in main.create_api(production).routes}
