@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(default="", description="Comma separated addresses whose Request-Id is believed")
     rate_limit: int = Field(default=600, ge=0, description="Requests a minute per caller; 0 switches it off")
     write_pool_size: int = Field(default=10, ge=1, le=100)
-    read_pool_size: int = Field(default=16, ge=1, le=100)
+    read_pool_size: int = Field(
+        default=6, ge=1, le=100, description="Reads at work at once, a worker: about three a core of the database"
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
