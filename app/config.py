@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _NEVER_SECRET = {"", "secret", "changeme", "change-me", "postgres", "renmai", "password", "example"}
 
 
-class SettingsError(RuntimeError):
+class SettingsError(ValueError):
     """The environment does not describe a service that may be started."""
 
 
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
             raise ValueError("RENMAI_DATABASE_URL is required in production")
         if self.master_key is None:
             raise ValueError("RENMAI_MASTER_KEY is required in production")
+        _decode_master(self.master_key.get_secret_value())
         if self.allowed_hosts.strip() == "*":
             raise ValueError("RENMAI_ALLOWED_HOSTS must name the hosts in production")
         password = self.database_url.rsplit("@", 1)[0].rsplit(":", 1)[-1]
