@@ -3,7 +3,7 @@
 WITH page AS (
     SELECT c.id, c.party_type, c.stage, c.name, c.gender, c.occupation,
            c.masked -> 'phones' -> 0 ->> 'number' AS phone_masked, c.tags, c.owner_id, c.version,
-           iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at, c.{key}::text AS sort_key
+           iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at, c.{key} AS sort_value
     FROM customers c
     WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL
       AND ($3::text[] IS NULL OR c.stage = ANY($3))
@@ -14,7 +14,7 @@ WITH page AS (
     ORDER BY c.{key} {order}, c.id {order}
     LIMIT $8
 ), numbered AS (
-    SELECT *, row_number() OVER () AS n, count(*) OVER () AS total FROM page
+    SELECT *, row_number() OVER (ORDER BY sort_value {order}, id {order}) AS n, count(*) OVER () AS total FROM page
 )
 SELECT max(total) = $8 AS has_more,
        '[' || coalesce(string_agg(
@@ -23,6 +23,6 @@ SELECT max(total) = $8 AS has_more,
                'occupation', occupation, 'phone_masked', phone_masked, 'tags', tags, 'owner_id', owner_id,
                'version', version, 'created_at', created_at, 'updated_at', updated_at)::text, ',' ORDER BY n)
            FILTER (WHERE n < $8), '') || ']' AS items,
-       max(sort_key) FILTER (WHERE n = $8 - 1) AS last_key,
+       max(sort_value::text) FILTER (WHERE n = $8 - 1) AS last_key,
        max(id::text) FILTER (WHERE n = $8 - 1) AS last_id
 FROM numbered
