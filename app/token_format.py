@@ -29,6 +29,7 @@ Reason = Literal[
 ]
 
 _SEGMENTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_BRACKETS = 16  # counted on the bytes, because a parser that recurses has already lost
 _MAX_DIGITS = 15
 
@@ -135,6 +136,13 @@ def canonical_uuid(value: object) -> UUID:
     if found is None or str(found) != value:  # UUID() also takes braces, urn: and upper case
         raise TokenError("claims")
     return found
+
+
+def canonical_digest(value: object) -> str:
+    """A claim that is SHA-256 in the one base64url spelling of its 32 bytes, else `TokenError`."""
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value) or len(decoded(value)) != 32:
+        raise TokenError("claims")
+    return value
 
 
 def positive_seconds(value: object) -> int:

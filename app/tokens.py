@@ -6,8 +6,6 @@ before it (`token_format`) or after it, so that a bad token has exactly one outc
 `jose.jwt` and the HMAC algorithms are never touched; replacing the library means rewriting this file only.
 """
 
-import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,10 +20,12 @@ from jose.backends.base import Key
 
 from app.token_format import MAX_TOKEN_CHARS as MAX_TOKEN_CHARS
 from app.token_format import TokenError as TokenError
-from app.token_format import canonical_uuid, decoded, encoded, positive_seconds, split, strict_object
+from app.token_format import canonical_digest, canonical_uuid, positive_seconds, split, strict_object
+from app.token_keys import ALGORITHM as ALGORITHM
+from app.token_keys import key_of_jwk, key_of_stranger, load_pem, public_members, published, text_of_pem, thumbprint
 
-ALGORITHM = "ES256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 media type, not a secret
+PROOF_TYPE = "dpop+jwt"
 MAX_TTL_SECONDS = 600
 MAX_LEEWAY_SECONDS = 30
 MAX_AHEAD_SECONDS = 60
@@ -37,13 +37,17 @@ _T = TypeVar("_T")
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER = frozenset({"alg", "typ", "kid"})
 _CLAIMS = frozenset({"iss", "aud", "org", "sub", "sid", "jti", "iat", "exp", "auth_time"})
+_BOUND_CLAIMS = _CLAIMS | {"cnf"}
+_PROOF_HEADER = frozenset({"alg", "typ", "jwk"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
     """What an access token says. Times are whole Unix seconds, UTC.
 
-    `auth_time` is the moment the person last proved who they are; step-up checks compare it with the clock.
+    `auth_time` is the moment the person last proved who they are; step-up checks compare it with the clock. `jkt`
+    is the thumbprint of the phone's key (RFC 7638, 43 characters): whoever brings the token must prove to hold that
+    key (RFC 9449). None: whoever brings the token may use it.
     """
 
     org: UUID
@@ -53,6 +57,7 @@ class AccessClaims:
     issued_at: int
     expires_at: int
     auth_time: int
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +78,14 @@ class SigningKey:
         Raises:
             ValueError: the text is not the PEM of a P-256 private key.
         """
-        loaded = _load_pem(pem)
+        loaded = load_pem(pem)
         if not isinstance(loaded, ec.EllipticCurvePrivateKey):
             raise ValueError("the PEM holds no private key")
         return cls._named(loaded)
 
     @classmethod
     def _named(cls, private: ec.EllipticCurvePrivateKey) -> Self:
-        return cls(kid=_thumbprint(_public_members(private.public_key())), private=private)
+        return cls(kid=thumbprint(public_members(private.public_key())), private=private)
 
     def to_pem(self) -> bytes:
         """PKCS#8, unencrypted: seal it before it goes anywhere that is kept."""
@@ -90,7 +95,7 @@ class SigningKey:
 
     def public_jwk(self) -> dict[str, str]:
         """The public half as a member of a JWK set (RFC 7517)."""
-        return _published(self.kid, _public_members(self.private.public_key()))
+        return published(self.kid, public_members(self.private.public_key()))
 
 
 class KeyTable:
@@ -133,17 +138,19 @@ class KeyTable:
             raise ValueError("every key needs a kid of its own: 1..64 of A-Z a-z 0-9 - _")
         if state not in ("active", "verify_only"):
             raise ValueError("the state of a key is active or verify_only")
-        loaded = _load_pem(pem)
+        loaded = load_pem(pem)
         is_private = isinstance(loaded, ec.EllipticCurvePrivateKey)
         public = loaded.public_key() if isinstance(loaded, ec.EllipticCurvePrivateKey) else loaded
         self._verifiers[kid] = _verify_key(public)
-        self._published.append(_published(kid, _public_members(public)))
+        self._published.append(published(kid, public_members(public)))
         if state == "active":
             if not is_private:
                 raise ValueError("an active key must be private")
-            self._signer = (kid, jwk.construct(_text(pem), ALGORITHM))
+            self._signer = (kid, jwk.construct(text_of_pem(pem), ALGORITHM))
 
-    def new_claims(self, *, org: UUID, sub: UUID, sid: UUID, auth_time: int, now: float | None = None) -> AccessClaims:
+    def new_claims(
+        self, *, org: UUID, sub: UUID, sid: UUID, auth_time: int, now: float | None = None, jkt: str | None = None
+    ) -> AccessClaims:
         """Claims of a fresh token: issued now (Unix seconds), living `ttl`, with a random `jti`."""
         issued = int(time.time() if now is None else now)
         return AccessClaims(
@@ -154,13 +161,14 @@ class KeyTable:
             issued_at=issued,
             expires_at=issued + self.ttl,
             auth_time=auth_time,
+            jkt=jkt,
         )
 
     def sign(self, claims: AccessClaims) -> str:
         """The compact token for `claims`.
 
         Raises:
-            ValueError: no active key, or a lifetime outside 1..ttl seconds.
+            ValueError: no active key, a lifetime outside 1..ttl seconds, or a `jkt` that is no thumbprint.
         """
         if self._signer is None:
             raise ValueError("no active signing key")
@@ -178,6 +186,8 @@ class KeyTable:
             "exp": claims.expires_at,
             "auth_time": claims.auth_time,
         }
+        if claims.jkt is not None:
+            payload["cnf"] = {"jkt": _thumbprint_to_sign(claims.jkt)}
         return jws.sign(payload, key, headers={"typ": TOKEN_TYPE, "kid": kid}, algorithm=ALGORITHM)
 
     def verify(self, token: str, *, now: float | None = None) -> AccessClaims:
@@ -204,7 +214,7 @@ class KeyTable:
 
     def _claims(self, members: Mapping[str, object], now: float) -> AccessClaims:
         # We are the only issuer: a member we do not write is as suspicious as one that is missing.
-        if members.keys() != _CLAIMS:
+        if members.keys() != _CLAIMS and members.keys() != _BOUND_CLAIMS:
             raise TokenError("claims")
         if members["iss"] != self.issuer or members["aud"] != self.audience:
             raise TokenError("origin")
@@ -216,6 +226,7 @@ class KeyTable:
             issued_at=positive_seconds(members["iat"]),
             expires_at=positive_seconds(members["exp"]),
             auth_time=positive_seconds(members["auth_time"]),
+            jkt=_bound_to(members["cnf"]) if "cnf" in members else None,
         )
         if claims.expires_at <= now - self.leeway:
             raise TokenError("expired")
@@ -290,9 +301,43 @@ def verify_es256(token: str, public_jwk: Mapping[str, object]) -> bytes:
             raise TokenError("header")
         if "kid" in header and "kid" in public_jwk and header["kid"] != public_jwk["kid"]:
             raise TokenError("key")
-        return _key_of_jwk(public_jwk)
+        return _verify_key(key_of_jwk(public_jwk))
 
     return _guarded(lambda: _opened(token, find))
+
+
+def open_proof(text: str) -> tuple[str, dict[str, object]]:
+    """Open a DPoP proof (RFC 9449, 4.2): the thumbprint of the key it brings along, and what it says.
+
+    Only the form, the key and the signature are checked; what the members mean is for `app.dpop`.
+
+    Raises:
+        TokenError: no `dpop+jwt` signed with ES256 by exactly the public key in its header, whatever `text` is.
+    """
+    found: list[str] = []
+
+    def find(header: Mapping[str, object]) -> Key:
+        if header.keys() != _PROOF_HEADER or header["typ"] != PROOF_TYPE:
+            raise TokenError("header")
+        public = key_of_stranger(header["jwk"])
+        found.append(thumbprint(public_members(public)))
+        return _verify_key(public)
+
+    members = _guarded(lambda: strict_object(_opened(text, find)))
+    return found[0], members
+
+
+def _bound_to(confirmation: object) -> str:
+    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+        raise TokenError("claims")
+    return canonical_digest(confirmation["jkt"])
+
+
+def _thumbprint_to_sign(jkt: str) -> str:
+    try:
+        return canonical_digest(jkt)
+    except TokenError:
+        raise ValueError("jkt is no RFC 7638 thumbprint") from None
 
 
 def _guarded(check: Callable[[], _T]) -> _T:
@@ -317,60 +362,6 @@ def _opened(token: str, find: Callable[[Mapping[str, object]], Key]) -> bytes:
     return parts.payload
 
 
-def _text(pem: str | bytes) -> str:
-    return pem if isinstance(pem, str) else pem.decode("ascii")
-
-
-def _load_pem(pem: str | bytes) -> ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey:
-    raw = _text(pem).encode("ascii")
-    loaded = (
-        serialization.load_pem_private_key(raw, password=None)
-        if b"PRIVATE KEY" in raw
-        else serialization.load_pem_public_key(raw)
-    )
-    if not isinstance(loaded, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
-        raise ValueError("not an elliptic curve key")
-    if not isinstance(loaded.curve, ec.SECP256R1):
-        raise ValueError("not a P-256 key")
-    return loaded
-
-
 def _verify_key(public: ec.EllipticCurvePublicKey) -> Key:
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return jwk.construct(pem, ALGORITHM)
-
-
-def _public_members(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    numbers = public.public_numbers()
-    x, y = (encoded(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
-    return {"crv": "P-256", "kty": "EC", "x": x, "y": y}
-
-
-def _published(kid: str, members: Mapping[str, str]) -> dict[str, str]:
-    return {**members, "alg": ALGORITHM, "use": "sig", "kid": kid}
-
-
-def _thumbprint(members: Mapping[str, str]) -> str:
-    """RFC 7638: SHA-256 over the required members in lexicographic order without spaces."""
-    canonical = json.dumps(members, sort_keys=True, separators=(",", ":"))
-    return encoded(hashlib.sha256(canonical.encode("ascii")).digest())
-
-
-def _key_of_jwk(members: Mapping[str, object]) -> Key:
-    wanted = {"kty": "EC", "crv": "P-256"}
-    if "d" in members or any(members.get(name) != value for name, value in wanted.items()):
-        raise TokenError("key")
-    if members.get("alg", ALGORITHM) != ALGORITHM or members.get("use", "sig") != "sig":
-        raise TokenError("key")
-    operations = members.get("key_ops", ["verify"])
-    if not isinstance(operations, list) or "verify" not in operations:
-        raise TokenError("key")
-    x, y = (_coordinate(members.get(name)) for name in ("x", "y"))
-    return _verify_key(ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key())
-
-
-def _coordinate(value: object) -> int:
-    raw = decoded(value) if isinstance(value, str) else b""
-    if len(raw) != 32:
-        raise TokenError("key")
-    return int.from_bytes(raw, "big")

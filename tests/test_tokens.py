@@ -1,6 +1,8 @@
 """Access tokens: claims, lifetimes, keys and their rotation, the cache of verified tokens."""
 
 import ast
+import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,51 @@ def test_missing_header_member_is_refused(name: str) -> None:
 )
 def test_header_we_did_not_write_is_refused(extra: Json) -> None:
     assert refused(forge(members(), **extra)) in ("header", "key")
+
+
+# --- the key a token is bound to (RFC 9449, 6.1) ------------------------------------------------------------
+
+JKT = b64(bytes(range(32)))
+
+
+def test_bound_token_says_its_key_and_nothing_else_changes() -> None:
+    claims = TABLE.new_claims(org=uuid4(), sub=uuid4(), sid=uuid4(), auth_time=NOW, now=NOW, jkt=JKT)
+    token = TABLE.sign(claims)
+    payload = token.split(".")[1]
+    said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert said.keys() == {*members(), "cnf"}
+    assert said["cnf"] == {"jkt": JKT}
+    assert TABLE.verify(token, now=NOW) == claims
+    assert TABLE.verify(TABLE.sign(make_claims()), now=NOW).jkt is None
+
+
+@pytest.mark.parametrize("cnf", [
+    None, {}, [], [JKT], JKT, True, 7, {"jkt": None}, {"jkt": 7}, {"jkt": [JKT]}, {"jkt": {"jkt": JKT}}, {"jkt": ""},
+    {"jkt": JKT[:-1]}, {"jkt": JKT + "A"}, {"jkt": JKT + "="}, {"jkt": JKT[:-1] + "9"}, {"jkt": JKT[:-1] + "!"},
+    {"jkt": JKT + "\n"}, {"jkt": "é" * 43}, {"jkt": b64(bytes(31))}, {"jkt": b64(bytes(33))}, {"JKT": JKT},
+    {"jkt": JKT, "kid": "x"}, {"jkt": JKT, "jwk": {}}, {"jkt": JKT, "x5t#S256": JKT}, {"x5t#S256": JKT},
+])  # fmt: skip
+def test_odd_binding_is_refused(cnf: object) -> None:
+    assert TABLE.verify(forge({**members(), "cnf": {"jkt": JKT}}), now=NOW).jkt == JKT
+    assert refused(forge({**members(), "cnf": cnf})) in ("claims", "encoding")
+
+
+def test_binding_beside_a_stranger_or_instead_of_a_claim_is_refused() -> None:
+    bound = {**members(), "cnf": {"jkt": JKT}}
+    assert refused(forge({**bound, "nbf": NOW})) == "claims"
+    assert refused(forge({name: value for name, value in bound.items() if name != "sid"})) == "claims"
+    assert refused(forge(json.dumps(bound)[:-1] + ', "cnf": {"jkt": "' + JKT + '"}}')) == "json"
+
+
+@pytest.mark.parametrize("jkt", ["", "x", JKT + "A", JKT[:-1] + "9", JKT + "="])
+def test_unfit_thumbprint_is_never_signed(jkt: str) -> None:
+    with pytest.raises(ValueError, match="thumbprint"):
+        TABLE.sign(make_claims(jkt=jkt))
+
+
+def test_cache_keeps_the_binding() -> None:
+    cache, token = CachedVerifier(TABLE), TABLE.sign(make_claims(jkt=JKT))
+    assert [cache.verify(token, now=NOW).jkt for _ in range(2)] == [JKT, JKT]
 
 
 # --- keys ---------------------------------------------------------------------------------------------------
