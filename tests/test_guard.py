@@ -204,6 +204,7 @@ async def test_any_host_is_fine_when_none_is_configured() -> None:
     [
         b"authorization",
         b"x-api-key",
+        b"dpop",
         b"if-match",
         b"if-none-match",
         b"idempotency-key",
