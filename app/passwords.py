@@ -152,8 +152,8 @@ def check_strength(password: str, context: Iterable[str] = (), form: PasswordFor
         form: what the organisation asks for: `length` alone, or `mlps`, three of four kinds of characters besides.
 
     Raises:
-        WeakPassword: `too_short` under 12, `too_long` over 128, `characters` (NUL, lone surrogates), `context` (contains
-            such a word), `common` (listed, or a listed one repeated or with digits and signs), `repeated`,
+        WeakPassword: `too_short` under 12, `too_long` over 128, `characters` (NUL, lone surrogates), `context`
+            (contains such a word), `common` (listed, or a listed one repeated or with digits and signs), `repeated`,
             `sequence` or `keyboard` (fewer than six characters that do not follow from the ones before), `classes`
             (form `mlps`: fewer than three of upper case, lower case, digits, others).
     """
