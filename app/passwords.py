@@ -237,7 +237,7 @@ def _is_common(form: str) -> bool:
     # Six different emoji around a listed word are a free choice. Signs of a keyboard are not.
     if len({character for character in form if not character.isascii() and not character.isalnum()}) >= _MANY_SIGNS:
         return False
-    return any(core in known or _period(core) in known for core in _cores(form))
+    return any(unit in known for core in _cores(form) for unit in _units(core))
 
 
 def _cores(form: str) -> Iterator[str]:
@@ -258,9 +258,12 @@ def _cores(form: str) -> Iterator[str]:
                 yield word[start:end]
 
 
-def _period(text: str) -> str:
-    """The shortest text that gives `text` when repeated."""
-    return text[: (text + text).find(text, 1)] if text else ""
+def _units(text: str) -> Iterator[str]:
+    """`text` and everything that gives it when repeated."""
+    shortest = (text + text).find(text, 1) if text else 1
+    for length in range(shortest, len(text) + 1, shortest):
+        if len(text) % length == 0:
+            yield text[:length]
 
 
 def _pattern(form: str) -> Weakness | None:

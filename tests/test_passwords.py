@@ -291,7 +291,8 @@ def test_every_leaked_password_is_refused() -> None:
 def test_every_leaked_word_is_refused_with_digits_and_signs() -> None:
     words = [line for line in passwords._leaked() if line.isalpha() and len(line) >= 5]
     assert len(words) > 18_000
-    assert [word for word in words if weakness(f"{word.title()}-8302957#1!") is None] == []
+    for form in ("{}-8302957#1!", "{0}#2026-{0}"):
+        assert [word for word in words if weakness(form.format(word.title())) is None] == []
 
 
 def test_three_or_four_letters_of_a_leaked_password_spoil_nothing() -> None:
