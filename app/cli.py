@@ -292,7 +292,7 @@ def rotate_keys() -> None:
 
     with _database(get_settings()) as ready:
         kid = asyncio.run(run(ready))
-    typer.echo(f"Key {kid} signs from now on; running processes take it up within a minute.")
+    typer.echo(f"Key {kid} signs from now on; running processes take it up in 10 to 70 seconds.")
 
 
 @app.command()

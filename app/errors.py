@@ -110,6 +110,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_found": ("找不到", "was not found"),
     "until_before_since": ("结束日期早于开始日期", "ends before it begins"),
     "in_future": ("不能晚于今天", "lies in the future"),
+    "password_too_short": ("密码至少需要12个字符", "is shorter than 12 characters"),
+    "password_too_long": ("密码最多128个字符", "is longer than 128 characters"),
+    "password_characters": ("密码含有无法保存的字符", "contains characters that cannot be kept"),
+    "password_common": ("密码太常见,容易被猜到", "is, or is built on, one that is guessed first"),
+    "password_repeated": ("密码中重复的内容太多", "is mostly repetition"),
+    "password_sequence": ("密码中连续的字母或数字太多", "is mostly letters or digits in their order"),
+    "password_keyboard": ("密码中键盘上相邻的字符太多", "is mostly neighbours on the keyboard"),
+    "password_context": (
+        "密码不能包含姓名、用户名、电话或机构名称",
+        "contains a name, phone number or word of its owner",
+    ),
+    "password_classes": (
+        "密码须包含大写字母、小写字母、数字、其他符号中的至少三类",
+        "needs three of four: capital letters, small letters, digits, other signs",
+    ),
     "result_out_of_range": ("计算结果超出范围", "lead to a result too large to be exact"),
 }
 

@@ -22,6 +22,7 @@ from app.errors import (
     Malformed,
     NotFound,
     TooLarge,
+    Unauthenticated,
     UnsupportedMedia,
     UriTooLong,
 )
@@ -210,6 +211,11 @@ def _bad_header(name: bytes, code: str = "invalid") -> Malformed:
     return Malformed(issues=[Issue(code, header=name.decode())])
 
 
+def _unreadable(name: bytes, error: AppError) -> AppError:
+    """A token nobody can read is answered like any other that is not good: there is one answer to all of them."""
+    return Unauthenticated() if name == b"authorization" else error
+
+
 def _check_headers(headers: list[tuple[bytes, bytes]]) -> _Deciding:
     """Bound and check all headers; the ones that decide something come back, each exactly once."""
     if len(headers) > MAX_HEADERS:
@@ -222,7 +228,7 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> _Deciding:
             if name in deciding:
                 raise _bad_header(name, "repeated")
             if not value.isascii():
-                raise _bad_header(name)
+                raise _unreadable(name, _bad_header(name))
             deciding[name] = value
     if size > MAX_HEADER_BYTES:
         raise HeadersTooLarge()
@@ -231,7 +237,7 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> _Deciding:
             # Some phones write their model in UTF-8 here; nobody interprets it.
             allowed = _NOT_CONTROL if name == b"user-agent" else _PRINTABLE
             if value.translate(None, allowed):
-                raise Malformed()
+                raise _unreadable(name, Malformed())
     return deciding
 
 

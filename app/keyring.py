@@ -17,7 +17,11 @@ from app.tokens import CachedVerifier, KeyState, KeyTable, SigningKey
 
 UNKNOWN_KID_SECONDS = 5  # an unknown kid asks the database at most this often
 SIGNER_SECONDS = 60  # whoever signs has looked at most this long ago whether the key was retired
-_RETIRED_GRACE_SECONDS = 600 + 30 + SIGNER_SECONDS  # longest access token, leeway, and a signer that does not know yet
+# A new key is published this long before it signs: a process that looked just before the rotation may not look again
+# when the first token of the new key reaches it, and would refuse it.
+PUBLISHED_AHEAD_SECONDS = 2 * UNKNOWN_KID_SECONDS
+# The longest access token, the leeway, and a signer that does not know yet.
+_RETIRED_GRACE_SECONDS = 600 + 30 + PUBLISHED_AHEAD_SECONDS + SIGNER_SECONDS
 
 
 @dataclass(slots=True)
@@ -80,21 +84,27 @@ def current() -> Keyring:
 async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> None:
     """Read the signing keys (making the first one when there is none) and use them from now on.
 
-    A retired key still verifies for the longest life of a token it may have signed, and is unknown afterwards.
+    A retired key still verifies for the longest life of a token it may have signed, and is unknown afterwards. It
+    signs until its successor is old enough to. Of several first keys, which processes that started together may have
+    made, the oldest signs: it is the one that all of them know.
     """
     rows = await connection.fetch(
-        "SELECT kid, sealed_pem, retired_at IS NOT NULL AS is_retired FROM signing_keys "
+        "SELECT kid, sealed_pem, retired_at IS NOT NULL AS is_retired, "
+        "created_at <= now() - make_interval(secs => $2) "
+        "AND (retired_at IS NULL OR retired_at > now() - make_interval(secs => $2)) AS may_sign FROM signing_keys "
         "WHERE retired_at IS NULL OR retired_at > now() - make_interval(secs => $1) ORDER BY created_at, kid",
         _RETIRED_GRACE_SECONDS,
+        PUBLISHED_AHEAD_SECONDS,
     )
     if not any(not row["is_retired"] for row in rows):
         await add_signing_key(connection, ring)
         return await load_signing_keys(connection, ring)
+    signers = [row for row in rows if row["may_sign"]][-1:] or [row for row in rows if not row["is_retired"]]
     keys: list[tuple[str, str, KeyState]] = [
         (
             row["kid"],
             crypto.open_text(ring.kek, row["kid"].encode(), row["sealed_pem"]),
-            "verify_only" if row["is_retired"] else "active",
+            "active" if row["kid"] == signers[0]["kid"] else "verify_only",
         )
         for row in rows
     ]
@@ -121,7 +131,7 @@ async def look_again(ring: Keyring, *, at_most_every: float) -> None:
 async def rotate_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> str:
     """Make a new signing key and retire all others; returns the kid. Only the owner role may.
 
-    Running processes sign with it within a minute; tokens of the retired keys stay good until they expire.
+    Running processes sign with it in 10 to 70 seconds; tokens of the retired keys stay good until they expire.
     """
     async with connection.transaction():
         await connection.execute("UPDATE signing_keys SET retired_at = now() WHERE retired_at IS NULL")

@@ -9,10 +9,11 @@ import re
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from app import errors
+from app import errors, passwords
 
 REPO = Path(__file__).parents[1]
 APP = REPO / "app"
@@ -165,6 +166,7 @@ def test_every_code_of_an_error_has_its_words() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AppError)]
     titles = codes(*(kind.__name__ for kind in kinds)) | {kind.code for kind in kinds}
     messages = codes("Issue", *DOMAIN_ERRORS) | codes("Invalid.at", argument=1)
+    messages |= {f"password_{weakness}" for weakness in get_args(passwords.Weakness)}
     assert len(titles) >= 25
     assert len(messages) >= 20
     assert titles <= errors.TITLES.keys()

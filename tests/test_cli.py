@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -199,6 +200,8 @@ async def test_rotation_signs_anew_and_old_tokens_stay_good(run: Run, world: Wor
     ring = keyring.current()
     before, old = ring.table, world.token("agent")
     kid = (await run("rotate-keys")).out.split()[1]
+    ago = "UPDATE signing_keys SET created_at = created_at - $1::interval, retired_at = retired_at - $1::interval"
+    await world.db.execute(ago, timedelta(seconds=keyring.PUBLISHED_AHEAD_SECONDS))
     await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
     assert ring.table is not before
     new = world.token("agent")

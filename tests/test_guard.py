@@ -246,6 +246,14 @@ async def test_only_harmless_headers_may_leave_ascii() -> None:
     assert (await get(headers=[HOST, (b"x-api-key", b"caf\xe9")])).status == 400
 
 
+@pytest.mark.parametrize("value", [b"Bearer caf\xe9", b"Bearer a\x00b", b"Bearer a\nb", b"Bearer a\x85b", b"\xff"])
+async def test_unreadable_token_is_401_and_ends_the_connection(value: bytes) -> None:
+    answer = await get(headers=[HOST, (b"authorization", value)])
+    assert (answer.status, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
 async def test_unknown_http_version_is_400() -> None:
     assert (await get(http_version="0.9")).status == 400
     assert (await get(http_version="1.0")).status == 200

@@ -1,9 +1,12 @@
 """Passwords: slow hashes with a pepper, equal work for unknown accounts, and the refusal of what is guessed first."""
 
 import asyncio
+import random
+import subprocess
+import sys
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -181,6 +184,7 @@ def test_length_counts_code_points_after_composition() -> None:
         ("Xk9#mQ2$vL7", "too_short"),
         ("x" * 1_000_000, "too_long"),
         (GOOD + "\ud800", "characters"),
+        (GOOD + "\0", "characters"),
         ("aaaaaaaaaaaa", "repeated"),
         ("abababababab", "repeated"),
         ("xk9mxk9mxk9m", "repeated"),
@@ -189,9 +193,10 @@ def test_length_counts_code_points_after_composition() -> None:
         ("            ", "repeated"),
         ("345678901234", "sequence"),
         ("fedcbazyxwvu", "sequence"),
-        ("xyz123456789", "sequence"),
+        ("xyz3456789xyz", "sequence"),
         ("mnbvcxzlkjhg", "keyboard"),
-        ("1qaz@WSX3edc", "keyboard"),
+        ("5tgb^YHN7ujm", "keyboard"),
+        ("1qaz@WSX3edc", "common"),
         ("QWERTYUIOP{}", "common"),
         ("poiuytrewqlk", "keyboard"),
         ("1q2w3e4r5t6y", "common"),
@@ -251,7 +256,103 @@ def test_every_listed_word_is_refused_with_digits_and_signs() -> None:
     words = [line for line in lines if line and len(line) < passwords.MIN_LENGTH and not line.startswith("# ")]
     assert len(words) >= 80
     for word in words:
-        assert weakness(f"{word.title()}-8302957#1!") == "common"
+        assert weakness(f"{word.title()}-{'$%&@%$' if word.isdecimal() else '8302957#1!'}") == "common"
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "trustno1trustno1trustno1", "Trustno1-trustno1!", "!!TrustNo1#2026!!", "2026-f00tball-2026", "M0nkey+M0nkey",
+        "d1r2a3g4o5n6!", "ｄｒａｇｏｎ２０２６！！", "$unshine-2026!", "We1come2026!!", "520-1314###@@", "QQ123456#%&@",
+    ],
+)  # fmt: skip
+def test_listed_password_in_disguise_is_refused(password: str) -> None:
+    assert weakness(password) == "common"
+
+
+def test_leaked_list_is_the_one_it_was_chosen_for() -> None:
+    leaked = passwords._leaked()
+    assert len(leaked) == len(set(leaked)) == 30_000
+    assert leaked[:4] == ["123456", "password", "12345678", "qwerty"]
+    assert all(line == line.casefold() and line.isascii() for line in leaked)
+
+
+def test_leaked_list_does_not_bring_the_library_along() -> None:
+    code = "import sys; from app.passwords import _known; print(len(_known()), 'zxcvbn' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert int(said[0]) > 30_000
+    assert said[1] == "False"
+
+
+def test_every_leaked_password_is_refused() -> None:
+    assert [line for line in passwords._leaked() if weakness(line) is None] == []
+
+
+def test_every_leaked_word_is_refused_with_digits_and_signs() -> None:
+    words = [line for line in passwords._leaked() if line.isalpha() and len(line) >= 5]
+    assert len(words) > 18_000
+    for form in ("{}-8302957#1!", "{0}#2026-{0}"):
+        assert [word for word in words if weakness(form.format(word.title())) is None] == []
+
+
+def test_three_or_four_letters_of_a_leaked_password_spoil_nothing() -> None:
+    known = passwords._known()
+    short = [line for line in passwords._leaked() if line.isalpha() and len(line) == 4 and line not in known]
+    assert len(short) > 200
+    assert [word for word in short if weakness(f"{word} 62-96-29-69") is not None] == []
+    assert weakness("🐼🎋🏮🧧🐉🥟🍜🚲🏯🎎 monkey") is None
+
+
+def passphrases() -> Iterator[str]:
+    """Words drawn by lot, as from a list of diceware, and sentences in Chinese; the same ones every time."""
+    chance = random.Random(20_260_101)
+    words = (
+        "acorn badge cabin dusk ember fable glove harbor igloo jacket kettle ladder mango noodle onion paddle "
+        "quilt ribbon saddle teapot umbrella violin walnut yarn zebra anchor bamboo candle dragon eagle falcon ginger "
+        "hammer island jungle kitten lemon monkey nephew orange pepper rabbit shadow tiger summer winter coffee silver"
+    )
+    signs = "我家后院有三棵老槐树和一口井昨天下午爷爷带着小狗去河边钓鱼今年春天江城下了很久的雨冬夜里灯火照着巷子深处"
+    for separator in ("-", " ", ".", "", "7"):
+        for count in (3, 4, 5, 6):
+            for _ in range(25):
+                yield separator.join(chance.sample(words.split(), count))
+    for _ in range(100):
+        yield "-".join(word.title() for word in chance.sample(words.split(), 3)) + f"{chance.randrange(100)}!"
+        yield "".join(chance.sample(signs, 12))
+        yield "".join(chance.sample(signs, 9)) + f"{chance.randrange(100, 1000)}"
+
+
+def test_no_passphrase_is_refused() -> None:
+    phrases = [phrase for phrase in passphrases() if len(phrase) >= passwords.MIN_LENGTH]
+    assert len(phrases) > 750
+    assert {phrase: weakness(phrase) for phrase in phrases if weakness(phrase)} == {}
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("tunnel orchid kettle", "classes"),  # a space is one of the others: two kinds
+        ("tunnel-orchid-94", None),
+        ("Tunnel-Orchid-Yarn", None),
+        ("TunnelOrchid94", None),
+        ("TUNNEL-ORCHID-94", None),
+        ("tunnelorchid94", "classes"),
+        ("TunnelOrchidYarn", "classes"),
+        ("我家后院有三棵老槐树和一口井", "classes"),
+        ("我家后院有三棵老槐树94", "classes"),
+        ("我家后院有三棵老槐树9a", None),
+        ("Password#2026", "common"),
+        ("Xk9#mQ2$vL7", "too_short"),
+    ],
+)
+def test_form_of_the_classified_protection_asks_for_three_kinds(password: str, code: str | None) -> None:
+    try:
+        check_strength(password, form="mlps")
+        found = None
+    except WeakPassword as refusal:
+        found = refusal.code
+    assert found == code
+    assert weakness(password) == (None if code == "classes" else code)
 
 
 @settings(max_examples=300, deadline=None)
