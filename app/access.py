@@ -1,7 +1,7 @@
 """The one door: who the caller is, what he may do, which rows he may see.
 
-Scopes follow from the role, visibility from the role and the team tree. Both roads to the database take the same
-answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`.
+Scopes follow from the role, visibility from the role, the team tree and the service teams. Both roads to the database
+take the same answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -18,7 +18,7 @@ from app import audit, reads
 from app.errors import Gone, NotFound
 from app.models.base import TenantRow, utc_now
 from app.models.customers import Customer
-from app.models.users import Role
+from app.models.users import Role, User
 
 
 class Scope(StrEnum):
@@ -26,6 +26,9 @@ class Scope(StrEnum):
 
     customers_read = "customers:read"
     customers_write = "customers:write"
+    customers_reveal = "customers:reveal"
+    customers_export = "customers:export"
+    transfers_write = "transfers:write"
     relationships_read = "relationships:read"
     relationships_write = "relationships:write"
     forms_read = "forms:read"
@@ -33,19 +36,83 @@ class Scope(StrEnum):
     needs_analyses_write = "needs_analyses:write"
     dossiers_read = "dossiers:read"
     dossiers_write = "dossiers:write"
+    teams_read = "teams:read"
+    teams_write = "teams:write"
+    users_read = "users:read"
+    users_write = "users:write"
+    sessions_read = "sessions:read"
+    sessions_write = "sessions:write"
+    departures_read = "departures:read"
+    departures_write = "departures:write"
+    invitations_read = "invitations:read"
+    invitations_write = "invitations:write"
+    organizations_read = "organizations:read"
+    organizations_write = "organizations:write"
+    audit_events_read = "audit_events:read"
     session_own = "session:own"
     partner_self = "partner:self"
 
 
-_ALL = frozenset(Scope) - {Scope.partner_self}
+_AGENT = frozenset(
+    {
+        Scope.customers_read,
+        Scope.customers_write,
+        Scope.customers_reveal,
+        Scope.relationships_read,
+        Scope.relationships_write,
+        Scope.forms_read,
+        Scope.needs_analyses_read,
+        Scope.needs_analyses_write,
+        Scope.dossiers_read,
+        Scope.dossiers_write,
+        Scope.teams_read,
+        Scope.organizations_read,
+        Scope.session_own,
+    }
+)
+_MANAGER = _AGENT | {
+    Scope.customers_export,
+    Scope.transfers_write,
+    Scope.users_read,
+    Scope.sessions_read,
+    Scope.sessions_write,
+    Scope.departures_read,
+    Scope.departures_write,
+}
 SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.agent: _ALL,
-    Role.manager: _ALL,
-    Role.admin: _ALL,
+    Role.agent: _AGENT,
+    Role.manager: _MANAGER,
+    Role.admin: frozenset(Scope) - {Scope.partner_self},
     # An auditor sees events and masked data; a dossier or an analysis cannot be masked, so he sees none.
-    Role.auditor: frozenset({Scope.customers_read, Scope.relationships_read, Scope.forms_read, Scope.session_own}),
+    Role.auditor: frozenset(
+        {
+            Scope.customers_read,
+            Scope.relationships_read,
+            Scope.forms_read,
+            Scope.teams_read,
+            Scope.users_read,
+            Scope.departures_read,
+            Scope.organizations_read,
+            Scope.audit_events_read,
+            Scope.session_own,
+        }
+    ),
 }
 PARTNER_SCOPES = frozenset({Scope.partner_self})
+# What reveals, takes out, or decides about other people's access wants a person who was there just now.
+FRESH_SCOPES = frozenset(
+    {
+        Scope.customers_reveal,
+        Scope.customers_export,
+        Scope.users_write,
+        Scope.departures_write,
+        Scope.invitations_write,
+        Scope.organizations_write,
+    }
+)
+FRESH_SECONDS = 300
+# What is left to somebody who must change his password or enrol a second factor first.
+PENDING_SCOPES = frozenset({Scope.session_own.value})
 RESTORABLE = timedelta(days=30)  # the read statements say it too
 
 
@@ -55,7 +122,9 @@ class Actor:
 
     Attributes:
         id: the user, or the API key of a partner.
-        owners: users whose customers the caller sees; None for the whole organisation.
+        owners: users and service teams whose customers the caller sees; None for the whole organisation.
+        managed: users whose sessions and departures are his business; None for all of the organisation.
+        pending: what he must do before anything else: change_password, enrol_second_factor.
         is_masked: personal contact data is answered masked.
     """
 
@@ -65,7 +134,9 @@ class Actor:
     role: Role | None
     scopes: frozenset[str]
     owners: tuple[UUID, ...] | None
+    managed: tuple[UUID, ...] | None = ()
     session_id: UUID | None = None
+    pending: tuple[str, ...] = ()
     is_masked: bool = False
 
 
@@ -75,15 +146,19 @@ async def user_actor(org_id: UUID, user_id: UUID, session_id: UUID) -> Actor | N
     if found is None:
         return None
     role = Role(found["role"])
-    owners = found["owners"]
+    owners, managed = found["owners"], found["managed"]
+    duties = (("is_password_expired", "change_password"), ("is_second_factor_missing", "enrol_second_factor"))
+    pending = tuple(duty for column, duty in duties if found[column])
     return Actor(
         org_id=org_id,
         id=user_id,
         kind="user",
         role=role,
-        scopes=frozenset(scope.value for scope in SCOPES[role]),
+        scopes=PENDING_SCOPES if pending else frozenset(scope.value for scope in SCOPES[role]),
         owners=None if owners is None else tuple(owners),
+        managed=None if managed is None else tuple(managed),
         session_id=session_id,
+        pending=pending,
         is_masked=role is Role.auditor,
     )
 
@@ -92,8 +167,37 @@ def visible_customers(actor: Actor) -> SelectOfScalar[Customer]:
     """All customers the actor may see, tombstones included; every ORM statement on customers starts here."""
     statement = select(Customer).where(Customer.org_id == actor.org_id)
     if actor.owners is not None:
-        statement = statement.where(col(Customer.owner_id).in_(actor.owners))
+        statement = statement.where(
+            or_(col(Customer.owner_id).in_(actor.owners), col(Customer.service_team_id).in_(actor.owners))
+        )
     return statement
+
+
+def holders(customer: Customer) -> list[UUID]:
+    """Who may hold the customer on a phone: his owner, and the service team that looks after him."""
+    found = [customer.owner_id]
+    return found if customer.service_team_id is None else [*found, customer.service_team_id]
+
+
+def managed_users(actor: Actor) -> SelectOfScalar[User]:
+    """The users the actor answers for; every ORM statement on other people's accounts starts here."""
+    statement = select(User).where(User.org_id == actor.org_id, col(User.deleted_at).is_(None))
+    if actor.managed is not None:
+        statement = statement.where(col(User.id).in_(actor.managed))
+    return statement
+
+
+async def user(session: AsyncSession, actor: Actor, user_id: UUID, *, lock: bool = False) -> User:
+    """The user with this id, if the actor answers for him.
+
+    Raises:
+        NotFound: absent, or not his business.
+    """
+    statement = managed_users(actor).where(User.id == user_id)
+    found = (await session.exec(statement.with_for_update() if lock else statement)).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 async def customer(

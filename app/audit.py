@@ -1,7 +1,8 @@
 """Audit events: who did what to which object, written in the transaction that did it.
 
 An event carries ids, field names and counts; never a value of a person. `db.transaction` writes the recorded events
-just before COMMIT, so a change without its event, or an event without its change, cannot exist.
+just before COMMIT, so a change without its event, or an event without its change, cannot exist. Those that concern
+security are told to whoever watches the service as well (`security`).
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app import security
 from app.db import AuditEntry
 
 
@@ -32,3 +34,13 @@ def record(
     """
     entry = AuditEntry(actor_id, actor_kind, action, object_type, object_id, detail, request_id)
     session.info["audit"].append(entry)
+    if action in security.EVENTS:
+        security.note(
+            action,
+            org_id=session.info["org_id"],
+            actor_id=actor_id,
+            actor_kind=actor_kind,
+            object_type=object_type,
+            object_id=object_id,
+            request_id=request_id,
+        )

@@ -28,7 +28,7 @@ from app.embedded import EmbeddedError, EmbeddedPostgres, prepare
 from app.errors import NotFound
 from app.models.users import Role
 from app.passwords import WeakPassword
-from app.services import api_keys, organizations, sessions, users
+from app.services import api_keys, organizations, sessions, teams, users, users_operator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 org_app = typer.Typer(no_args_is_help=True, help="Organisations")
@@ -190,16 +190,16 @@ def create_team(
     _matching(_LINE, name, "the name")
 
     async def work(session: AsyncSession, org_id: UUID) -> UUID:
-        if await organizations.teams_named(session, org_id, name):
+        if await teams.named(session, org_id, name):
             raise CommandError(f"there is a team {name!r} already")
         above = None if parent is None else await _team(session, org_id, parent)
-        return (await organizations.create_team(session, org_id, name, above)).id
+        return (await teams.make(session, org_id, name, above)).id
 
     typer.echo(f"Team {name} ({_in_org(org, work)}) is made.")
 
 
 async def _team(session: AsyncSession, org_id: UUID, name: str) -> UUID:
-    found = await organizations.teams_named(session, org_id, name)
+    found = await teams.named(session, org_id, name)
     if len(found) != 1:
         raise CommandError(f"there is {'no' if not found else 'more than one'} team {name!r}")
     return found[0]
@@ -237,7 +237,7 @@ def disable_user(org: OrgOption, username: Annotated[str, typer.Option(help="Who
     """Shut a user out at once; his customers stay."""
 
     async def work(session: AsyncSession, org_id: UUID) -> None:
-        await users.disable(session, org_id, username)
+        await users_operator.disable(session, org_id, username)
 
     with _known(f"user {username!r}"):
         _in_org(org, work)

@@ -30,9 +30,12 @@ class Settings(BaseSettings):
     issuer: str = "renmai"
     audience: str = "renmai-api"
     access_ttl_seconds: int = Field(default=600, ge=30, le=600)
-    refresh_idle_days: int = Field(default=7, ge=1, le=30)
-    refresh_absolute_days: int = Field(default=30, ge=1, le=90)
     allowed_hosts: str = Field(default="*", description="Comma separated Host names; * allows all")
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
+        description="What clients call this service (https://api.example.com), when a proxy stands before it",
+    )
     trusted_proxies: str = Field(default="", description="Comma separated addresses whose Request-Id is believed")
     rate_limit: int = Field(default=600, ge=0, description="Requests a minute per caller; 0 switches it off")
     write_pool_size: int = Field(default=10, ge=1, le=100)

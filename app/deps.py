@@ -12,16 +12,18 @@ from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, apikeys, db, etags, idempotency, keyring, reads
-from app.access import PARTNER_SCOPES, Actor, Scope
-from app.errors import Forbidden, Invalid, Issue, Unauthenticated
+from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, reads
+from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope
+from app.errors import Forbidden, Invalid, Issue, ProofRefused, StepUpRequired, Unauthenticated
 from app.etags import Document
 from app.paging import Page
+from app.services import sessions
 from app.tokens import AccessClaims, TokenError
 
 # A revoked session, a changed role, a moved team count within this time on every worker.
 ACTOR_SECONDS = 0.9
 _MAX_ACTORS = 20_000
+_PENDING = {"change_password": "pending_change_password", "enrol_second_factor": "pending_enrol_second_factor"}
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
 
 _actors: dict[UUID, tuple[float, Actor]] = {}
@@ -47,13 +49,14 @@ async def authenticate(request: Request) -> Actor:
     known: Actor | None = state.get("actor")
     if known is not None:
         return known
-    header = request.headers.get("authorization", "")
-    token = header[7:] if header[:7].lower() == "bearer " else ""
-    if not token:
-        token = request.headers.get("x-api-key", "")
-        if not token.startswith(apikeys.PREFIX):
-            raise Unauthenticated
-    actor = await (_partner(token) if token.startswith(apikeys.PREFIX) else _user(token))
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme = scheme.lower()
+    if scheme == "bearer" and token.startswith(apikeys.PREFIX):
+        actor = await _partner(token)
+    elif scheme in ("bearer", "dpop") and token:
+        actor = await _user(request, token, is_bound=scheme == "dpop")
+    else:
+        actor = await _partner(request.headers.get("x-api-key", ""))
     state["actor"] = actor
     state["org_id"] = actor.org_id
     state["user_id"] = actor.id
@@ -76,8 +79,15 @@ async def _verify(token: str) -> AccessClaims:
         raise Unauthenticated from None
 
 
-async def _user(token: str) -> Actor:
+async def _user(request: Request, token: str, *, is_bound: bool) -> Actor:
     claims = await _verify(token)
+    # A token that names a key is worth nothing without it, and one that names none cannot be shown as if it did.
+    if is_bound is (claims.jkt is None):
+        raise Unauthenticated
+    if claims.jkt is not None:
+        proof = _proof(request, access_token=token, bound_to=claims.jkt)
+        await sessions.refuse_replay(claims.org, proof)
+    request.scope["state"]["auth_time"] = claims.auth_time
     entry = _actors.get(claims.sid)
     now = time.monotonic()
     if entry is not None and entry[0] > now and entry[1].id == claims.sub and entry[1].org_id == claims.org:
@@ -90,6 +100,54 @@ async def _user(token: str) -> Actor:
         _actors.clear()
     _actors[claims.sid] = (now + ACTOR_SECONDS, actor)
     return actor
+
+
+def _proof(
+    request: Request, *, access_token: str | None = None, bound_to: str | None = None, is_nonce_required: bool = False
+) -> dpop.Proof:
+    """The proof of the device's key in the `DPoP` header (RFC 9449).
+
+    Raises:
+        ProofRefused: absent or wrong; with a fresh nonce when that is all that is missing.
+    """
+    ring, now = keyring.current(), time.time()
+    try:
+        return dpop.check(
+            request.headers.get("dpop", ""),
+            # What the phone signed is the method it sent, not the one it stands for.
+            method="POST" if "x-http-method-override" in request.headers else request.method,
+            urls=_addresses(request),
+            now=now,
+            nonce_key=ring.nonces,
+            access_token=access_token,
+            bound_to=bound_to,
+            is_nonce_required=is_nonce_required,
+        )
+    except dpop.DpopError as error:
+        raise ProofRefused(nonce=dpop.make_nonce(ring.nonces, now) if error.needs_nonce else None) from None
+
+
+def _addresses(request: Request) -> list[str]:
+    """What the phone may have called this address: behind a proxy that ends TLS, only the operator knows."""
+    public = keyring.current().settings.public_url
+    bases = [public] if public else [f"{scheme}://{request.headers.get('host', '')}" for scheme in ("https", "http")]
+    path = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("ascii", "replace")
+    return [f"{base}{path}" for base in bases]
+
+
+def get_proof(request: Request) -> dpop.Proof | None:
+    """The proof that comes with a sign-in or a refresh, if the device has a key. It must carry a nonce of ours.
+
+    Raises:
+        ProofRefused: there is one, and it is wrong.
+    """
+    return _proof(request, is_nonce_required=True) if "dpop" in request.headers else None
+
+
+def source_of(request: Request) -> str:
+    """The network the request came from, as guesses are counted by it."""
+    client = request.client
+    return limits.network(client.host) if client else "-"
 
 
 async def _partner(text: str) -> Actor:
@@ -111,15 +169,20 @@ async def _partner(text: str) -> Actor:
 class Needs(SecurityBase):
     """The caller, if he has the scope. It reads the raw header: a declared parameter costs four times as much."""
 
-    def __init__(self, scope: Scope, scheme: str = "bearer") -> None:
+    def __init__(self, scope: Scope, scheme: str = "bearer", *, is_fresh: bool = False) -> None:
         self.scope = scope.value
+        self.is_fresh = is_fresh or scope in FRESH_SCOPES
         self.scheme_name = scheme
         self.model = BearerModel(bearerFormat="JWT" if scheme == "bearer" else "API key")
 
     async def __call__(self, request: Request) -> Actor:
         actor = await authenticate(request)
         if self.scope not in actor.scopes:
+            if actor.pending:
+                raise Forbidden(_PENDING[actor.pending[0]])
             raise Forbidden("scope_missing", extra={"required_scope": self.scope})
+        if self.is_fresh and request.scope["state"]["auth_time"] < time.time() - FRESH_SECONDS:
+            raise StepUpRequired(FRESH_SECONDS)
         refuse_unknown_query(request)
         return actor
 
@@ -131,12 +194,15 @@ def refuse_unknown_query(request: Request) -> None:
         raise Invalid(issues=[Issue("unknown", parameter=name if _PARAMETER.fullmatch(name) else "?")])
 
 
-def _with(scope: Scope, scheme: str = "bearer") -> Any:
-    return Security(Needs(scope, scheme), scopes=[scope.value])
+def _with(scope: Scope, scheme: str = "bearer", *, is_fresh: bool = False) -> Any:
+    return Security(Needs(scope, scheme, is_fresh=is_fresh), scopes=[scope.value])
 
 
 CustomersRead = Annotated[Actor, _with(Scope.customers_read)]
 CustomersWrite = Annotated[Actor, _with(Scope.customers_write)]
+CustomersReveal = Annotated[Actor, _with(Scope.customers_reveal)]
+CustomersExport = Annotated[Actor, _with(Scope.customers_export)]
+TransfersWrite = Annotated[Actor, _with(Scope.transfers_write)]
 RelationshipsRead = Annotated[Actor, _with(Scope.relationships_read)]
 RelationshipsWrite = Annotated[Actor, _with(Scope.relationships_write)]
 FormsRead = Annotated[Actor, _with(Scope.forms_read)]
@@ -144,8 +210,23 @@ NeedsAnalysesRead = Annotated[Actor, _with(Scope.needs_analyses_read)]
 NeedsAnalysesWrite = Annotated[Actor, _with(Scope.needs_analyses_write)]
 DossiersRead = Annotated[Actor, _with(Scope.dossiers_read)]
 DossiersWrite = Annotated[Actor, _with(Scope.dossiers_write)]
+TeamsRead = Annotated[Actor, _with(Scope.teams_read)]
+TeamsWrite = Annotated[Actor, _with(Scope.teams_write)]
+UsersRead = Annotated[Actor, _with(Scope.users_read)]
+UsersWrite = Annotated[Actor, _with(Scope.users_write)]
+SessionsRead = Annotated[Actor, _with(Scope.sessions_read)]
+SessionsWrite = Annotated[Actor, _with(Scope.sessions_write)]
+DeparturesRead = Annotated[Actor, _with(Scope.departures_read)]
+DeparturesWrite = Annotated[Actor, _with(Scope.departures_write)]
+InvitationsRead = Annotated[Actor, _with(Scope.invitations_read)]
+InvitationsWrite = Annotated[Actor, _with(Scope.invitations_write)]
+OrganizationsRead = Annotated[Actor, _with(Scope.organizations_read)]
+OrganizationsWrite = Annotated[Actor, _with(Scope.organizations_write)]
+AuditEventsRead = Annotated[Actor, _with(Scope.audit_events_read)]
 OwnSession = Annotated[Actor, _with(Scope.session_own)]
+OwnSessionFresh = Annotated[Actor, _with(Scope.session_own, is_fresh=True)]
 PartnerSelf = Annotated[Actor, _with(Scope.partner_self, "apiKey")]
+ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:

@@ -3,6 +3,8 @@
     AppError
     ├── Malformed            400  the request cannot be read
     ├── Unauthenticated      401  nobody we know
+    │   ├── ProofRefused     401  the device's key was not proven
+    │   └── StepUpRequired   401  known, but too long ago
     ├── Forbidden            403  visible, but not allowed
     ├── NotFound             404  absent, or not yours
     ├── MethodNotAllowed     405
@@ -40,7 +42,26 @@ TITLES: dict[str, tuple[str, str]] = {
     "unauthenticated": ("请先登录", "Sign in first"),
     "login_failed": ("机构、用户名或密码不正确", "Organisation, user name or password is wrong"),
     "refresh_invalid": ("登录已失效,请重新登录", "The session has ended; sign in again"),
+    "second_factor_required": ("请输入动态验证码", "The code of the second factor is needed"),
+    "step_up_required": ("请重新验证身份", "Prove again that it is you: too much time has passed"),
+    "step_up_failed": ("验证失败", "The password or code is wrong"),
+    "dpop_proof_invalid": ("设备密钥证明无效", "The proof of the device's key does not hold"),
+    "dpop_nonce_required": ("设备密钥证明需要新的随机数", "The device's proof needs the nonce of this answer"),
+    "dpop_required": ("本机构要求绑定设备密钥", "This organisation admits only devices with a key of their own"),
+    "invitation_invalid": ("邀请无效、已使用或已过期", "The invitation is unknown, used, taken back or expired"),
+    "too_many_guesses": ("尝试次数过多,请稍后再试", "Too many tries; wait, or use a device that signed in before"),
+    "second_factor_exists": ("已绑定动态验证码", "A second factor is enrolled already"),
+    "second_factor_absent": ("尚未绑定动态验证码", "No second factor is waiting to be confirmed"),
+    "username_taken": ("用户名已被使用", "The user name is taken"),
+    "user_departed": ("该用户已离职", "The user has left"),
+    "last_admin": ("至少保留一名管理员", "An organisation keeps at least one administrator"),
+    "own_account": ("不能对自己的账号执行此操作", "Nobody does this to his own account"),
+    "team_in_use": ("团队仍有成员、下级或客户", "Somebody or something still belongs to the team"),
+    "team_kind": ("团队类型不符", "This is for the other kind of team"),
+    "too_many_customers": ("客户太多,请分批转移", "Too many customers for one hand-over; transfer some first"),
     "forbidden": ("没有权限", "Not allowed"),
+    "pending_change_password": ("请先修改密码", "The password must be changed first"),
+    "pending_enrol_second_factor": ("请先绑定动态验证码", "A second factor must be enrolled first"),
     "scope_missing": ("缺少所需权限范围", "The caller lacks the scope this operation needs"),
     "not_found": ("找不到", "Not found"),
     "method_not_allowed": ("不支持该方法", "Method not allowed"),
@@ -109,6 +130,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "same_customer": ("不能与自己建立关系", "must be another customer"),
     "not_found": ("找不到", "was not found"),
     "until_before_since": ("结束日期早于开始日期", "ends before it begins"),
+    "code_wrong": ("验证码错误", "is wrong"),
+    "password_unchanged": ("与当前密码相同", "is the present password"),
     "in_future": ("不能晚于今天", "lies in the future"),
     "password_too_short": ("密码至少需要12个字符", "is shorter than 12 characters"),
     "password_too_long": ("密码最多128个字符", "is longer than 128 characters"),
@@ -177,6 +200,29 @@ class Unauthenticated(AppError):
     def __init__(self, code: str | None = None, **kwargs: Any) -> None:
         super().__init__(code, **kwargs)
         self.headers.setdefault("WWW-Authenticate", 'Bearer realm="renmai"')
+
+
+class ProofRefused(Unauthenticated):
+    """The proof of the device's key (DPoP, RFC 9449) is missing, wrong, or was seen before.
+
+    Args:
+        nonce: a fresh one, when the same phone would succeed with it (`use_dpop_nonce`).
+    """
+
+    def __init__(self, code: str = "dpop_proof_invalid", *, nonce: str | None = None) -> None:
+        error = "invalid_dpop_proof" if nonce is None else "use_dpop_nonce"
+        headers = {"WWW-Authenticate": f'DPoP realm="renmai", error="{error}", algs="ES256"'}
+        if nonce is not None:
+            code, headers["DPoP-Nonce"] = "dpop_nonce_required", nonce
+        super().__init__(code, headers=headers)
+
+
+class StepUpRequired(Unauthenticated):
+    """The caller must prove once more that he is there (RFC 9470): `POST /v1/auth/step-up`, then try again."""
+
+    def __init__(self, max_age: int) -> None:
+        challenge = f'Bearer realm="renmai", error="insufficient_user_authentication", max_age="{max_age}"'
+        super().__init__("step_up_required", headers={"WWW-Authenticate": challenge}, extra={"max_age": max_age})
 
 
 class Forbidden(AppError):

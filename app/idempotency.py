@@ -1,6 +1,7 @@
 """Idempotency-Key: a retried POST answers what the first one answered, and acts once.
 
-The row is written in the transaction of the write itself. A twin that arrives while the first is running waits at
+Answers may hold what is shown once (a revealed number, the token of an invitation), so they are kept sealed. The row
+is written in the transaction of the write itself. A twin that arrives while the first is running waits at
 the primary key until that transaction ends, then gets the stored answer.
 """
 
@@ -14,7 +15,7 @@ import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import db
+from app import crypto, db, keyring
 from app.errors import Conflict, Invalid, Issue, Malformed
 
 KEPT = timedelta(hours=24)
@@ -84,19 +85,31 @@ async def begin(session: AsyncSession, principal_id: UUID, key: str, digest: byt
         raise Conflict("retry", headers={"Retry-After": "1"})
     if row["request_hash"] != digest:
         raise Invalid("idempotency_key_reused", issues=[Issue("repeated", header="Idempotency-Key")])
-    return Stored(row["status"], row["headers"], row["body"])
+    return Stored(row["status"], row["headers"], _opened(row["body"], _place(org_id, principal_id, key)))
+
+
+def _opened(kept: bytes, place: bytes) -> bytes:
+    if kept[:1] != b"\x01":  # kept before answers were sealed; such a row lives a day
+        return kept
+    return crypto.open_text(keyring.current().answers, place, kept).encode()
+
+
+def _place(org_id: UUID, principal_id: UUID, key: str) -> bytes:
+    return org_id.bytes + principal_id.bytes + key.encode()
 
 
 async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: Stored) -> None:
     """Keep the answer with the write it belongs to."""
     await session.flush()
+    org_id = session.info["org_id"]
+    sealed = crypto.seal_text(keyring.current().answers, _place(org_id, principal_id, key), answer.body.decode())
     await db.raw(session).execute(
         "UPDATE idempotency_keys SET status = $4, headers = $5::jsonb, body = $6 "
         "WHERE org_id = $1 AND principal_id = $2 AND key = $3",
-        session.info["org_id"],
+        org_id,
         principal_id,
         key,
         answer.status,
         orjson.dumps(answer.headers).decode(),
-        answer.body,
+        sealed,
     )

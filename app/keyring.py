@@ -36,6 +36,12 @@ class Keyring:
     passwords: bytes
     cursors: bytes
     digests: bytes
+    devices: bytes
+    guesses: bytes
+    invitations: bytes
+    nonces: bytes
+    recovery: bytes
+    answers: bytes
     table: KeyTable | None = None
     verifier: CachedVerifier | None = None
     loaded_at: float = 0.0
@@ -58,6 +64,12 @@ def derive(settings: Settings) -> Keyring:
         passwords=purpose("passwords"),
         cursors=purpose("cursors"),
         digests=purpose("digests"),
+        devices=purpose("devices"),
+        guesses=purpose("guesses"),
+        invitations=purpose("invitations"),
+        nonces=purpose("nonces"),
+        recovery=purpose("recovery"),
+        answers=purpose("answers"),
     )
 
 

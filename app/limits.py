@@ -84,7 +84,7 @@ class Windows(Storage):
 
 
 @lru_cache(maxsize=4096)
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """The address a caller cannot change at will: an IPv6 host owns its whole /64."""
     if ":" not in address:
         return address
@@ -136,7 +136,7 @@ class RateLimit:
     def _hit(self, scope: Scope, item: RateLimitItemPerMinute) -> tuple[bool, int, int]:
         """Count one request: whether it may go on, how many are left, seconds until the window ends."""
         client = scope.get("client")
-        address = _network(client[0]) if client else "-"
+        address = network(client[0]) if client else "-"
         # Keyed hashes, so that the table holds nothing that could be compared with a list of tokens. A request
         # with two credentials counts for both: neither may be used to hide the other.
         callers = [

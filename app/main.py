@@ -17,13 +17,18 @@ from app.logs import RequestLog, configure_logging
 from app.routers import (
     auth,
     customers,
+    departures,
     dossiers,
     form_responses,
     forms,
+    invitations,
     needs_analyses,
+    organizations,
     partners,
     relationships,
     service,
+    teams,
+    users,
 )
 from app.services import sessions
 
@@ -65,6 +70,11 @@ def create_api(settings: Settings) -> FastAPI:
         needs_analyses,
         forms,
         auth,
+        users,
+        departures,
+        teams,
+        invitations,
+        organizations,
         partners,
         service,
     ):

@@ -34,11 +34,13 @@ IF_MATCH = _header("If-Match", "The version that is changed, as the last ETag sa
 IF_NONE_MATCH = _header("If-None-Match", "The versions already held; 304 when one is current", _ETAGS)
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7E]+$"}
 ONCE = _header("Idempotency-Key", "A retry with the same key answers what the first one answered (24 h)", _KEY)
+_PROOF = {"type": "string", "minLength": 1, "maxLength": 6000, "pattern": r"^[A-Za-z0-9_.-]+$"}
+DPOP = _header("DPoP", "A proof of the device's key (RFC 9449), with the nonce of the last `DPoP-Nonce`", _PROOF)
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
     400: ("Malformed", "The request cannot be read"),
-    401: ("Unauthenticated", "No credential, or one that is not valid any more"),
+    401: ("Unauthenticated", "No credential, one that is not valid any more, or (step_up_required) one too long ago"),
     403: ("Forbidden", "The caller lacks the scope"),
     404: ("NotFound", "Absent, or not visible to the caller: the two are never told apart"),
     408: ("RequestTimeout", "The body did not arrive in time"),
@@ -136,6 +138,7 @@ _PROBLEM = {
         "request_id": _text(64),
         "current_version": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 2147483647},
         "required_scope": _text(60),
+        "max_age": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 86400},
         "errors": {
             "type": "array",
             "maxItems": 50,
@@ -217,7 +220,10 @@ _TAGS = {
     "form-responses": "Answers to forms: drafts and completed records.",
     "needs-analyses": "Protection need, existing cover and gap, with every step.",
     "forms": "Published form versions, ready for offline use.",
-    "auth": "Signing in, staying signed in, signing out.",
+    "auth": "Signing in, staying signed in, proving once more that one is there, signing out.",
+    "users": "The people of an organisation: their accounts and sessions; invitations and departures.",
+    "teams": "Sales teams, down which managers look, and service teams, which share customers.",
+    "organizations": "What an organisation's administrator decides.",
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
 }

@@ -4,7 +4,9 @@ Cursors are opaque, signed, bound to the caller and to the query that made them.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -73,6 +75,28 @@ def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
     if found["is_deleted"]:
         raise Gone
     return Document(found["body"].encode(), found["version"], resource_id)
+
+
+class Item(Protocol):
+    """What a list is made of where no statement returns finished JSON: a wire class."""
+
+    def model_dump_json(self) -> str: ...
+
+
+_I = TypeVar("_I", bound=Item)
+
+
+def listed(key: bytes, bound: bytes, items: Sequence[_I], limit: int, place: Callable[[_I], Position]) -> Page:
+    """A page of the cold road.
+
+    Args:
+        items: up to one more than `limit`, in the order of the list; the surplus one says that there is another page.
+        place: the position of an item, which the next page continues after.
+    """
+    shown = items[:limit]
+    cursor = encode(key, bound, place(shown[-1])) if len(items) > limit else None
+    body = ",".join(item.model_dump_json() for item in shown)
+    return Page(f'{{"items":[{body}],"next_cursor":{orjson.dumps(cursor).decode()}}}'.encode(), cursor)
 
 
 def page(key: bytes, bound: bytes, found: asyncpg.Record | None) -> Page:

@@ -1,10 +1,12 @@
 """The read road: SQL that returns finished JSON, run on a private pool, passed on as bytes.
 
-Statements live in `app/sql/<name>.sql`. `$1` is always the organisation and `$2` the owners whose customers the
-caller may see (null: the whole organisation). Two slots are filled when a file is loaded, never with input:
+Statements live in `app/sql/<name>.sql`. `$1` is always the organisation and `$2` the owners (users and service teams)
+whose customers the caller may see (null: the whole organisation). Two slots are filled when a file is loaded, never
+with input:
 
 * `{visible:alias}` becomes a test of `alias.owner_id` against `$2`: with `=` for a single owner, because only then
-  an index on (owner, sort key) delivers the page in order; with ANY for several; nothing for the whole organisation;
+  an index on (owner, sort key) delivers the page in order (a service team never stands alone: its member does, too);
+  with ANY for several, who may be service teams; nothing for the whole organisation;
 * `{name}` takes the text of a closed variant table (`variants`).
 
 Every read runs in a transaction bound to the organisation, so row-level security applies as on the write road. The
@@ -197,7 +199,7 @@ async def close_pool() -> None:
 _VISIBLE = {
     None: r"($2::uuid[] IS NULL)",
     1: r"\1.owner_id = ($2::uuid[])[1]",
-    2: r"\1.owner_id = ANY($2::uuid[])",
+    2: r"(\1.owner_id = ANY($2::uuid[]) OR \1.service_team_id = ANY($2::uuid[]))",
 }
 
 

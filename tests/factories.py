@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address
 from typing import Any
 from uuid import UUID
 
@@ -31,12 +32,17 @@ class World:
     partner_key: str = ""
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
+    @property
+    def address(self) -> str:
+        """Where its clients come from: what one test does wrong must not count against another."""
+        return str(IPv6Address(self.org_id.int | 1 << 64))
+
     def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
         """A client of the whole service, shell included, whose answers are checked against the contract."""
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         made = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=(self.address, 40000)),
             base_url="http://test",
             headers={"Accept-Language": "en", **headers},
             event_hooks={"response": [self.contract.check]},
@@ -44,13 +50,13 @@ class World:
         self._clients.append(made)
         return made
 
-    def token(self, name: str) -> str:
-        """A fresh access token of one of the users."""
+    def token(self, name: str, *, proven_ago: int = 0, jkt: str | None = None) -> str:
+        """A fresh access token of one of the users, who proved that he is there so many seconds ago."""
         table = keyring.current().table
         assert table is not None
-        now = int(datetime.now(UTC).timestamp())
+        at = int(datetime.now(UTC).timestamp()) - proven_ago
         return table.sign(
-            table.new_claims(org=self.org_id, sub=self.users[name], sid=self.sessions[name], auth_time=now)
+            table.new_claims(org=self.org_id, sub=self.users[name], sid=self.sessions[name], auth_time=at, jkt=jkt)
         )
 
     def __getattr__(self, name: str) -> httpx.AsyncClient:
@@ -75,6 +81,7 @@ async def make_world(app: ASGIApp, contract: Contract, db: asyncpg.Connection, p
     world.partner_key = key.text
     async with db.transaction():
         await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, $2, '测试机构')", org_id, world.code)
+        await db.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", org_id)
         await db.executemany(
             "INSERT INTO teams (org_id, id, name, parent_id) VALUES ($1, $2, $3, $4)",
             [
@@ -139,6 +146,16 @@ async def create_customer(client: httpx.AsyncClient, **over: Any) -> dict[str, A
 async def create_company(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:
     """A company."""
     return await create_customer(client, **{"party_type": "organization", "name": "江城测试贸易有限公司", **over})
+
+
+async def create_service_team(world: World, *members: str) -> str:
+    """The id of a new service team in which these users serve."""
+    made = (await world.admin.post("/v1/teams", json={"name": "服务一组", "kind": "service"})).json()
+    for name in members:
+        answer = await world.admin.put(f"/v1/teams/{made['id']}/members/{world.users[name]}")
+        assert answer.status_code == 200, answer.text
+    team_id: str = made["id"]
+    return team_id
 
 
 def if_match(document: dict[str, Any]) -> dict[str, str]:

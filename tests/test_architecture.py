@@ -26,7 +26,12 @@ ROUTERS_OF_OTHERS = {
 SERVICES_WITHOUT_MODEL = {"demo": "the demo world is made of everybody's rows"}
 MODELS_WITHOUT_SERVICE = {"base": "what all models share"}
 # Routes get their transaction from `deps`; these have nobody behind them yet when they need one.
-OPEN_TRANSACTIONS = {"services/sessions.py": "signing in and refreshing"}
+OPEN_TRANSACTIONS = {
+    "services/sessions.py": "refreshing",
+    "services/sessions_login.py": "signing in; a refused step-up is noted, and committed, too",
+    "services/users_password.py": "passwords are compared outside any transaction",
+    "services/invitations.py": "the invited person is nobody yet",
+}
 # What the domain says instead of an error of the house: services put its codes into issues.
 DOMAIN_ERRORS = {"IdentityError", "InvalidName", "InvalidDate"}
 NOT_A_NAME = {"utils", "util", "helpers", "common", "misc"}

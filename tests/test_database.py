@@ -20,6 +20,7 @@ SHARED = {
     "signing_keys": "keys of the whole service, sealed",
     "form_versions": "published forms are the same for everybody",
     "schema_version": "the migration tool's",
+    "guess_counts": "keyed hashes; an address guesses at every organisation",
 }
 # Tenant tables that do not point at their organisation, each with the reason.
 UNREFERENCED = {"dpop_proofs": "a row per request, for minutes: the check would lock the organisation's row each time"}
@@ -98,6 +99,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
     special = {
         "orgs": "SELECT", "schema_version": "SELECT", "form_versions": "SELECT", "signing_keys": "INSERT SELECT",
         "org_keys": "INSERT SELECT", "audit_events": "INSERT SELECT", "needs_analyses": "INSERT SELECT",
+        "departures": "INSERT SELECT", "team_members": "DELETE INSERT SELECT",
         "idempotency_keys": "DELETE INSERT SELECT UPDATE", "dpop_proofs": "DELETE INSERT SELECT UPDATE",
     }  # fmt: skip
     for table in {*await tenant_tables(owner_db), *SHARED}:

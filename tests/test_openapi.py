@@ -21,6 +21,7 @@ from tests.operations import METHODS, Operation, operations
 PUBLIC = {
     "login": "how one gets a credential",
     "refresh_tokens": "the refresh token is the credential",
+    "accept_invitation": "the token of the link is the credential",
     "get_liveness": "the orchestrator has none",
     "get_readiness": "the orchestrator has none",
     "get_jwks": "public keys",
@@ -30,9 +31,21 @@ NOT_ONCE = {
     "login": "each is a session of its own",
     "refresh_tokens": "a retry within 30 s gets the same successor anyway",
     "logout": "a retry has no session left to be recognised by",
+    "step_up": "each proves a presence of its own",
+    "change_password": "a retry is told that the present password is another one",
+    "create_second_factor": "a retry replaces the secret nobody has confirmed",
+    "confirm_second_factor": "a code is good once; the recovery codes are shown once",
+    "accept_invitation": "the link is good once",
 }
 # Changes without a version: nothing about the object can be lost.
-NO_VERSION = {"delete_session": "a session only ends"}
+NO_VERSION = {
+    "delete_session": "a session only ends",
+    "delete_user_session": "a session only ends",
+    "delete_second_factor": "a second factor is only there or not",
+    "delete_user_second_factor": "a second factor is only there or not",
+    "put_team_member": "somebody serves in a team or not",
+    "delete_team_member": "somebody serves in a team or not",
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +64,9 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    verbs = {"get": "get|list", "post": "create|restore|complete|login|logout|refresh", "patch": "update",
+    commands = "restore|complete|transfer|reveal|disable|enable"
+    entering = "login|logout|refresh|step_up|change|confirm|accept"
+    verbs = {"get": "get|list", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
     for operation in every:
         assert re.match(verbs[operation.method], operation.id), operation.id
@@ -77,7 +92,8 @@ def test_every_operation_names_a_scope_or_its_reason_to_be_public(every: list[Op
 def test_writing_needs_a_writing_scope(every: list[Operation]) -> None:
     for operation in every:
         if operation.scopes and operation.method != "get":
-            assert operation.scopes[0].endswith(":write") or operation.scopes == ["session:own"], operation.id
+            writes = operation.scopes[0].endswith((":write", ":reveal"))
+            assert writes or operation.scopes == ["session:own"], operation.id
         if operation.scopes and operation.method == "get":
             assert not operation.scopes[0].endswith(":write"), operation.id
 
@@ -113,7 +129,9 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 
 
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
-    verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network"}
+    verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
+             "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
+             "accept"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
@@ -265,7 +283,7 @@ async def test_unknown_query_parameter_is_422_everywhere(world: World, every: li
         if not operation.scopes:
             continue
         client: httpx.AsyncClient = (
-            world.client(world.partner_key) if operation.scopes == ["partner:self"] else world.agent
+            world.client(world.partner_key) if operation.scopes == ["partner:self"] else world.admin
         )
         client.params = httpx.QueryParams({"colour": "rot-geheim"})
         answer = await operation.call(client, some_ids(operation), empty(operation))

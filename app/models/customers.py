@@ -69,6 +69,7 @@ class Customer(TenantRow, table=True):
     __collection__: ClassVar[str | None] = "customers"
 
     owner_id: UUID
+    service_team_id: UUID | None = None
     party_type: PartyType = Field(sa_column=Column(Text, nullable=False))
     stage: Stage = Field(sa_column=Column(Text, nullable=False))
     stage_changed_at: datetime = Field(default_factory=utc_now)
@@ -217,6 +218,37 @@ class CustomerUpdate(Wire):
     tags: Tags = absent()
     note: Block2000 | None = None
     id_number: IdNumber | None = None
+    service_team_id: Id | None = Bound(default=None, description="A service team that looks after the customer too")
+
+
+class CustomerTransfer(Wire):
+    """Who serves the customer from now on; the notes of the former agent are not handed over."""
+
+    to_user_id: Id
+
+
+class RevealPurpose(StrEnum):
+    """Why a number must be seen in clear. A word from a list: free text would carry persons into the audit trail."""
+
+    application = "application"
+    underwriting = "underwriting"
+    servicing = "servicing"
+    claim = "claim"
+    identity_check = "identity_check"
+    correction = "correction"
+
+
+class CustomerReveal(Wire):
+    """What is to be shown, and what for."""
+
+    fields: Annotated[list[Literal["id_number"]], Bound(min_length=1, max_length=1)]
+    purpose: RevealPurpose
+
+
+class CustomerRevealed(Wire):
+    """The fields asked for, in clear; null where there is nothing."""
+
+    id_number: str | None = Bound(max_length=18)
 
 
 class PhonePublic(Wire):
@@ -253,6 +285,7 @@ class CustomerPublic(Wire):
     id_type: Literal["resident_id", "uscc"] | None
     id_number_masked: str | None = Bound(max_length=18)
     owner_id: UUID
+    service_team_id: UUID | None
     version: Version
     created_at: datetime
     updated_at: datetime

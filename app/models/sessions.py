@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from sqlmodel import Field, SQLModel
 
 from app.models.base import Line100, TenantRow, Wire, utc_now
+from app.models.second_factors import SecondFactorCode
 
 
 class Platform(StrEnum):
@@ -36,6 +37,7 @@ class LoginSession(TenantRow, table=True):
     last_used_at: datetime = Field(default_factory=utc_now)
     idle_expires_at: datetime
     absolute_expires_at: datetime
+    dpop_jkt: str | None = None
     revoked_at: datetime | None = None
     revoked_reason: str | None = None
 
@@ -54,6 +56,7 @@ class RefreshToken(SQLModel, table=True):
     successor_sealed: bytes | None = None
 
 
+DeviceToken = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
@@ -63,14 +66,21 @@ class Device(Wire):
     id: DeviceId
     name: Line100
     platform: Platform
+    token: DeviceToken | None = Bound(
+        default=None, description="The `device_token` of an earlier sign-in: guesses made elsewhere cannot lock it out"
+    )
+
+
+Password = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
 
 class Login(Wire):
-    """User name and password of one organisation."""
+    """User name and password of one organisation; `code` is asked for when a second factor is enrolled."""
 
     org: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9-]+$")]
     username: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._-]+$")]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+    password: Password
+    code: SecondFactorCode | None = None
     device: Device
 
 
@@ -80,18 +90,48 @@ class Refresh(Wire):
     refresh_token: Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
+TokenType = Literal["Bearer", "DPoP"]
+Lifetime = Annotated[int, Bound(ge=1, le=600, json_schema_extra={"format": "int32"})]
+
+
 class Tokens(Wire):
     """A short-lived access token and the refresh token for the next one."""
 
     access_token: str = Bound(max_length=2000)
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  the type of the token, not a secret
-    expires_in: int = Bound(ge=1, le=600, json_schema_extra={"format": "int32"})
+    token_type: TokenType = "Bearer"  # noqa: S105  the type of the token, not a secret
+    expires_in: Lifetime
     refresh_token: str = Bound(max_length=200)
+    device_token: str | None = Bound(
+        default=None, max_length=200, description="At sign-in only: send it as `device.token` of the next one"
+    )
     session_id: UUID
 
 
+class StepUp(Wire):
+    """The password; or the second factor, when one is enrolled."""
+
+    password: Password | None = None
+    code: SecondFactorCode | None = None
+
+
+class FreshToken(Wire):
+    """An access token that proves the person was there just now; the session and its refresh token stay."""
+
+    access_token: str = Bound(max_length=2000)
+    token_type: TokenType
+    expires_in: Lifetime
+    auth_time: Annotated[int, Bound(ge=1, le=2**53, json_schema_extra={"format": "int64"}, description="Unix seconds")]
+
+
+class PasswordChange(Wire):
+    """The present password and the one to be used from now on."""
+
+    current_password: Password
+    new_password: Password
+
+
 class SessionPublic(Wire):
-    """One of the caller's own sessions."""
+    """One sign-in on one device; `is_current` marks the caller's own present one."""
 
     id: UUID
     device_id: str = Bound(max_length=64)
@@ -99,10 +139,11 @@ class SessionPublic(Wire):
     platform: Platform
     created_at: datetime
     last_used_at: datetime
+    is_bound: bool = Bound(description="Its tokens are good only with the key of the device (DPoP)")
     is_current: bool
 
 
 class SessionList(Wire):
-    """The caller's live sessions, the last used first."""
+    """A user's live sessions, the last used first."""
 
     items: list[SessionPublic] = Bound(max_length=200)

@@ -1,14 +1,18 @@
 """The people who work with Renmai."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field as Bound
+from pydantic import StringConstraints
 from sqlalchemy import Column, Text
 from sqlmodel import Field
 
-from app.models.base import Line100, ScopeName, TenantRow, Wire
+from app.models.base import Id, Line100, PageQuery, ScopeName, TenantRow, Version, Wire, absent, utc_now
+
+Username = Annotated[str, StringConstraints(min_length=2, max_length=32, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
 class Role(StrEnum):
@@ -30,11 +34,16 @@ class User(TenantRow, table=True):
     role: Role = Field(sa_column=Column(Text, nullable=False))
     team_id: UUID | None = None
     password_hash: str
+    password_changed_at: datetime = Field(default_factory=utc_now)
     disabled_at: datetime | None = None
+    departed_on: date | None = None
 
 
 class Me(Wire):
-    """Who the caller is and what he may do."""
+    """Who the caller is and what he may do.
+
+    `pending` is what he must do before he gets any other scope than `session:own`.
+    """
 
     id: UUID
     org_id: UUID
@@ -44,5 +53,46 @@ class Me(Wire):
     name: Line100
     role: Role
     team_id: UUID | None
+    has_second_factor: bool
+    pending: list[Literal["change_password", "enrol_second_factor"]] = Bound(max_length=2)
     scopes: list[ScopeName] = Bound(max_length=50)
     session_id: UUID
+
+
+class UserUpdate(Wire):
+    """A merge patch: what is absent stays. A new role or team counts within a second, on every device."""
+
+    name: Line100 = absent()
+    role: Role = absent()
+    team_id: Id | None = None
+
+
+class UserPublic(Wire):
+    """A user as his manager or administrator sees him."""
+
+    id: UUID
+    username: str = Bound(max_length=32)
+    name: Line100
+    role: Role
+    team_id: UUID | None
+    is_disabled: bool
+    has_second_factor: bool
+    departed_on: date | None
+    created_at: datetime
+    updated_at: datetime
+    version: Version
+
+
+class UserQuery(PageQuery):
+    """Filters of the list."""
+
+    role: Role | None = Bound(default=None, description="Users with this role")
+    team_id: UUID | None = Bound(default=None, description="Users of this sales team, not of those below")
+    is_disabled: bool | None = Bound(default=None, description="Only those who are shut out, or only the others")
+
+
+class UserPage(Wire):
+    """A page of users, by user name."""
+
+    items: list[UserPublic] = Bound(max_length=200)
+    next_cursor: str | None = Bound(max_length=600)

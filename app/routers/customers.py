@@ -8,18 +8,21 @@ from pydantic import Field as Bound
 from pydantic import StringConstraints
 
 from app import deps
-from app.deps import CustomersRead, CustomersWrite, IfMatch, OnceDep, SessionDep
+from app.deps import CustomersRead, CustomersReveal, CustomersWrite, IfMatch, OnceDep, SessionDep, TransfersWrite
 from app.models.base import Line20, Line50, PageQuery
 from app.models.customers import (
     CustomerCreate,
     CustomerPage,
     CustomerPublic,
+    CustomerReveal,
+    CustomerRevealed,
+    CustomerTransfer,
     CustomerUpdate,
     PartyType,
     Stage,
 )
 from app.openapi import IF_MATCH, IF_NONE_MATCH, ONCE, problems
-from app.services import customers
+from app.services import customers, customers_reveal, customers_transfer
 from app.services.customers import CustomerFilter
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -131,5 +134,42 @@ async def restore_customer(session: SessionDep, actor: CustomersWrite, once: Onc
 
     async def make() -> Response:
         return deps.answer_changed(await customers.restore(session, actor, customer_id))
+
+    return await once(make)
+
+
+@router.post(
+    "/{customer_id}/transfer",
+    response_model=CustomerPublic,
+    summary="Hand a customer over to another agent",
+    responses=problems(409, 410),
+    openapi_extra=ONCE,
+)
+async def transfer_customer(
+    session: SessionDep, actor: TransfersWrite, once: OnceDep, customer_id: UUID, data: CustomerTransfer
+) -> Response:
+    """The former agent sees him no more, from the next request on; what he noted for himself is not handed over."""
+
+    async def make() -> Response:
+        return deps.answer_changed(await customers_transfer.transfer(session, actor, customer_id, data))
+
+    return await once(make)
+
+
+@router.post(
+    "/{customer_id}/reveal",
+    response_model=CustomerRevealed,
+    summary="Show masked fields in clear",
+    responses=problems(410),
+    openapi_extra=ONCE,
+)
+async def reveal_customer(
+    session: SessionDep, actor: CustomersReveal, once: OnceDep, customer_id: UUID, data: CustomerReveal
+) -> Response:
+    """The ID number, for a stated purpose. Needs a fresh proof of presence; every look is on record."""
+
+    async def make() -> Response:
+        shown = await customers_reveal.reveal(session, actor, customer_id, data)
+        return Response(shown.model_dump_json(), media_type="application/json")
 
     return await once(make)

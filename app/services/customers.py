@@ -29,6 +29,7 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
+from app.services import teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -162,6 +163,7 @@ async def update(
     customer = await access.customer(session, actor, customer_id, lock=True)
     etags.check(customer.version, version)
     changes = _changes(customer, data)
+    left = await _regroup(session, actor, customer, changes)
     stage = changes.pop("stage", None)
     if stage is not None and stage != customer.stage:
         access.record(
@@ -172,9 +174,20 @@ async def update(
     for member, value in (await _values(session, customer.id, customer.party_type, changes, stored)).items():
         setattr(customer, member, value)
     customer.updated_at = utc_now()
-    db.mark(session, customer, [customer.owner_id])
+    db.mark(session, customer, access.holders(customer), left=left)
     access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
     return await _stored(session, actor, customer)
+
+
+async def _regroup(session: AsyncSession, actor: Actor, customer: Customer, changes: dict[str, Any]) -> list[UUID]:
+    """Give the customer to another service team, if that was asked for; whose phones must forget him."""
+    if "service_team_id" not in changes:
+        return []
+    before, after = customer.service_team_id, changes.pop("service_team_id")
+    if after is not None and after != before:
+        await teams.check_service_team(session, actor, after)
+    customer.service_team_id = after
+    return [] if before is None or before == after else [before]
 
 
 async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version: int) -> None:
@@ -182,7 +195,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version
     customer = await access.customer(session, actor, customer_id, lock=True)
     etags.check(customer.version, version)
     customer.deleted_at = customer.updated_at = utc_now()
-    db.mark(session, customer, [customer.owner_id])
+    db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.deleted", "customer", customer.id)
 
 
@@ -196,7 +209,7 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
     customer = await access.customer(session, actor, customer_id, lock=True, deleted=True)
     if customer.deleted_at is not None:
         customer.deleted_at, customer.updated_at = None, utc_now()
-        db.mark(session, customer, [customer.owner_id])
+        db.mark(session, customer, access.holders(customer))
         access.record(session, actor, "customer.restored", "customer", customer.id)
     return await _stored(session, actor, customer)
 

@@ -20,7 +20,17 @@ from app.models.dossiers import DossierFactCreate
 from app.models.form_responses import FormResponseCreate
 from app.models.relationships import RelationshipCreate
 from app.models.users import Role, User
-from app.services import api_keys, customers, dossiers, form_responses, organizations, relationships, sessions, users
+from app.services import (
+    api_keys,
+    customers,
+    dossiers,
+    form_responses,
+    organizations,
+    relationships,
+    sessions,
+    teams,
+    users,
+)
 
 _CUSTOMER: TypeAdapter[CustomerCreate] = TypeAdapter(CustomerCreate)
 
@@ -64,7 +74,7 @@ async def opens_with(session: AsyncSession, org_id: UUID, password: str) -> bool
 async def _organization(session: AsyncSession, world: DemoWorld, password: str) -> None:
     await organizations.create(session, ORG_CODE, demo_world.ORG_NAME)
     for team in world.teams:
-        await organizations.create_team(session, world.org_id, team.name, team.parent_id, team_id=team.id)
+        await teams.make(session, world.org_id, team.name, team.parent_id, team_id=team.id)
     for user in world.users:
         await users.create(
             session,

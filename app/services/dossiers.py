@@ -287,7 +287,7 @@ def _leave_trail(
     session: AsyncSession, actor: Actor, customer: Customer, fact: DossierFact, verb: str, **detail: Any
 ) -> None:
     """Tell the owner's phones and the audit; the key of the fact is told, never its value."""
-    db.mark(session, fact, [customer.owner_id])
+    db.mark(session, fact, access.holders(customer))
     access.record(
         session,
         actor,

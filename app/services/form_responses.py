@@ -116,7 +116,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         created_digest=digest,
     )
     session.add(response)
-    db.mark(session, response, [customer.owner_id])
+    db.mark(session, response, access.holders(customer))
     access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
     try:
         return await _stored(session, actor, response.id), True
@@ -145,7 +145,7 @@ async def update(
     _refuse(rules.check_answers(form.definition, patched, complete=False))
     if is_changed:
         response.answers, response.updated_at = merged, utc_now()
-        db.mark(session, response, [customer.owner_id])
+        db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
         access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
     return await _stored(session, actor, response.id)
@@ -184,7 +184,7 @@ async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, 
     response.answers = _asked(response.answers, effective.values)
     response.completed_at = response.updated_at = utc_now()
     for row in (response, analysis):
-        db.mark(session, row, [customer.owner_id])
+        db.mark(session, row, access.holders(customer))
     linked = {"needs_analysis_id": str(analysis.id)}
     access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
     linked = {"form_response_id": str(response.id)}

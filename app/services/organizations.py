@@ -1,13 +1,16 @@
-"""Organisations and teams: made by the operator on the command line, never through the API."""
+"""Organisations: made by the operator on the command line; their settings belong to their administrator."""
 
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from uuid_utils.compat import uuid7
 
-from app import audit
-from app.models.organizations import Organization, Team
+from app import access, audit, etags
+from app.access import Actor
+from app.errors import NotFound
+from app.etags import Document
+from app.models.base import utc_now
+from app.models.organizations import Organization, OrganizationPublic, OrganizationSettings, OrganizationUpdate
 
 
 async def create(session: AsyncSession, code: str, name: str) -> Organization:
@@ -19,36 +22,59 @@ async def create(session: AsyncSession, code: str, name: str) -> Organization:
     made = Organization(id=session.info["org_id"], code=code, name=name)
     session.add(made)
     await session.flush()
-    _note(session, "organization.created", "organization", made.id)
-    return made
-
-
-async def create_team(
-    session: AsyncSession, org_id: UUID, name: str, parent_id: UUID | None = None, *, team_id: UUID | None = None
-) -> Team:
-    """A new team, below `parent_id` or at the top."""
-    made = Team(org_id=org_id, id=team_id or uuid7(), name=name, parent_id=parent_id)
-    session.add(made)
+    session.add(OrganizationSettings(org_id=made.id, id=made.id))
     await session.flush()
-    _note(session, "team.created", "team", made.id)
-    return made
-
-
-async def teams_named(session: AsyncSession, org_id: UUID, name: str) -> list[UUID]:
-    """The ids of the living teams with this name; two branches may each have a 一部."""
-    statement = select(Team.id).where(
-        col(Team.org_id) == org_id, col(Team.name) == name, col(Team.deleted_at).is_(None)
-    )
-    return list((await session.exec(statement)).all())
-
-
-def _note(session: AsyncSession, action: str, kind: str, object_id: UUID) -> None:
     audit.record(
         session,
         actor_id=None,
         actor_kind="system",
-        action=action,
-        object_type=kind,
-        object_id=object_id,
+        action="organization.created",
+        object_type="organization",
+        object_id=made.id,
         request_id=session.info.get("request_id", ""),
     )
+    return made
+
+
+async def read(session: AsyncSession, actor: Actor, organization_id: UUID) -> Document:
+    """The caller's own organisation and its settings.
+
+    Raises:
+        NotFound: any other.
+    """
+    return await _document(session, await _settings(session, actor, organization_id))
+
+
+async def update(
+    session: AsyncSession, actor: Actor, organization_id: UUID, version: int, data: OrganizationUpdate
+) -> Document:
+    """Change the settings that were sent; they count within a second, for sessions that are open already as well.
+
+    Raises:
+        NotFound, PreconditionFailed.
+    """
+    row = await _settings(session, actor, organization_id)
+    etags.check(row.version, version)
+    for member in data.model_fields_set:
+        setattr(row, member, getattr(data, member))
+    row.updated_at = utc_now()
+    fields = sorted(data.model_fields_set)
+    access.record(session, actor, "organization.updated", "organization", row.id, fields=fields)
+    return await _document(session, row)
+
+
+async def _settings(session: AsyncSession, actor: Actor, organization_id: UUID) -> OrganizationSettings:
+    statement = select(OrganizationSettings).where(
+        OrganizationSettings.org_id == actor.org_id, OrganizationSettings.id == organization_id
+    )
+    row = (await session.exec(statement.with_for_update())).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def _document(session: AsyncSession, row: OrganizationSettings) -> Document:
+    await session.flush()
+    made = (await session.exec(select(Organization).where(Organization.id == row.org_id))).one()
+    body = OrganizationPublic.model_validate(row, from_attributes=True, update={"code": made.code, "name": made.name})
+    return Document(body.model_dump_json().encode(), row.version, row.id)

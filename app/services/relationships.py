@@ -281,7 +281,7 @@ async def _stored(session: AsyncSession, actor: Actor, customer_id: UUID, relati
 
 def _leave_trail(session: AsyncSession, actor: Actor, found: _Found, verb: str, **detail: Any) -> None:
     """Tell the phones of both owners, and the audit."""
-    db.mark(session, found.row, {found.here.owner_id, found.other.owner_id})
+    db.mark(session, found.row, {*access.holders(found.here), *access.holders(found.other)})
     access.record(
         session,
         actor,

@@ -1,4 +1,4 @@
-"""Signing in and staying signed in: sessions, access tokens, rotating refresh tokens.
+"""Staying signed in: sessions, access tokens, rotating refresh tokens. Signing in is `sessions_login`.
 
 A refresh token is good for one exchange. A second use within 30 seconds, while its successor is unused, is the
 phone that never got the answer: it receives the same successor. Any later use is theft: the session ends.
@@ -6,6 +6,8 @@ phone that never got the answer: it receives the same successor. Any later use i
 
 import base64
 import secrets
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -13,11 +15,12 @@ from uuid import UUID
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, audit, crypto, db, keyring, reads
+from app import access, audit, crypto, db, dpop, keyring, reads
 from app.access import Actor
-from app.errors import NotFound, Unauthenticated
+from app.errors import NotFound, ProofRefused, Unauthenticated
 from app.models.base import utc_now
-from app.models.sessions import Login, LoginSession, RefreshToken, SessionList, SessionPublic, Tokens
+from app.models.organizations import OrganizationSettings
+from app.models.sessions import LoginSession, RefreshToken, SessionList, SessionPublic, Tokens, TokenType
 from app.models.users import User
 from app.passwords import Passwords
 
@@ -74,61 +77,19 @@ async def org_by_code(code: str) -> UUID | None:
     return None if found is None else UUID(str(found))
 
 
-async def login(data: Login, request_id: str) -> Tokens:
-    """Check the password and open a session.
-
-    Unknown organisation, unknown user, disabled user and wrong password give the same answer after the same work.
-
-    Raises:
-        Unauthenticated: `login_failed`.
-    """
-    await _know_signing_keys()
-    org_id = await org_by_code(data.org)
-    if org_id is None:
-        await passwords().verify(None, data.password)
-        raise Unauthenticated("login_failed")
-    async with db.transaction(org_id) as session:
-        statement = select(User).where(User.org_id == org_id, User.username == data.username.lower())
-        user = (await session.exec(statement)).first()
-    is_usable = user is not None and user.disabled_at is None and user.deleted_at is None
-    is_right = await passwords().verify(user.password_hash if user is not None and is_usable else None, data.password)
-    async with db.transaction(org_id) as session:
-        session.info["request_id"] = request_id
-        if user is None or not is_right:
-            _note(session, None, "session.login_refused", "user", None if user is None else user.id)
-            tokens = None
-        else:
-            tokens = await _open(session, user, data)
-    if tokens is None:
-        raise Unauthenticated("login_failed")
-    return tokens
-
-
-async def _know_signing_keys() -> None:
+async def know_signing_keys() -> None:
     """A key retired from the command line signs nothing more after a minute."""
     await keyring.look_again(keyring.current(), at_most_every=keyring.SIGNER_SECONDS)
 
 
-async def _open(session: AsyncSession, user: User, data: Login) -> Tokens:
-    now, settings = utc_now(), keyring.current().settings
-    row = LoginSession(
-        org_id=user.org_id,
-        user_id=user.id,
-        device_id=data.device.id,
-        device_name=data.device.name,
-        platform=data.device.platform.value,
-        idle_expires_at=now + timedelta(days=settings.refresh_idle_days),
-        absolute_expires_at=now + timedelta(days=settings.refresh_absolute_days),
-    )
-    session.add(row)
-    await session.flush()
-    _note(session, user.id, "session.opened", "session", row.id)
-    text, link = _link(row)
-    session.add(link)
-    return _tokens(row, text)
+async def settings_of(session: AsyncSession, org_id: UUID) -> OrganizationSettings:
+    """What the organisation decided about sessions and passwords."""
+    statement = select(OrganizationSettings).where(col(OrganizationSettings.org_id) == org_id)
+    return (await session.exec(statement)).first() or OrganizationSettings(org_id=org_id, id=org_id)
 
 
-def _link(row: LoginSession) -> tuple[str, RefreshToken]:
+def new_link(row: LoginSession) -> tuple[str, RefreshToken]:
+    """A fresh refresh token of a session: its text, and the row that remembers its hash."""
     text = _new_refresh(row.org_id)
     return text, RefreshToken(org_id=row.org_id, token_hash=_hash(text), session_id=row.id)
 
@@ -137,31 +98,62 @@ def _hash(text: str) -> bytes:
     return crypto.keyed_hash(keyring.current().refresh, text.encode())
 
 
-def _tokens(row: LoginSession, refresh: str) -> Tokens:
+def access_token(row: LoginSession) -> tuple[str, TokenType, int]:
+    """A new access token of a session, its type, and how many seconds it lives."""
     table = keyring.current().table
     if table is None:
         raise Unauthenticated
-    claims = table.new_claims(org=row.org_id, sub=row.user_id, sid=row.id, auth_time=int(row.auth_at.timestamp()))
-    return Tokens(access_token=table.sign(claims), expires_in=table.ttl, refresh_token=refresh, session_id=row.id)
+    claims = table.new_claims(
+        org=row.org_id, sub=row.user_id, sid=row.id, auth_time=int(row.auth_at.timestamp()), jkt=row.dpop_jkt
+    )
+    return table.sign(claims), "Bearer" if row.dpop_jkt is None else "DPoP", table.ttl
 
 
-async def refresh(text: str, request_id: str) -> Tokens:
+def tokens(row: LoginSession, refresh: str, device_token: str | None = None) -> Tokens:
+    """What a device gets when it signs in or exchanges a refresh token."""
+    text, kind, seconds = access_token(row)
+    return Tokens(
+        access_token=text,
+        token_type=kind,
+        expires_in=seconds,
+        refresh_token=refresh,
+        device_token=device_token,
+        session_id=row.id,
+    )
+
+
+async def refresh(text: str, request_id: str, proof: dpop.Proof | None) -> Tokens:
     """Exchange a refresh token for new tokens.
 
+    Args:
+        proof: of the device's key; a session bound to a key is kept alive only with it.
+
     Raises:
-        Unauthenticated: `refresh_invalid`: unknown, expired, ended, or used a second time (the session ends).
+        Unauthenticated: `refresh_invalid`: unknown, expired, ended, or used a second time (the session ends);
+            `dpop_proof_invalid`: not the key of the device, or a proof seen before.
     """
     opened = open_refresh(text)
-    await _know_signing_keys()
+    await know_signing_keys()
+    await refuse_replay(opened.org_id, proof)
     async with db.transaction(opened.org_id) as session:
         session.info["request_id"] = request_id
-        tokens = await _rotate(session, opened)
-    if tokens is None:
+        made = await _rotate(session, opened, None if proof is None else proof.jkt)
+    if made is None:
         raise Unauthenticated("refresh_invalid")
-    return tokens
+    return made
 
 
-async def _rotate(session: AsyncSession, opened: _Opened) -> Tokens | None:
+async def refuse_replay(org_id: UUID, proof: dpop.Proof | None) -> None:
+    """A proof is good once.
+
+    Raises:
+        Unauthenticated: `dpop_proof_invalid`: it was seen before.
+    """
+    if proof is not None and not await reads.with_connection(lambda c: dpop.remember(c, org_id, proof, time.time())):
+        raise ProofRefused
+
+
+async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> Tokens | None:
     """New tokens, or None; what it noted (a theft, an end) is committed either way."""
     statement = select(RefreshToken).where(
         RefreshToken.org_id == opened.org_id, RefreshToken.token_hash == _hash(opened.text)
@@ -169,39 +161,42 @@ async def _rotate(session: AsyncSession, opened: _Opened) -> Tokens | None:
     token = (await session.exec(statement.with_for_update())).first()
     if token is None:
         return None
-    row = (
-        await session.exec(
-            select(LoginSession)
-            .where(LoginSession.org_id == opened.org_id, LoginSession.id == token.session_id)
-            .with_for_update()
-        )
-    ).first()
+    row = await _session(session, opened.org_id, token.session_id)
     now = utc_now()
     if row is None or row.revoked_at is not None or now >= min(row.idle_expires_at, row.absolute_expires_at):
         return None
     owner = (await session.exec(select(User).where(User.org_id == opened.org_id, User.id == row.user_id))).first()
     if owner is None or owner.disabled_at is not None or owner.deleted_at is not None:
         return None
+    if row.dpop_jkt is not None and row.dpop_jkt != jkt:
+        # A stolen refresh token on another device: the owner's session must not suffer for it.
+        _note(session, row.user_id, "session.proof_refused", "session", row.id)
+        return None
     if token.used_at is None:
-        return _advance(session, row, token, opened.text)
+        return await _advance(session, row, token, opened.text)
     successor = await _unused_successor(session, token)
     if successor and token.successor_sealed is not None and now - token.used_at <= RETRY_GRACE:
         text = crypto.open_text(_retry_key(opened.text), row.id.bytes, token.successor_sealed)
-        return _tokens(row, text)
+        return tokens(row, text)
     row.revoked_at, row.revoked_reason = now, "refresh_reused"
     _note(session, row.user_id, "session.refresh_reused", "session", row.id)
     return None
 
 
-def _advance(session: AsyncSession, row: LoginSession, token: RefreshToken, presented: str) -> Tokens:
-    now, settings = utc_now(), keyring.current().settings
-    text, link = _link(row)
+async def _session(session: AsyncSession, org_id: UUID, session_id: UUID) -> LoginSession | None:
+    statement = select(LoginSession).where(LoginSession.org_id == org_id, LoginSession.id == session_id)
+    return (await session.exec(statement.with_for_update())).first()
+
+
+async def _advance(session: AsyncSession, row: LoginSession, token: RefreshToken, presented: str) -> Tokens:
+    now, settings = utc_now(), await settings_of(session, row.org_id)
+    text, link = new_link(row)
     session.add(link)
     token.used_at, token.successor_hash = now, link.token_hash
     token.successor_sealed = crypto.seal_text(_retry_key(presented), row.id.bytes, text)
     row.last_used_at = now
-    row.idle_expires_at = now + timedelta(days=settings.refresh_idle_days)
-    return _tokens(row, text)
+    row.idle_expires_at = now + timedelta(days=settings.session_idle_days)
+    return tokens(row, text)
 
 
 def _retry_key(presented: str) -> bytes:
@@ -217,14 +212,20 @@ async def _unused_successor(session: AsyncSession, token: RefreshToken) -> bool:
     return bool(found) and found[0] is None
 
 
-async def read_all(session: AsyncSession, actor: Actor) -> SessionList:
-    """The caller's live sessions, the last used first."""
+async def read_all(session: AsyncSession, actor: Actor, user_id: UUID | None = None) -> SessionList:
+    """The live sessions of the caller, or of a user he answers for, the last used first.
+
+    Raises:
+        NotFound: the user is not the caller's business.
+    """
+    if user_id is not None:
+        await access.user(session, actor, user_id)
     now = utc_now()
     statement = (
         select(LoginSession)
         .where(
             LoginSession.org_id == actor.org_id,
-            LoginSession.user_id == actor.id,
+            LoginSession.user_id == (user_id or actor.id),
             col(LoginSession.revoked_at).is_(None),
             col(LoginSession.idle_expires_at) > now,
             col(LoginSession.absolute_expires_at) > now,
@@ -233,33 +234,54 @@ async def read_all(session: AsyncSession, actor: Actor) -> SessionList:
         .limit(200)
     )
     rows = (await session.exec(statement)).all()
-    return SessionList(
-        items=[
-            SessionPublic.model_validate(row, from_attributes=True, update={"is_current": row.id == actor.session_id})
-            for row in rows
-        ]
-    )
+    return SessionList(items=[_public(row, actor) for row in rows])
 
 
-async def end(session: AsyncSession, actor: Actor, session_id: UUID, *, reason: str) -> None:
-    """End one of the caller's own sessions; its access tokens are refused within a second.
+def _public(row: LoginSession, actor: Actor) -> SessionPublic:
+    known = {"is_current": row.id == actor.session_id, "is_bound": row.dpop_jkt is not None}
+    return SessionPublic.model_validate(row, from_attributes=True, update=known)
+
+
+async def end(
+    session: AsyncSession, actor: Actor, session_id: UUID, *, reason: str, user_id: UUID | None = None
+) -> None:
+    """End a session of the caller, or of a user he answers for; its access tokens are refused within a second.
 
     Raises:
         NotFound: unknown, somebody else's, or already ended.
     """
-    result = await session.exec(
-        update(LoginSession)
-        .where(
-            col(LoginSession.org_id) == actor.org_id,
-            col(LoginSession.id) == session_id,
-            col(LoginSession.user_id) == actor.id,
-            col(LoginSession.revoked_at).is_(None),
-        )
-        .values(revoked_at=utc_now(), revoked_reason=reason, version=LoginSession.version + 1)
-    )
-    if result.rowcount != 1:
+    if user_id is not None:
+        await access.user(session, actor, user_id)
+    if await _revoke(session, actor.org_id, user_id or actor.id, reason, only=[session_id]) == 0:
         raise NotFound
     access.record(session, actor, "session.ended", "session", session_id, reason=reason)
+
+
+async def end_all(session: AsyncSession, org_id: UUID, user_id: UUID, *, reason: str, keep: UUID | None = None) -> int:
+    """End every live session of a user but `keep`; how many there were. The caller audits why."""
+    return await _revoke(session, org_id, user_id, reason, keep=keep)
+
+
+async def _revoke(
+    session: AsyncSession,
+    org_id: UUID,
+    user_id: UUID,
+    reason: str,
+    *,
+    only: Iterable[UUID] = (),
+    keep: UUID | None = None,
+) -> int:
+    statement = update(LoginSession).where(
+        col(LoginSession.org_id) == org_id,
+        col(LoginSession.user_id) == user_id,
+        col(LoginSession.revoked_at).is_(None),
+    )
+    if only:
+        statement = statement.where(col(LoginSession.id).in_(only))
+    if keep is not None:
+        statement = statement.where(col(LoginSession.id) != keep)
+    values = {"revoked_at": utc_now(), "revoked_reason": reason, "version": LoginSession.version + 1}
+    return (await session.exec(statement.values(**values))).rowcount
 
 
 def _note(session: AsyncSession, user_id: UUID | None, action: str, kind: str, object_id: UUID | None) -> None:

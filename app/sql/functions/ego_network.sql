@@ -56,7 +56,7 @@ BEGIN
                     (SELECT r.id AS edge, r.right_id AS node, r.type AS via, r.strength
                      FROM relationships r
                      JOIN customers c ON c.org_id = p_org AND c.id = r.right_id AND c.deleted_at IS NULL
-                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
+                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
                      WHERE r.org_id = p_org AND r.left_id = f.id AND r.type = ANY(v_left_types)
                        AND r.until IS NULL AND r.deleted_at IS NULL AND r.right_id NOT IN (SELECT unnest(v_ids))
                      ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
@@ -64,7 +64,7 @@ BEGIN
                     (SELECT r.id, r.left_id, CASE r.type WHEN 'client' THEN 'supplier' ELSE r.type END, r.strength
                      FROM relationships r
                      JOIN customers c ON c.org_id = p_org AND c.id = r.left_id AND c.deleted_at IS NULL
-                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners))
+                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
                      WHERE r.org_id = p_org AND r.right_id = f.id AND r.type = ANY(v_right_types)
                        AND r.until IS NULL AND r.deleted_at IS NULL AND r.left_id NOT IN (SELECT unnest(v_ids))
                      ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)

@@ -14,7 +14,8 @@ BEGIN
               AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     ELSE
         RETURN QUERY SELECT c.id FROM customers c
-            WHERE c.org_id = p_org AND c.owner_id = ANY(p_owners) AND c.deleted_at IS NULL
+            WHERE c.org_id = p_org AND (c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
+              AND c.deleted_at IS NULL
               AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     END IF;
 END $$;

@@ -1,0 +1,184 @@
+"""Departures: a user leaves; he is shut out, and his customers are handed over by area or to one colleague."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from sqlmodel import col, delete, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import access, db
+from app.access import Actor
+from app.errors import Conflict, Invalid, NotFound
+from app.etags import Document
+from app.models.base import utc_now
+from app.models.departures import (
+    MAX_CUSTOMERS,
+    AreaRule,
+    Departure,
+    DepartureCreate,
+    DeparturePublic,
+    DepartureTask,
+    HandOver,
+)
+from app.models.forms import Label
+from app.models.invitations import Invitation
+from app.models.teams import TeamMember
+from app.models.users import User
+from app.services import users
+from app.services.customers_transfer import Moved, move, receiver
+
+NOTICE = timedelta(days=30)  # 保险销售行为管理办法 (令2023-2) art. 36
+_BASIS = "保险销售行为管理办法(令2023-2)第三十六条"
+_TITLE = Label(
+    zh="通知客户:代理人已离职,告知保单状况和后续服务途径",
+    en="Tell these customers that their agent has left, how their policies stand and who serves them now",
+)
+_CHINA = ZoneInfo("Asia/Shanghai")
+_AREA = ("province", "city", "county")
+
+# Tombstones go along: they can still be restored, by the new owner.
+_CUSTOMERS = """
+SELECT id, service_team_id, deleted_at IS NOT NULL AS is_deleted, addresses -> 0 AS address
+FROM customers WHERE org_id = $1 AND owner_id = $2 ORDER BY id LIMIT $3 FOR UPDATE
+"""
+
+
+async def read(session: AsyncSession, actor: Actor, user_id: UUID) -> Document:
+    """The departure of a user.
+
+    Raises:
+        NotFound: the user, or he has not left.
+    """
+    await access.user(session, actor, user_id)
+    statement = select(Departure).where(Departure.org_id == actor.org_id, Departure.user_id == user_id)
+    row = (await session.exec(statement)).first()
+    if row is None:
+        raise NotFound
+    return _document(row)
+
+
+async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: DepartureCreate) -> Document:
+    """Shut the user out, move his customers, redact what he noted for himself, say what is to be done now.
+
+    Raises:
+        NotFound: the user.
+        Invalid: the day lies in the future; somebody who is to take over cannot.
+        Conflict: `own_account`, `last_admin`, `user_departed`, `too_many_customers`.
+    """
+    user = await access.user(session, actor, user_id, lock=True)
+    if user.departed_on is not None:
+        raise Conflict("user_departed")
+    await _check(session, actor, user, data)
+    await users.check_removable(session, actor, user)
+    moved = _divided(await _customers(session, user), data)
+    notes = await move(session, actor, user.id, moved)
+    user.departed_on = data.left_on
+    ended = await users.shut_out(session, user)
+    await _forget(session, user)
+    row = Departure(
+        org_id=actor.org_id, user_id=user.id, left_on=data.left_on, recorded_by=actor.id,
+        result=_result(data.left_on, moved, notes, ended),
+    )  # fmt: skip
+    session.add(row)
+    await session.flush()
+    count = sum(map(len, moved.values()))
+    access.record(session, actor, "departure.recorded", "user", user.id, customers=count, notes_redacted=notes)
+    return _document(row)
+
+
+async def _check(session: AsyncSession, actor: Actor, user: User, data: DepartureCreate) -> None:
+    if data.left_on > datetime.now(_CHINA).date():
+        raise Invalid.at("/left_on", "in_future")
+    for pointer, receiver_id in _receivers(data):
+        if receiver_id == user.id:
+            raise Invalid.at(pointer, "not_found")
+        await receiver(session, actor, receiver_id, pointer=pointer)
+
+
+def _receivers(data: DepartureCreate) -> Iterator[tuple[str, UUID]]:
+    yield "/to_user_id", data.to_user_id
+    for index, rule in enumerate(data.by_area):
+        yield f"/by_area/{index}/to_user_id", rule.to_user_id
+
+
+async def _customers(session: AsyncSession, user: User) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await db.raw(session).fetch(_CUSTOMERS, user.org_id, user.id, MAX_CUSTOMERS + 1)
+    if len(rows) > MAX_CUSTOMERS:
+        raise Conflict("too_many_customers")
+    return rows
+
+
+def _divided(rows: Sequence[asyncpg.Record], data: DepartureCreate) -> dict[UUID, list[Moved]]:
+    """Who takes over whom: the first area rule that fits, else the one named for everybody."""
+    found: dict[UUID, list[Moved]] = {data.to_user_id: []}
+    for row in rows:
+        address = row["address"] or {}
+        chosen = next((rule.to_user_id for rule in data.by_area if _lies_in(address, rule)), data.to_user_id)
+        found.setdefault(chosen, []).append(Moved(row["id"], row["service_team_id"], row["is_deleted"]))
+    return found
+
+
+def _lies_in(address: Mapping[str, Any], rule: AreaRule) -> bool:
+    """A rule that names no part of an address fits nobody: it would be `to_user_id` by another name."""
+    wanted = {part: getattr(rule, part) for part in _AREA if getattr(rule, part) is not None}
+    return bool(wanted) and all(address.get(part) == value for part, value in wanted.items())
+
+
+async def _forget(session: AsyncSession, user: User) -> None:
+    """Doors that would still be open to him: service teams, and links to choose a password."""
+    await session.exec(
+        delete(TeamMember).where(col(TeamMember.org_id) == user.org_id, col(TeamMember.user_id) == user.id)
+    )
+    await session.exec(
+        update(Invitation)
+        .where(
+            col(Invitation.org_id) == user.org_id,
+            col(Invitation.user_id) == user.id,
+            col(Invitation.accepted_at).is_(None),
+            col(Invitation.deleted_at).is_(None),
+        )
+        .values(deleted_at=utc_now(), version=Invitation.version + 1)
+    )
+
+
+def _result(left_on: date, moved: Mapping[UUID, Sequence[Moved]], notes: int, ended: int) -> dict[str, Any]:
+    living = {to: [one.id for one in customers if not one.is_deleted] for to, customers in moved.items()}
+    handed_over = [HandOver(to_user_id=to, customer_count=len(ids), customer_ids=ids) for to, ids in living.items()]
+    tasks = [
+        DepartureTask(
+            kind="notify_customers",
+            title=_TITLE,
+            assignee_id=to,
+            due_on=left_on + NOTICE,
+            legal_basis=_BASIS,
+            customer_count=len(ids),
+            customer_ids=ids,
+        )
+        for to, ids in living.items()
+        if ids
+    ]
+    return {
+        "handed_over": [one.model_dump(mode="json") for one in handed_over],
+        "notes_redacted": notes,
+        "sessions_ended": ended,
+        "tasks": [one.model_dump(mode="json") for one in tasks],
+    }
+
+
+def _document(row: Departure) -> Document:
+    body = DeparturePublic.model_validate(
+        {
+            "id": row.id,
+            "user_id": row.user_id,
+            "left_on": row.left_on,
+            "recorded_by": row.recorded_by,
+            "created_at": row.created_at,
+            "version": row.version,
+            **row.result,
+        }
+    )
+    return Document(body.model_dump_json().encode(), row.version, row.id)
