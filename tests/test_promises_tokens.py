@@ -135,11 +135,11 @@ async def test_promise_05_tokens_live_ten_minutes_at_most(world: World) -> None:
 async def test_promise_05_time_is_read_exactly(world: World) -> None:
     known, table = await insider(world), keyring.current().table
     assert table is not None
-    # The clock moves while the request does: two seconds on the side where they matter.
-    assert await status_of(world, at(known, issued=-500, expires=2 - table.leeway)) == 200
+    # The clock moves while the request does: five seconds on the side where they matter. To the second: test_tokens.py.
+    assert await status_of(world, at(known, issued=-500, expires=5 - table.leeway)) == 200
     assert await status_of(world, at(known, issued=-500, expires=-table.leeway)) == 401
     assert await status_of(world, at(known, issued=MAX_AHEAD_SECONDS, expires=300)) == 200
-    assert await status_of(world, at(known, issued=MAX_AHEAD_SECONDS + 2, expires=300)) == 401
+    assert await status_of(world, at(known, issued=MAX_AHEAD_SECONDS + 5, expires=300)) == 401
     assert MAX_AHEAD_SECONDS == 60
 
 
