@@ -44,6 +44,7 @@ class Keyring:
     answers: bytes
     table: KeyTable | None = None
     verifier: CachedVerifier | None = None
+    key_states: list[tuple[str, str]] = field(default_factory=list)
     loaded_at: float = 0.0
     org_ciphers: dict[UUID, crypto.FieldCipher] = field(default_factory=dict)
 
@@ -120,13 +121,14 @@ async def load_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> No
         )
         for row in rows
     ]
-    settings = ring.settings
+    settings, states = ring.settings, [(kid, state) for kid, _, state in keys]
     table = KeyTable(keys, issuer=settings.issuer, audience=settings.audience, ttl=settings.access_ttl_seconds)
     ring.table = table
     if ring.verifier is None:
         ring.verifier = CachedVerifier(table)
-    else:
+    elif ring.key_states != states:  # what was verified stays known while the keys are the same
         ring.verifier.replace(table)
+    ring.key_states = states
     ring.loaded_at = time.monotonic()
     return None
 
@@ -136,8 +138,15 @@ async def look_again(ring: Keyring, *, at_most_every: float) -> None:
 
     The answer to a token of an unknown key costs no connection then: anybody can send one.
     """
-    if time.monotonic() - ring.loaded_at >= at_most_every:
+    before, now = ring.loaded_at, time.monotonic()
+    if now - before < at_most_every:
+        return
+    ring.loaded_at = now  # one asks for all who come meanwhile
+    try:
         await reads.with_connection(lambda connection: load_signing_keys(connection, ring))
+    except BaseException:
+        ring.loaded_at = before
+        raise
 
 
 async def rotate_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> str:

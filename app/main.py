@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from app import deps, handlers, keyring, openapi, reads, runtime
+from app import deps, handlers, keyring, openapi, passwords, reads, runtime
 from app.config import Settings, get_settings
 from app.express import Express
 from app.guard import Guard
@@ -38,6 +38,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with runtime.opened(app.state.settings) as ring:
         await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
         sessions.passwords()
+        passwords.load_list()
         # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
         gc.collect()
         gc.freeze()

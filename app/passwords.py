@@ -210,6 +210,11 @@ def _known() -> frozenset[str]:
     return frozenset(forms.union(form.translate(table) for table in _LOOKALIKES for form in mixed))
 
 
+def load_list() -> None:
+    """Read the lists now: the first password somebody chooses should not wait for them, nor everybody else."""
+    _known()
+
+
 def _leaked() -> list[str]:
     """The 30,000 passwords found most in leaks, as the zxcvbn library ranks them: lower-case ASCII, commonest first.
 

@@ -11,10 +11,8 @@ from sqlalchemy import Column, Text
 from sqlmodel import Field
 
 from app.models.base import Id, Line100, PageQuery, TenantRow, Version, Wire
+from app.models.sessions import Password
 from app.models.users import Role, Username
-
-NewPassword = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
-
 
 class Purpose(StrEnum):
     """Why somebody is to choose a password."""
@@ -89,4 +87,4 @@ class InvitationAccept(Wire):
     """The token of the link and the password the person chose."""
 
     token: Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
-    password: NewPassword
+    password: Password

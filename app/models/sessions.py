@@ -71,7 +71,8 @@ class Device(Wire):
     )
 
 
-Password = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+# Counted before composition: 128 characters may arrive as several hundred. What may be chosen is said by `passwords`.
+Password = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
 
 
 class Login(Wire):
