@@ -14,6 +14,7 @@ from app.models.base import Id, Line100, PageQuery, TenantRow, Version, Wire
 from app.models.sessions import Password
 from app.models.users import Role, Username
 
+
 class Purpose(StrEnum):
     """Why somebody is to choose a password."""
 
