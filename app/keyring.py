@@ -32,6 +32,7 @@ class Keyring:
     passwords: bytes
     cursors: bytes
     digests: bytes
+    limits: bytes
     table: KeyTable | None = None
     verifier: CachedVerifier | None = None
     loaded_at: float = 0.0
@@ -54,6 +55,7 @@ def derive(settings: Settings) -> Keyring:
         passwords=purpose("passwords"),
         cursors=purpose("cursors"),
         digests=purpose("digests"),
+        limits=purpose("limits"),
     )
 
 
