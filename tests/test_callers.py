@@ -18,9 +18,14 @@ from tests.problem import assert_problem
 from tests.test_sessions import give_password, refresh, sign_in
 from tests.token_forge import TABLE
 
-KEY = apikeys.generate("test", bytes(32)).text
+
+def well_formed(body: str) -> str:
+    return body + apikeys._checksum(body)
+
+
+KEY = well_formed("rmk_test_0123456789abcdef_" + "A" * 32)
 NOBODY = Callers()
-OTHER = apikeys.generate("live", bytes(32)).text
+OTHER = well_formed("rmk_live_0123456789abcdef_" + "B" * 32)
 
 
 @pytest.fixture
@@ -135,8 +140,7 @@ async def test_refreshing_brings_no_new_quota(limited: World) -> None:
 async def test_real_key_is_not_hurt_by_wrong_ones(limited: World) -> None:
     real = limited.client(**{"X-API-Key": limited.partner_key})
     assert (await real.get("/v1/partner/me")).status_code == 200
-    body = limited.partner_key[:-38] + "x" * 32
-    wrong = limited.client(**{"X-API-Key": body + apikeys._checksum(body)})
+    wrong = limited.client(**{"X-API-Key": well_formed(limited.partner_key[:-38] + "x" * 32)})
     assert [(await wrong.get("/v1/partner/me")).status_code for _ in range(3)] == [
         401,
         401,
