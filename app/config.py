@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _NEVER_SECRET = {"", "secret", "changeme", "change-me", "postgres", "renmai", "password", "example"}
@@ -19,7 +21,7 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Everything an operator may set. Outside development, secrets have no defaults."""
 
-    model_config = SettingsConfigDict(env_prefix="RENMAI_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RENMAI_", env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     environment: Literal["development", "test", "production"] = "development"
     database_url: str | None = Field(default=None, description="Application role; none starts a private server")
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(default="", description="Comma separated addresses whose Request-Id is believed")
     rate_limit: int = Field(default=600, ge=0, description="Requests a minute per caller; 0 switches it off")
+    redis_url: SecretStr | None = Field(default=None, description="Where workers share the counts of the rate limit")
     write_pool_size: int = Field(default=10, ge=1, le=100)
     read_pool_size: int = Field(
         default=6, ge=1, le=100, description="Reads at work at once, a worker: about three a core of the database"
@@ -47,6 +50,20 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     demo_password: SecretStr = SecretStr("renmai-demo-2026")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _refuse_odd_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None or not url.get_secret_value():
+            return None  # compose.yaml passes what is not set as an empty word
+        try:
+            parts = urlsplit(url.get_secret_value())
+            is_good = bool(parts.path) if parts.scheme == "redis+unix" else bool(parts.hostname and parts.port != 0)
+        except ValueError:
+            is_good = False
+        if not is_good or not re.fullmatch(r"rediss?|redis\+unix", parts.scheme):
+            raise ValueError("must be redis://host:port, rediss://host:port or redis+unix:///path")
+        return url
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
@@ -67,6 +84,10 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    def redis_address(self) -> str | None:
+        """Where the counts of the rate limit are shared, if they are and there is a limit."""
+        return self.redis_url.get_secret_value() if self.redis_url is not None and self.rate_limit else None
 
     def master_secret(self) -> bytes:
         """The 32-byte root key. In development a missing key is made once and kept in `var_dir` (mode 0600).

@@ -4,6 +4,7 @@ Stored keys are sealed: signing keys and organisation keys can be opened only wi
 the database.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -42,9 +43,11 @@ class Keyring:
     nonces: bytes
     recovery: bytes
     answers: bytes
+    limits: bytes
     table: KeyTable | None = None
     verifier: CachedVerifier | None = None
-    key_states: list[tuple[str, str]] = field(default_factory=list)
+    key_states: list[tuple[str, KeyState]] = field(default_factory=list)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     loaded_at: float = 0.0
     org_ciphers: dict[UUID, crypto.FieldCipher] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ def derive(settings: Settings) -> Keyring:
         nonces=purpose("nonces"),
         recovery=purpose("recovery"),
         answers=purpose("answers"),
+        limits=purpose("limits"),
     )
 
 
@@ -138,15 +142,11 @@ async def look_again(ring: Keyring, *, at_most_every: float) -> None:
 
     The answer to a token of an unknown key costs no connection then: anybody can send one.
     """
-    before, now = ring.loaded_at, time.monotonic()
-    if now - before < at_most_every:
+    if time.monotonic() - ring.loaded_at < at_most_every:
         return
-    ring.loaded_at = now  # one asks for all who come meanwhile
-    try:
-        await reads.with_connection(lambda connection: load_signing_keys(connection, ring))
-    except BaseException:
-        ring.loaded_at = before
-        raise
+    async with ring.looking:  # one looks, the others wait for what it finds
+        if time.monotonic() - ring.loaded_at >= at_most_every:
+            await reads.with_connection(lambda connection: load_signing_keys(connection, ring))
 
 
 async def rotate_signing_keys(connection: asyncpg.Connection, ring: Keyring) -> str:

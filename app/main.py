@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from app import deps, handlers, keyring, openapi, passwords, reads, runtime
+from app import callers, deps, handlers, keyring, openapi, passwords, reads, runtime, shared_counts
 from app.config import Settings, get_settings
 from app.express import Express
 from app.guard import Guard
-from app.limits import RateLimit
+from app.limits import WINDOW_SECONDS, RateLimit
 from app.logs import RequestLog, configure_logging
 from app.routers import (
     auth,
@@ -35,7 +35,11 @@ from app.services import sessions
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with runtime.opened(app.state.settings) as ring:
+    settings: Settings = app.state.settings
+    async with (
+        runtime.opened(settings) as ring,
+        shared_counts.opened(settings.redis_address(), seconds=WINDOW_SECONDS),
+    ):
         await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
         sessions.passwords()
         passwords.load_list()
@@ -103,7 +107,7 @@ def _express_routes() -> list[APIRoute]:
 def wrap(api: FastAPI, settings: Settings) -> ASGIApp:
     """The shell every request passes first: log and id, rate limit, guard, express lane.
 
-    The limit comes before the guard, which reads and parses whole bodies: that is work too, and nobody is known yet.
+    The limit comes before the guard, which reads and parses whole bodies: that is work too.
     """
     hosts = frozenset(part.strip().lower() for part in settings.allowed_hosts.split(",") if part.strip())
     proxies = frozenset(part.strip() for part in settings.trusted_proxies.split(",") if part.strip())
@@ -114,6 +118,9 @@ def wrap(api: FastAPI, settings: Settings) -> ASGIApp:
                 allowed_hosts=None if "*" in hosts else hosts,
             ),
             per_minute=settings.rate_limit,
+            identify=callers.identify,
+            secret=callers.secret,
+            shared=shared_counts.current,
         ),
         trusted_proxies=proxies,
     )

@@ -160,8 +160,14 @@ _PROBLEM = {
 
 _HEADERS = {
     "X-Request-Id": ("The id of this request in our logs", _text(64)),
-    "RateLimit": ("What is left in this window", {**_text(60), "examples": ['"default";r=580;t=41']}),
-    "RateLimit-Policy": ("The quota", {**_text(60), "examples": ['"default";q=600;w=60']}),
+    "RateLimit": (
+        "What is left under the tighter policy",
+        {**_text(60), "examples": ['"default";r=580;t=41', '"source";r=12;t=7']},
+    ),
+    "RateLimit-Policy": (
+        "The quotas: of the caller, and of everything that comes from his address",
+        {**_text(100), "examples": ['"default";q=600;w=60, "source";q=6000;w=60']},
+    ),
     "Retry-After": ("Seconds to wait", {"type": "integer", "format": "int32", "minimum": 0, "maximum": 86400}),
     "ETag": ("The version of this resource", _ETAG),
     "Location": ("Where the new resource is", {**_text(200), "format": "uri-reference"}),

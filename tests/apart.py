@@ -5,11 +5,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from app import db, keyring, reads
+from app import db, keyring, reads, shared_counts
 from app.config import Settings, get_settings
 from app.services import sessions
 
-_OPEN = ((db, "_engine"), (db, "_gate"), (reads, "_pool"), (keyring, "_ring"), (sessions, "_passwords"))
+_OPEN = (
+    (db, "_engine"),
+    (db, "_gate"),
+    (reads, "_pool"),
+    (keyring, "_ring"),
+    (sessions, "_passwords"),
+    (shared_counts, "_current"),
+)
 
 
 @contextmanager

@@ -64,3 +64,28 @@ def test_spoilt_root_key_file_is_an_error_not_a_new_key(tmp_path: Path) -> None:
     (tmp_path / "master.key").write_bytes(os.urandom(8).hex().encode())
     with pytest.raises(SettingsError, match="RENMAI_MASTER_KEY"):
         Settings(var_dir=tmp_path, master_key=None, _env_file=None).master_secret()
+
+
+def test_address_of_redis_is_optional_and_hidden() -> None:
+    assert production().redis_address() is None
+    assert production(redis_url="").redis_address() is None
+    settings = production(redis_url="redis://:x9Qe-hidden@cache:6379/0")
+    assert settings.redis_address() == "redis://:x9Qe-hidden@cache:6379/0"
+    assert "hidden" not in repr(settings)
+    assert production(redis_url="redis://cache", rate_limit=0).redis_address() is None
+
+
+@pytest.mark.parametrize("url", ["rediss://u:p@cache:6380/1?db=2", "redis+unix:///run/redis.sock"])
+def test_other_ways_to_redis_are_taken(url: str) -> None:
+    assert production(redis_url=url).redis_address() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["cache:6379", "http://hidden", "redis://", "redis://:hidden@", "redis://hidden:x", "redis://h:0", "redis+unix:"],
+)
+def test_odd_address_of_redis_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        production(redis_url=url)
+    assert "redis_url" in str(refused.value)
+    assert "hidden" not in str(refused.value)

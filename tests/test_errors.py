@@ -114,7 +114,7 @@ async def test_too_many_requests_say_when_to_come_back(api: FastAPI, settings: S
         answers = [await client.get("/v1/me") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429]
     assert_problem(answers[2], 429, "quota_exceeded")
-    assert answers[2].headers["ratelimit-policy"] == '"default";q=2;w=60'
+    assert answers[2].headers["ratelimit-policy"] == '"default";q=2;w=60, "source";q=20;w=60'
 
 
 async def test_broken_bodies_count_and_cost_no_parsing_beyond_the_limit(
