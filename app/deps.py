@@ -144,6 +144,12 @@ def get_proof(request: Request) -> dpop.Proof | None:
     return _proof(request, is_nonce_required=True) if "dpop" in request.headers else None
 
 
+def offer_nonce(response: Response, proof: dpop.Proof | None) -> None:
+    """A device with a key gets the nonce of its next proof beside its tokens."""
+    if proof is not None:
+        response.headers["DPoP-Nonce"] = dpop.make_nonce(keyring.current().nonces, time.time())
+
+
 def source_of(request: Request) -> str:
     """The network the request came from, as guesses are counted by it."""
     client = request.client

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from app import security
 from app.errors import (
     AppError,
     Conflict,
@@ -21,6 +22,7 @@ from app.errors import (
     pick_language,
     problem,
 )
+from app.logs import route_of
 
 # pydantic error type → our code; anything else is "invalid".
 _CODES = {
@@ -41,6 +43,8 @@ _CODES = {
     "less_than": "out_of_range",
     "none_required": "null_not_allowed",
 }
+# Whoever raises these notes what happened.
+_TOLD_ELSEWHERE = {"login_failed", "refresh_invalid", "step_up_failed", "invitation_invalid"}
 _RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 
@@ -93,6 +97,16 @@ def answerer(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response]
         told = translate(error)
         if told is None:
             raise error
+        if told.status in (401, 403) and told.code not in _TOLD_ELSEWHERE:
+            state = request.scope["state"]
+            security.note(
+                "access.refused",
+                code=told.code,
+                route=route_of(request.scope),
+                org_id=state.get("org_id"),
+                actor_id=state.get("user_id"),
+                request_id=state.get("request_id"),
+            )
         if isinstance(told, MethodNotAllowed):
             told.headers["Allow"] = ", ".join(allowed_methods(app, request.url.path)) or "GET"
         body, headers = problem(

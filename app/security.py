@@ -45,6 +45,6 @@ def note(event: str, **fields: logs.Field) -> None:
         event: one of `EVENTS`.
         fields: ids and codes.
     """
-    _COUNT.labels(event).inc()
     level = logging.WARNING if EVENTS[event] else logging.INFO
+    _COUNT.labels(event).inc()
     logs.event("security", level=level, action=event, **fields)

@@ -17,13 +17,15 @@ router = APIRouter(tags=["auth"])
 
 
 @router.post("/v1/auth/login", response_model=Tokens, summary="Sign in", responses=problems(401), openapi_extra=DPOP)
-async def login(request: Request, data: Login, proof: ProofDep) -> Tokens:
+async def login(request: Request, response: Response, data: Login, proof: ProofDep) -> Tokens:
     """Opens a session on this device. Wrong organisation, user or password give one and the same answer.
 
     A device with a key of its own sends a proof (RFC 9449); its tokens are then good only with that key.
     """
     deps.refuse_unknown_query(request)
-    return await sessions_login.login(data, request.state.request_id, deps.source_of(request), proof)
+    tokens = await sessions_login.login(data, request.state.request_id, deps.source_of(request), proof)
+    deps.offer_nonce(response, proof)
+    return tokens
 
 
 @router.post(
@@ -33,10 +35,12 @@ async def login(request: Request, data: Login, proof: ProofDep) -> Tokens:
     responses=problems(401),
     openapi_extra=DPOP,
 )
-async def refresh_tokens(request: Request, data: Refresh, proof: ProofDep) -> Tokens:
+async def refresh_tokens(request: Request, response: Response, data: Refresh, proof: ProofDep) -> Tokens:
     """Each refresh token is good once; a retry within 30 seconds gets the same answer, later use ends the session."""
     deps.refuse_unknown_query(request)
-    return await sessions.refresh(data.refresh_token, request.state.request_id, proof)
+    tokens = await sessions.refresh(data.refresh_token, request.state.request_id, proof)
+    deps.offer_nonce(response, proof)
+    return tokens
 
 
 @router.post("/v1/auth/logout", status_code=204, response_class=Response, summary="Sign out", responses=problems(404))
