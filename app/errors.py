@@ -48,6 +48,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "dpop_proof_invalid": ("设备密钥证明无效", "The proof of the device's key does not hold"),
     "dpop_nonce_required": ("设备密钥证明需要新的随机数", "The device's proof needs the nonce of this answer"),
     "dpop_required": ("本机构要求绑定设备密钥", "This organisation admits only devices with a key of their own"),
+    "own_session_unbound": (
+        "请先用带设备密钥的会话登录",
+        "Sign in with a device key first, or this would shut you out as well",
+    ),
     "invitation_invalid": ("邀请无效、已使用或已过期", "The invitation is unknown, used, taken back or expired"),
     "too_many_guesses": ("尝试次数过多,请稍后再试", "Too many tries; wait, or use a device that signed in before"),
     "second_factor_exists": ("已绑定动态验证码", "A second factor is enrolled already"),

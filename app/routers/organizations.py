@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from app import deps
 from app.deps import IfMatch, OrganizationsRead, OrganizationsWrite, SessionDep
 from app.models.organizations import OrganizationPublic, OrganizationUpdate
-from app.openapi import IF_MATCH, IF_NONE_MATCH
+from app.openapi import IF_MATCH, IF_NONE_MATCH, problems
 from app.services import organizations
 
 router = APIRouter(prefix="/v1/organizations/{organization_id}", tags=["organizations"])
@@ -21,11 +21,20 @@ async def get_organization(
     return deps.answer(request, await organizations.read(session, actor, organization_id))
 
 
-@router.patch("", response_model=OrganizationPublic, summary="Change the settings", openapi_extra=IF_MATCH)
+@router.patch(
+    "",
+    response_model=OrganizationPublic,
+    summary="Change the settings",
+    responses=problems(409),
+    openapi_extra=IF_MATCH,
+)
 async def update_organization(
     session: SessionDep, actor: OrganizationsWrite, organization_id: UUID, if_match: IfMatch, data: OrganizationUpdate
 ) -> Response:
-    """They count within a second, for sessions that are open already as well."""
+    """They count within a second, for sessions that are open already as well.
+
+    Device keys can be demanded only by somebody who signed in with one.
+    """
     document = await organizations.update(session, actor, organization_id, if_match, data)
     deps.forget_actors()
     return deps.answer_changed(document)

@@ -7,10 +7,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, audit, etags
 from app.access import Actor
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.organizations import Organization, OrganizationPublic, OrganizationSettings, OrganizationUpdate
+from app.models.sessions import LoginSession
 
 
 async def create(session: AsyncSession, code: str, name: str) -> Organization:
@@ -52,9 +53,12 @@ async def update(
 
     Raises:
         NotFound, PreconditionFailed.
+        Conflict: `own_session_unbound`: who demands device keys without having one would shut himself out as well.
     """
     row = await _settings(session, actor, organization_id)
     etags.check(row.version, version)
+    if data.is_dpop_required and not row.is_dpop_required and not await _is_bound(session, actor):
+        raise Conflict("own_session_unbound")
     for member in data.model_fields_set:
         setattr(row, member, getattr(data, member))
     row.updated_at = utc_now()
@@ -71,6 +75,13 @@ async def _settings(session: AsyncSession, actor: Actor, organization_id: UUID) 
     if row is None:
         raise NotFound
     return row
+
+
+async def _is_bound(session: AsyncSession, actor: Actor) -> bool:
+    statement = select(LoginSession.dpop_jkt).where(
+        LoginSession.org_id == actor.org_id, LoginSession.id == actor.session_id
+    )
+    return (await session.exec(statement)).first() is not None
 
 
 async def _document(session: AsyncSession, row: OrganizationSettings) -> Document:

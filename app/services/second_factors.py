@@ -20,6 +20,7 @@ from app.models.users import User
 STEP_SECONDS = 30
 _ISSUER = "Renmai"
 _CODES = 10
+_DIGITS = 6  # of the authenticator; a recovery code has twelve characters
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # nothing that is read wrong from paper; 12 of them are 59 bits
 
 
@@ -97,7 +98,7 @@ def _hash(factor: SecondFactor, code: str) -> bytes:
 
 async def take(session: AsyncSession, factor: SecondFactor, code: str) -> bool:
     """Whether the code is right; a right one is used up, a step of the clock as well as a recovery code."""
-    if code.isdigit():
+    if len(code) == _DIGITS:
         return await _take_step(session, factor, code)
     statement = (
         update(RecoveryCode)
