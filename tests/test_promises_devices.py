@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from app import deps
+from app import deps, keyring
 from tests.dpop_forge import LEFT_OUT, Device
 from tests.factories import World, create_customer
 from tests.test_sessions import PASSWORD, credentials, give_password
@@ -178,3 +178,12 @@ async def test_organisation_that_requires_keys_admits_them(world: World) -> None
     proof = device.proof("GET", f"{BASE}/v1/me", access_token=token)
     assert (await get(world, token, proof)).status_code == 200
     assert (await world.agent.get("/v1/me")).status_code == 401
+
+
+async def test_behind_a_proxy_the_proof_names_the_public_address(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device()
+    token = (await bound(world, device))["access_token"]
+    monkeypatch.setattr(keyring.current().settings, "public_url", "https://api.example.com")
+    for base, status in ((BASE, 401), ("https://api.example.com", 200), ("http://api.example.com", 401)):
+        proof = device.proof("GET", f"{base}/v1/me", access_token=token)
+        assert (await get(world, token, proof)).status_code == status, base
