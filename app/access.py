@@ -248,13 +248,4 @@ def record(
     session: AsyncSession, actor: Actor, action: str, object_type: str, object_id: UUID | None, **detail: Any
 ) -> None:
     """An audit event of this actor in this transaction."""
-    audit.record(
-        session,
-        actor_id=actor.id,
-        actor_kind=actor.kind,
-        action=action,
-        object_type=object_type,
-        object_id=object_id,
-        request_id=session.info.get("request_id", ""),
-        **detail,
-    )
+    audit.record(session, action, object_type, object_id, actor_id=actor.id, actor_kind=actor.kind, **detail)

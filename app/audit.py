@@ -16,22 +16,22 @@ from app.db import AuditEntry
 
 def record(
     session: AsyncSession,
-    *,
-    actor_id: UUID | None,
-    actor_kind: str,
     action: str,
     object_type: str,
     object_id: UUID | None,
-    request_id: str,
+    *,
+    actor_id: UUID | None = None,
+    actor_kind: str = "system",
     **detail: Any,
 ) -> None:
-    """Note one event; it is written with the transaction.
+    """Note one event; it is written with the transaction. The id of the request is the session's (`info`).
 
     Args:
         actor_kind: user, partner, system or anonymous.
         action: `noun.verb_past`, e.g. `customer.created`.
         detail: ids, field names, counts. Never personal values.
     """
+    request_id = session.info.get("request_id", "")
     entry = AuditEntry(actor_id, actor_kind, action, object_type, object_id, detail, request_id)
     session.info["audit"].append(entry)
     if action in security.EVENTS:

@@ -34,7 +34,8 @@ def person(world: World, **over: Any) -> Customer:
 
 def note(session: AsyncSession, world: World, **over: Any) -> None:
     told = {"actor_kind": "user", "action": "customer.created", "object_id": None, **over}
-    audit.record(session, actor_id=world.users["agent"], object_type="customer", request_id="r", **told)
+    session.info["request_id"] = "r"
+    audit.record(session, object_type="customer", actor_id=world.users["agent"], **told)
 
 
 async def trail(world: World) -> tuple[int, int, int]:

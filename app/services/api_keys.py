@@ -72,12 +72,4 @@ async def org_of(key_id: str) -> UUID | None:
 
 
 def _note(session: AsyncSession, action: str, row: ApiKey) -> None:
-    audit.record(
-        session,
-        actor_id=None,
-        actor_kind="system",
-        action=action,
-        object_type="api_key",
-        object_id=row.id,
-        request_id=session.info.get("request_id", ""),
-    )
+    audit.record(session, action, "api_key", row.id)

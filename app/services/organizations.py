@@ -25,15 +25,7 @@ async def create(session: AsyncSession, code: str, name: str) -> Organization:
     await session.flush()
     session.add(OrganizationSettings(org_id=made.id, id=made.id))
     await session.flush()
-    audit.record(
-        session,
-        actor_id=None,
-        actor_kind="system",
-        action="organization.created",
-        object_type="organization",
-        object_id=made.id,
-        request_id=session.info.get("request_id", ""),
-    )
+    audit.record(session, "organization.created", "organization", made.id)
     return made
 
 

@@ -170,7 +170,7 @@ async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> To
         return None
     if row.dpop_jkt is not None and row.dpop_jkt != jkt:
         # A stolen refresh token on another device: the owner's session must not suffer for it.
-        _note(session, row.user_id, "session.proof_refused", "session", row.id)
+        note(session, row.user_id, "session.proof_refused", "session", row.id)
         return None
     if token.used_at is None:
         return await _advance(session, row, token, opened.text)
@@ -179,7 +179,7 @@ async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> To
         text = crypto.open_text(_retry_key(opened.text), row.id.bytes, token.successor_sealed)
         return tokens(row, text)
     row.revoked_at, row.revoked_reason = now, "refresh_reused"
-    _note(session, row.user_id, "session.refresh_reused", "session", row.id)
+    note(session, row.user_id, "session.refresh_reused", "session", row.id)
     return None
 
 
@@ -284,13 +284,9 @@ async def _revoke(
     return (await session.exec(statement.values(**values))).rowcount
 
 
-def _note(session: AsyncSession, user_id: UUID | None, action: str, kind: str, object_id: UUID | None) -> None:
-    audit.record(
-        session,
-        actor_id=user_id,
-        actor_kind="anonymous" if user_id is None else "user",
-        action=action,
-        object_type=kind,
-        object_id=object_id,
-        request_id=session.info.get("request_id", ""),
-    )
+def note(
+    session: AsyncSession, user_id: UUID | None, action: str, kind: str, object_id: UUID | None, **detail: str
+) -> None:
+    """An audit event of somebody who proves, or fails to prove, who he is."""
+    actor_kind = "anonymous" if user_id is None else "user"
+    audit.record(session, action, kind, object_id, actor_id=user_id, actor_kind=actor_kind, **detail)

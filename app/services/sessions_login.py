@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import audit, crypto, db, dpop, guesses, keyring, security
+from app import crypto, db, dpop, guesses, keyring, security
 from app.access import Actor
 from app.errors import AppError, Invalid, TooManyRequests, Unauthenticated
 from app.guesses import Bucket
@@ -96,7 +96,7 @@ async def _decide(
 ) -> Tokens | AppError:
     """New tokens, or the refusal; what it noted is committed either way."""
     if user is None or not is_right:
-        _note(session, None, "session.login_refused", "user", None if user is None else user.id)
+        sessions.note(session, None, "session.login_refused", "user", None if user is None else user.id)
         return Unauthenticated("login_failed")
     settings = await sessions.settings_of(session, user.org_id)
     if settings.is_dpop_required and proof is None:
@@ -106,7 +106,7 @@ async def _decide(
         if data.code is None:
             return Unauthenticated("second_factor_required")
         if not await second_factors.take(session, factor, data.code):
-            _note(session, None, "session.login_refused", "user", user.id, factor="second")
+            sessions.note(session, None, "session.login_refused", "user", user.id, factor="second")
             return Unauthenticated("login_failed")
     now = utc_now()
     row = LoginSession(
@@ -121,7 +121,7 @@ async def _decide(
     )
     session.add(row)
     await session.flush()
-    _note(session, user.id, "session.opened", "session", row.id)
+    sessions.note(session, user.id, "session.opened", "session", row.id)
     text, link = sessions.new_link(row)
     session.add(link)
     return sessions.tokens(row, text, _device_token(user, data.device.id))
@@ -170,7 +170,7 @@ async def step_up(actor: Actor, data: StepUp, request_id: str) -> FreshToken:
         missing = data.password is None if factor is None else data.code is None
         if not missing:
             action = "session.stepped_up" if is_right else "session.step_up_refused"
-            _note(session, actor.id, action, "session", actor.session_id)
+            sessions.note(session, actor.id, action, "session", actor.session_id)
         fresh = await _freshened(session, actor) if is_right else None
     if is_right or missing:
         await guesses.give_back(buckets)
@@ -208,18 +208,3 @@ async def _freshened(session: AsyncSession, actor: Actor) -> FreshToken:
     row.auth_at = utc_now()
     text, kind, seconds = sessions.access_token(row)
     return FreshToken(access_token=text, token_type=kind, expires_in=seconds, auth_time=int(row.auth_at.timestamp()))
-
-
-def _note(
-    session: AsyncSession, user_id: UUID | None, action: str, kind: str, object_id: UUID | None, **detail: str
-) -> None:
-    audit.record(
-        session,
-        actor_id=user_id,
-        actor_kind="anonymous" if user_id is None else "user",
-        action=action,
-        object_type=kind,
-        object_id=object_id,
-        request_id=session.info.get("request_id", ""),
-        **detail,
-    )

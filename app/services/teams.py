@@ -225,15 +225,7 @@ async def make(
     made = Team(org_id=org_id, id=team_id or uuid7(), name=name, parent_id=parent_id, kind=kind)
     session.add(made)
     await session.flush()
-    audit.record(
-        session,
-        actor_id=None,
-        actor_kind="system",
-        action="team.created",
-        object_type="team",
-        object_id=made.id,
-        request_id=session.info.get("request_id", ""),
-    )
+    audit.record(session, "team.created", "team", made.id)
     return made
 
 

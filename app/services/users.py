@@ -264,13 +264,4 @@ async def named(session: AsyncSession, org_id: UUID, username: str) -> User:
 
 def note(session: AsyncSession, action: str, user_id: UUID, **detail: Any) -> None:
     """An audit event of the operator, or of somebody who has no session yet."""
-    audit.record(
-        session,
-        actor_id=None,
-        actor_kind="system",
-        action=action,
-        object_type="user",
-        object_id=user_id,
-        request_id=session.info.get("request_id", ""),
-        **detail,
-    )
+    audit.record(session, action, "user", user_id, **detail)
