@@ -4,7 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
@@ -26,6 +26,7 @@ from app.routers import (
     service,
 )
 from app.services import sessions
+from app.undeclared import refuse_body
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ def create_api(settings: Settings) -> FastAPI:
         partners,
         service,
     ):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(refuse_body)])
     openapi.install(app)
     if not settings.is_production:
         openapi.serve_docs(app)
@@ -101,6 +102,7 @@ def wrap(api: FastAPI, settings: Settings) -> ASGIApp:
             Guard(
                 Express(api, _express_routes(), handlers.answerer(api)),
                 allowed_hosts=None if "*" in hosts else hosts,
+                body_seconds=settings.body_seconds,
             ),
             per_minute=settings.rate_limit,
         ),
