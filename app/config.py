@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(default="", description="Comma separated addresses whose Request-Id is believed")
     rate_limit: int = Field(default=600, ge=0, description="Requests a minute per caller; 0 switches it off")
     redis_url: SecretStr | None = Field(default=None, description="Where workers share the counts of the rate limit")
+    body_seconds: float = Field(default=30, ge=1, le=300, description="Time a whole body may take to arrive")
     write_pool_size: int = Field(default=10, ge=1, le=100)
     read_pool_size: int = Field(
         default=6, ge=1, le=100, description="Reads at work at once, a worker: about three a core of the database"

@@ -358,6 +358,8 @@ class Guard:
             raise Malformed()
         deciding = _check_headers(scope["headers"])
         self._check_host(deciding.get(b"host", b""))
+        if b"authorization" in deciding and b"x-api-key" in deciding:
+            raise _bad_header(b"x-api-key", "repeated")  # two credentials: one of them would be ignored
         _check_target(scope)
         _override(scope, deciding)
         if b"content-encoding" in deciding:

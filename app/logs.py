@@ -241,7 +241,7 @@ async def send_problem(scope: Scope, send: Send, error: AppError, *, close: bool
 
 # --- the shell -------------------------------------------------------------------------------------------------
 
-_DEFAULT_HEADERS: Headers = [
+DEFAULT_HEADERS: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
@@ -276,7 +276,7 @@ class _Answer:
                 return
             self.status = message["status"]
             names = {name for name, _ in headers}
-            headers += [pair for pair in _DEFAULT_HEADERS if pair[0] not in names]
+            headers += [pair for pair in DEFAULT_HEADERS if pair[0] not in names]
             headers.append((b"x-request-id", self._request_id.encode()))
             message = {**message, "headers": headers}
         elif self.withheld:

@@ -4,7 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
@@ -31,6 +31,7 @@ from app.routers import (
     users,
 )
 from app.services import sessions
+from app.undeclared import refuse_body
 
 
 @asynccontextmanager
@@ -83,7 +84,7 @@ def create_api(settings: Settings) -> FastAPI:
         partners,
         service,
     ):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(refuse_body)])
     openapi.install(app)
     if not settings.is_production:
         openapi.serve_docs(app)
@@ -116,6 +117,7 @@ def wrap(api: FastAPI, settings: Settings) -> ASGIApp:
             Guard(
                 Express(api, _express_routes(), handlers.answerer(api)),
                 allowed_hosts=None if "*" in hosts else hosts,
+                body_seconds=settings.body_seconds,
             ),
             per_minute=settings.rate_limit,
             identify=callers.identify,

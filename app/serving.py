@@ -102,6 +102,8 @@ def run(settings: Settings, demo_access: DemoAccess | None, on_tick: Callable[[]
         "workers": settings.workers,
         "log_config": None,
         "access_log": False,
+        "http": "app.parser:Parser",
+        "ws": "none",  # a wish to upgrade is then an ordinary request, with an ordinary answer
         "server_header": False,
         "date_header": True,
         "timeout_graceful_shutdown": 10,

@@ -161,34 +161,6 @@ def test_resident_id_repr_and_error_hide_the_number() -> None:
     assert caught.value.__cause__ is None
 
 
-def test_resident_id_agrees_with_oracle() -> None:
-    random_ = random.Random(3)
-    numbers = resident_ids(20_000, seed=1)
-    wrong = [damaged(number, "0123456789X", random_) for number in numbers[:6_000]]
-    # The region is the one part on which we differ on purpose, so it stays whole.
-    wrong = [number[:6] + broken[6:] for number, broken in zip(numbers, wrong, strict=False)]
-    differing = [n for n in numbers + wrong if accepts(check_resident_id, n) != oracle_accepts(ric.validate, n)]
-    assert differing == []
-    assert all(check_resident_id(number).warnings == () for number in numbers)
-    assert sum(accepts(check_resident_id, number) for number in wrong) < len(wrong) * 0.5
-
-
-def test_resident_id_single_errors_are_all_refused() -> None:
-    for number in resident_ids(400, seed=5):
-        for position in range(18):
-            for digit in "0123456789X" if position == 17 else "0123456789":
-                broken = number[:position] + digit + number[position + 1 :]
-                assert broken == number or not accepts(check_resident_id, broken)
-
-
-def test_resident_id_adjacent_swaps_are_refused() -> None:
-    swapped = [
-        n[:i] + n[i + 1] + n[i] + n[i + 2 :] for n in resident_ids(2_000, seed=6) for i in range(17) if n[i] != n[i + 1]
-    ]
-    refused = sum(not accepts(check_resident_id, number) for number in swapped)
-    assert refused >= 0.99 * len(swapped)
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -245,26 +217,6 @@ def test_uscc_valid_is_returned_in_capitals(code: str) -> None:
 )
 def test_uscc_broken_says_which_rule(text: str, code: str) -> None:
     assert code_of(check_uscc, text) == code
-
-
-def test_uscc_agrees_with_oracle() -> None:
-    random_ = random.Random(8)
-    codes = credit_codes(20_000, seed=7)
-    # The oracle wants digits in the first two places, where the standard also allows letters.
-    wrong = [code[:2] + damaged(code, USCC_ALPHABET + "IOSVZ", random_)[2:] for code in codes[:6_000]]
-    differing = [code for code in codes + wrong if accepts(check_uscc, code) != oracle_accepts(uscc.validate, code)]
-    assert differing == []
-
-
-def test_uscc_single_errors_and_swaps_are_all_refused() -> None:
-    for code in credit_codes(300, seed=9):
-        for position in range(18):
-            for char in USCC_ALPHABET:
-                broken = code[:position] + char + code[position + 1 :]
-                assert broken == code or not accepts(check_uscc, broken)
-        for i in range(17):
-            swapped = code[:i] + code[i + 1] + code[i] + code[i + 2 :]
-            assert swapped == code or not accepts(check_uscc, swapped)
 
 
 @pytest.mark.parametrize(

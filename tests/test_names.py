@@ -1,9 +1,7 @@
 """Names: what is stored, what is refused, what finds what."""
 
-import json
 import re
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +15,7 @@ from app.domain.names import (
     search_patterns,
     search_words,
 )
-
-NAUGHTY_STRINGS = Path(__file__).parents[2] / "shared/vectors/blns.json"
+from tests.vectors import naughty_strings
 
 fast = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 # Han of all planes, Latin with accents, digits, separators, LIKE metacharacters and the index's own mark.
@@ -161,10 +158,8 @@ def test_keys_accept_any_text(text: str) -> None:
 
 
 def test_naughty_strings_are_found_again_or_refused() -> None:
-    if not NAUGHTY_STRINGS.exists():
-        pytest.skip("the public list of naughty strings is not on this machine")
     refused = 0
-    for text in json.loads(NAUGHTY_STRINGS.read_text(encoding="utf-8")):
+    for text in naughty_strings():
         try:
             name = normalise_name(text)
         except InvalidName:

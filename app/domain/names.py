@@ -57,7 +57,7 @@ _RADICALS: Final = dict(
 _SURNAME_READINGS: Final = {
     surname: reading.split("'")
     for surname, reading in re.findall(
-        r"(\w+):([a-z']+)",
+        r"\b(\w+):([a-z']+)",
         """
         曾:zeng 仇:qiu 解:xie 朴:piao 查:zha 区:ou 區:ou 盖:ge 蓋:ge 乐:yue 樂:yue 单:shan 單:shan 折:she 覃:qin 缪:miao
         繆:miao 种:chong 洗:xian 员:yun 員:yun 黑:he 祭:zhai 繁:po 召:shao 秘:bi 薄:bo 翟:zhai 牟:mu 郇:xun 隗:wei

@@ -40,28 +40,32 @@ class Jwks(Wire):
 
 
 @router.get("/health/live", response_model=Health, summary="Is the process alive")
-async def get_liveness() -> Health:
+async def get_liveness(request: Request) -> Health:
     """Answers without asking the database."""
+    deps.refuse_unknown_query(request)
     return Health(status="ok")
 
 
 @router.get("/health/ready", response_model=Health, summary="Can it serve")
-async def get_readiness() -> Health:
+async def get_readiness(request: Request) -> Health:
     """503 while the database cannot be reached."""
+    deps.refuse_unknown_query(request)
     if not await db.is_reachable():
         raise Unavailable(retry_after=2)
     return Health(status="ok")
 
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics", include_in_schema=False)
-async def get_metrics() -> Response:
+async def get_metrics(request: Request) -> Response:
     """Counters with bounded labels; no person, no id."""
+    deps.refuse_unknown_query(request)
     return Response(logs.metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.get("/.well-known/jwks.json", response_model=Jwks, summary="Public signing keys", openapi_extra=IF_NONE_MATCH)
 async def get_jwks(request: Request) -> Response:
     """The JWK set of the access tokens; cacheable."""
+    deps.refuse_unknown_query(request)
     table = keyring.current().table
     if table is None:
         raise Unavailable
@@ -70,8 +74,9 @@ async def get_jwks(request: Request) -> Response:
 
 
 @router.get("/problems/{code}", response_class=Response, summary="What an error means", include_in_schema=False)
-async def get_problem(code: Annotated[str, Path(max_length=60, pattern=r"^[a-z0-9-]+$")]) -> Response:
+async def get_problem(request: Request, code: Annotated[str, Path(max_length=60, pattern=r"^[a-z0-9-]+$")]) -> Response:
     """The page behind the `type` of a problem, in both languages."""
+    deps.refuse_unknown_query(request)
     titles = TITLES.get(code.replace("-", "_"))
     if titles is None:
         raise NotFound
