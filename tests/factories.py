@@ -60,8 +60,8 @@ class World:
         )
 
     def __getattr__(self, name: str) -> httpx.AsyncClient:
-        """`world.agent`, `world.manager` …: a signed-in client."""
-        if name not in USERS:
+        """`world.agent`, `world.manager` …, and whoever was added: a signed-in client."""
+        if name not in USERS and name not in self.__dict__.get("users", ()):
             raise AttributeError(name)
         made = self.client(self.token(name))
         setattr(self, name, made)
@@ -77,8 +77,6 @@ async def make_world(app: ASGIApp, contract: Contract, db: asyncpg.Connection, p
     org_id = uuid7()
     world = World(org_id, f"t-{org_id.hex[-12:]}", app, contract, db)
     world.teams = {"branch": uuid7(), "one": uuid7(), "two": uuid7()}
-    key = apikeys.generate("test", keyring.current().api_keys)
-    world.partner_key = key.text
     async with db.transaction():
         await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, $2, '测试机构')", org_id, world.code)
         await db.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", org_id)
@@ -99,15 +97,23 @@ async def make_world(app: ASGIApp, contract: Contract, db: asyncpg.Connection, p
             ("auditor", "auditor", "branch"),
         ):
             await add_user(world, name, role, team, password_hash)
-        await db.execute(
-            "INSERT INTO api_keys (org_id, id, key_id, partner_name, key_hash, scopes, expires_at) "
-            "VALUES ($1, $2, $3, '测试银行', $4, '{partner:self}', now() + interval '30 days')",
-            org_id,
-            uuid7(),
-            key.key_id,
-            key.secret_hash,
-        )
+        world.partner_key = await add_partner(world, "测试银行")
     return world
+
+
+async def add_partner(world: World, partner_name: str) -> str:
+    """The text of a key of another partner bank of the organisation, good for thirty days."""
+    key = apikeys.generate("test", keyring.current().api_keys)
+    await world.db.execute(
+        "INSERT INTO api_keys (org_id, id, key_id, partner_name, key_hash, scopes, expires_at) "
+        "VALUES ($1, $2, $3, $4, $5, '{partner:self}', now() + interval '30 days')",
+        world.org_id,
+        uuid7(),
+        key.key_id,
+        partner_name,
+        key.secret_hash,
+    )
+    return key.text
 
 
 async def add_user(world: World, name: str, role: str, team: str, password_hash: str = "-") -> None:

@@ -1,5 +1,6 @@
 """The operations of the OpenAPI document, as tests that are driven by it want them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,35 @@ class Operation:
         content = self.resolve(self.spec.get("requestBody", {})).get("content", {})
         return self.members(content["application/json"]["schema"]) if content else {}
 
+    def body_ids(self) -> set[str]:
+        """Paths of the members of the request body that hold an id: `team_id`, `by_area/*/to_user_id`."""
+        content = self.resolve(self.spec.get("requestBody", {})).get("content", {})
+        return set(self._uuids(content["application/json"]["schema"], "")) if content else set()
+
+    def _uuids(self, schema: Any, place: str) -> Iterator[str]:
+        schema = self.resolve(schema)
+        if schema.get("format") == "uuid":
+            yield place.lstrip("/")
+        for name, part in schema.get("properties", {}).items():
+            yield from self._uuids(part, f"{place}/{name}")
+        for kind in ("oneOf", "anyOf", "allOf"):
+            for part in schema.get(kind, ()):
+                yield from self._uuids(part, place)
+        if "items" in schema:
+            yield from self._uuids(schema["items"], f"{place}/*")
+
+    def query(self) -> dict[str, Any]:
+        """The query parameters: name → schema."""
+        return {item["name"]: item["schema"] for item in self.spec.get("parameters", ()) if item["in"] == "query"}
+
+    def some_ids(self) -> dict[str, str]:
+        """A value nobody has for every path parameter."""
+        return {name: str(uuid4()) for name in re.findall(r"\{(\w+)\}", self.path)}
+
+    def empty_body(self) -> dict[str, Any] | None:
+        """The least that can be sent: an empty object where there is a body."""
+        return {} if "requestBody" in self.spec else None
+
     def answer_members(self) -> set[str]:
         """Members of every successful answer."""
         found: set[str] = set()
@@ -79,14 +109,22 @@ class Operation:
         """The path with its parameters filled in."""
         return self.path.format(**ids)
 
-    async def call(self, client: httpx.AsyncClient, ids: Mapping[str, str], body: Any = None) -> httpx.Response:
-        """A request that is valid but for what the test is about: If-Match 1, a fresh Idempotency-Key."""
+    async def call(
+        self, client: httpx.AsyncClient, ids: Mapping[str, str], body: Any = None, **params: str
+    ) -> httpx.Response:
+        """A request that is valid but for what the test is about: If-Match 1, a fresh Idempotency-Key.
+
+        Args:
+            params: the query.
+        """
         headers = {}
         if "If-Match" in self.headers:
             headers["If-Match"] = '"1"'
         if "Idempotency-Key" in self.headers:
             headers["Idempotency-Key"] = uuid4().hex
-        return await client.request(self.method.upper(), self.url(ids), json=body, headers=headers)
+        return await client.request(
+            self.method.upper(), self.url(ids), json=body, headers=headers, params=params or None
+        )
 
 
 def operations(document: dict[str, Any]) -> Iterator[Operation]:
@@ -95,3 +133,8 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
         for method, spec in item.items():
             if method in METHODS:
                 yield Operation(method, path, spec, document)
+
+
+def by_id(document: dict[str, Any]) -> dict[str, Operation]:
+    """All of them by their operationId."""
+    return {operation.id: operation for operation in operations(document)}

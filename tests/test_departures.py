@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app import deps
-from tests.factories import World, create_customer, if_match
+from tests.factories import World, create_customer, create_service_team, if_match
 from tests.test_sessions import give_password, me, refresh, sign_in
 
 TODAY = datetime.now(UTC).date().isoformat()
@@ -179,3 +179,18 @@ async def test_agent_transfers_nobody_and_a_manager_only_within_his_teams(world:
     same = await world.manager.post(url, json={"to_user_id": str(world.users["agent"])})
     assert same.status_code == 409
     assert (await world.manager.post(url, json={"to_user_id": str(world.users["manager"])})).status_code == 200
+
+
+async def test_service_team_is_no_way_to_take_customers_from_another_team(world: World) -> None:
+    """A manager who serves with an agent of another team sees what they share; giving it away is not his to do."""
+    team = await create_service_team(world, "stranger", "manager")
+    deps.forget_actors()
+    customer = await create_customer(world.stranger)
+    url = f"/v1/customers/{customer['id']}"
+    await world.stranger.patch(url, json={"service_team_id": team}, headers=if_match(customer))
+    assert (await world.manager.get(url)).status_code == 200
+    for taker in ("manager", "agent"):
+        answer = await world.manager.post(f"{url}/transfer", json={"to_user_id": str(world.users[taker])})
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), taker
+    assert await owners(world) == {customer["id"]: str(world.users["stranger"])}
+    assert (await world.admin.post(f"{url}/transfer", json={"to_user_id": str(world.users["mate"])})).status_code == 200

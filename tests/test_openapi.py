@@ -4,18 +4,16 @@ import re
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from app import main, routers
-from app.access import PARTNER_SCOPES, SCOPES, Scope
+from app.access import Scope
 from app.config import Settings
-from app.models.users import Role
-from tests.factories import USERS, World
-from tests.operations import METHODS, Operation, operations
+from tests.factories import World
+from tests.operations import Operation, operations
 
 # Open to everybody, each with its reason.
 PUBLIC = {
@@ -236,48 +234,6 @@ def test_no_route_lies_beside_the_document(every: list[Operation]) -> None:
 # --- what the document says is what happens --------------------------------------------------------------------
 
 
-def some_ids(operation: Operation) -> dict[str, str]:
-    return {name: str(uuid4()) for name in re.findall(r"\{(\w+)\}", operation.path)}
-
-
-def empty(operation: Operation) -> Any:
-    return {} if "requestBody" in operation.spec else None
-
-
-async def test_who_lacks_the_scope_is_403_and_who_is_nobody_401(world: World, every: list[Operation]) -> None:
-    """Every operation for every kind of caller, before anything of the request itself is looked at."""
-    callers = {name: (getattr(world, name), SCOPES[Role(name) if name in set(Role) else Role.agent]) for name in USERS}
-    callers["partner"] = (world.client(world.partner_key), PARTNER_SCOPES)
-    nobody, refused = world.client(), 0
-    for operation in every:
-        for scope in operation.scopes:
-            answer = await operation.call(nobody, some_ids(operation), empty(operation))
-            assert answer.status_code == 401, operation.id
-            for name, (client, held) in callers.items():
-                if scope not in {each.value for each in held}:
-                    answer = await operation.call(client, some_ids(operation), empty(operation))
-                    told = (answer.status_code, answer.json()["code"], answer.json().get("required_scope"))
-                    assert told == (403, "scope_missing", scope), (operation.id, name)
-                    refused += 1
-    assert refused > 40
-
-
-async def test_undeclared_method_is_405_with_the_exact_allow(world: World, every: list[Operation]) -> None:
-    """HEAD and OPTIONS included: phones ask conditionally with GET, and browsers of other origins are not served."""
-    declared: dict[str, set[str]] = {}
-    for operation in every:
-        declared.setdefault(operation.path, set()).add(operation.method.upper())
-    for path, methods in declared.items():
-        url = re.sub(r"\{\w+\}", str(uuid4()), path)
-        shapes = [re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(other)) for other in declared]
-        matching = {m for shape, other in zip(shapes, declared, strict=True) if re.fullmatch(shape, url)
-                    for m in declared[other]}  # fmt: skip
-        for method in {name.upper() for name in METHODS} - matching:
-            answer = await world.agent.request(method, url, json={} if method in ("POST", "PUT", "PATCH") else None)
-            assert (answer.status_code, answer.headers["allow"]) == (405, ", ".join(sorted(matching))), (method, path)
-            assert methods <= matching
-
-
 async def test_unknown_query_parameter_is_422_everywhere(world: World, every: list[Operation]) -> None:
     for operation in every:
         if not operation.scopes:
@@ -286,7 +242,7 @@ async def test_unknown_query_parameter_is_422_everywhere(world: World, every: li
             world.client(world.partner_key) if operation.scopes == ["partner:self"] else world.admin
         )
         client.params = httpx.QueryParams({"colour": "rot-geheim"})
-        answer = await operation.call(client, some_ids(operation), empty(operation))
+        answer = await operation.call(client, operation.some_ids(), operation.empty_body())
         client.params = httpx.QueryParams()
         assert answer.status_code == 422, operation.id
         issues = [issue for issue in answer.json()["errors"] if issue["code"] == "unknown"]

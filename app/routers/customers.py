@@ -172,4 +172,5 @@ async def reveal_customer(
         shown = await customers_reveal.reveal(session, actor, customer_id, data)
         return Response(shown.model_dump_json(), media_type="application/json")
 
+    await customers_reveal.check(actor, customer_id)
     return await once(make)

@@ -12,6 +12,15 @@ from app.models.customers import CustomerReveal, CustomerRevealed
 PER_HOUR = 60  # customers a person can have a reason to look up in an hour
 
 
+async def check(actor: Actor, customer_id: UUID) -> None:
+    """Refuse before a stored answer is looked up: who lost the customer since is shown his number no second time.
+
+    Raises:
+        NotFound, Gone: the customer.
+    """
+    await access.check_customer(actor, customer_id)
+
+
 async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: CustomerReveal) -> CustomerRevealed:
     """The fields asked for, in clear; null where the customer has none.
 

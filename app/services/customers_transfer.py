@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, db, paging, reads
 from app.access import Actor
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Forbidden, Invalid, NotFound
 from app.etags import Document
 from app.models.customers import CustomerTransfer
 from app.models.users import Role, User
@@ -51,10 +51,13 @@ async def transfer(session: AsyncSession, actor: Actor, customer_id: UUID, data:
 
     Raises:
         NotFound, Gone: the customer.
+        Forbidden: he sees the customer with a service team only, and does not answer for the agent whose he is.
         Invalid: nobody the caller answers for (or he himself) can take him over.
         Conflict: `conflict`: he has him already.
     """
     customer = await access.customer(session, actor, customer_id, lock=True)
+    if actor.managed is not None and customer.owner_id not in (actor.id, *actor.managed):
+        raise Forbidden
     await receiver(session, actor, data.to_user_id, pointer="/to_user_id")
     if customer.owner_id == data.to_user_id:
         raise Conflict

@@ -69,6 +69,7 @@ async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: Depar
         Invalid: the day lies in the future; somebody who is to take over cannot.
         Conflict: `own_account`, `last_admin`, `user_departed`, `too_many_customers`.
     """
+    await users.lock_admins(session, actor.org_id)
     user = await access.user(session, actor, user_id, lock=True)
     if user.departed_on is not None:
         raise Conflict("user_departed")

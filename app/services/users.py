@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
 
 from app import access, audit, etags, keyring, paging, reads
@@ -103,6 +104,8 @@ async def update(session: AsyncSession, actor: Actor, user_id: UUID, version: in
         Invalid: there is no such sales team.
         Conflict: `own_account`: nobody changes his own role; `last_admin`; `user_departed`.
     """
+    if "role" in data.model_fields_set:
+        await lock_admins(session, actor.org_id)
     user = await access.user(session, actor, user_id, lock=True)
     etags.check(user.version, version)
     changes: dict[str, Any] = {member: getattr(data, member) for member in data.model_fields_set}
@@ -138,15 +141,28 @@ def _refuse_own(actor: Actor, user: User) -> None:
         raise Conflict("own_account")
 
 
+async def lock_admins(session: AsyncSession, org_id: UUID) -> None:
+    """Before an account is locked that may be an administrator's: two who remove each other must not form a ring.
+
+    All administrators are locked in one order, whoever of them is meant.
+    """
+    await session.exec(_admins(org_id).order_by(col(User.id)).with_for_update(key_share=True))
+
+
+def _admins(org_id: UUID) -> SelectOfScalar[UUID]:
+    return select(User.id).where(
+        User.org_id == org_id,
+        User.role == Role.admin,
+        col(User.disabled_at).is_(None),
+        col(User.deleted_at).is_(None),
+    )
+
+
 async def _keep_an_admin(session: AsyncSession, user: User) -> None:
-    """Refuse to take away the last administrator. All of them are locked: two may be taken away at once."""
+    """Refuse to take away the last administrator; they are locked, as two may be taken away at once."""
     if user.role != Role.admin or user.disabled_at is not None:
         return
-    statement = select(User.id).where(
-        User.org_id == user.org_id, User.role == Role.admin, col(User.disabled_at).is_(None)
-    )
-    admins = (await session.exec(statement.order_by(col(User.id)).with_for_update())).all()
-    if not set(admins) - {user.id}:
+    if not set((await session.exec(_admins(user.org_id))).all()) - {user.id}:
         raise Conflict("last_admin")
 
 
@@ -157,6 +173,7 @@ async def disable(session: AsyncSession, actor: Actor, user_id: UUID) -> Documen
         NotFound: unknown, or not the caller's business. One who is disabled already stays as he is.
         Conflict: `own_account`, `last_admin`.
     """
+    await lock_admins(session, actor.org_id)
     user = await access.user(session, actor, user_id, lock=True)
     await check_removable(session, actor, user)
     await shut_out(session, user)
@@ -165,7 +182,7 @@ async def disable(session: AsyncSession, actor: Actor, user_id: UUID) -> Documen
 
 
 async def check_removable(session: AsyncSession, actor: Actor, user: User) -> None:
-    """Refuse to shut out oneself, or the last administrator.
+    """Refuse to shut out oneself, or the last administrator. The caller has locked them (`lock_admins`).
 
     Raises:
         Conflict: `own_account`, `last_admin`.

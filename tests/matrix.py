@@ -1,0 +1,202 @@
+"""Who may do what to which object: the tables of the isolation matrix.
+
+Every operation of the OpenAPI document with an id in its path has a row here, and a row says for every principal what
+he gets. Who reaches an object follows from what kind of object it is, so a row names its kind; how such an object
+comes into being stands in `tests/matrix_makers.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app import deps
+from tests import matrix_makers as make
+from tests.factories import World, add_partner, add_user
+from tests.life_form import FORM
+from tests.matrix_makers import Make
+
+# The one whose object it is; his team mate; an agent and a manager of another team; the manager and the administrator
+# above him; the auditor; an agent and the administrator of another organisation; two partner banks of this one; and
+# administrators whose session was ended, who were disabled, who show nothing.
+PRINCIPALS = (
+    "owner", "mate", "stranger", "rival", "manager", "admin", "auditor", "foreign_agent", "foreign_admin",
+    "partner", "other_partner", "revoked", "disabled", "anonymous",
+)  # fmt: skip
+OK = 0  # the success the row names
+
+Cells = dict[str, int]
+
+
+def _kind(*people: int) -> Cells:
+    """The first nine columns; banks lack every scope, and who has no live session is nobody."""
+    return dict(zip(PRINCIPALS, (*people, 403, 403, 401, 401, 401), strict=True))
+
+
+# fmt: off
+#             owner mate stranger rival manager admin auditor | foreign_agent foreign_admin
+THEIRS = _kind(  OK, 404,     404,  404,     OK,   OK,    403,            404,          404)  # a customer's own things
+SEEN   = _kind(  OK, 404,     404,  404,     OK,   OK,     OK,            404,          404)  # … the auditor reads too
+OWN    = _kind(  OK, 404,     404,  404,    404,  404,    404,            404,          404)  # one's own session
+BELOW  = _kind( 403, 403,     403,  404,     OK,   OK,    403,            403,          404)  # for those who manage him
+WATCHED= _kind( 403, 403,     403,  404,     OK,   OK,     OK,            403,          404)  # … and who audit
+ADMIN  = _kind( 403, 403,     403,  403,    403,   OK,    403,            403,          404)  # the administrator only
+COMMON = _kind(  OK,  OK,      OK,   OK,     OK,   OK,     OK,            404,          404)  # of the organisation
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operation: whose business its object is, how somebody gets one, a valid body, the status of success."""
+
+    kind: Cells
+    make: Make
+    body: Any = None
+    good: int = 200
+
+    def expected(self, principal: str) -> int:
+        """The status this principal gets."""
+        return self.kind[principal] or self.good
+
+    def may(self) -> str:
+        """The first principal who may."""
+        return next(name for name in PRINCIPALS if self.kind[name] == OK)
+
+
+ROWS = {
+    "get_customer": Row(SEEN, make.customer),
+    "update_customer": Row(THEIRS, make.customer, {"note": "x"}),
+    "delete_customer": Row(THEIRS, make.customer, good=204),
+    "restore_customer": Row(THEIRS, make.deleted_customer),
+    "transfer_customer": Row(BELOW, make.customer_and_receiver, {"to_user_id": "{receiver_id}"}),
+    "reveal_customer": Row(THEIRS, make.customer, {"fields": ["id_number"], "purpose": "claim"}),
+    "get_network": Row(SEEN, make.customer),
+    "list_relationships": Row(SEEN, make.customer),
+    "create_relationship": Row(THEIRS, make.two_customers, {"other_id": "{other_id}", **make.FRIEND}, 201),
+    "get_relationship": Row(SEEN, make.relationship),
+    "update_relationship": Row(THEIRS, make.relationship, {"note": "x"}),
+    "delete_relationship": Row(THEIRS, make.relationship, good=204),
+    "restore_relationship": Row(THEIRS, make.deleted_relationship),
+    "get_dossier": Row(THEIRS, make.customer),
+    "list_dossier_facts": Row(THEIRS, make.customer),
+    "create_dossier_fact": Row(THEIRS, make.customer, make.FACT, 201),
+    "get_dossier_fact": Row(THEIRS, make.fact),
+    "update_dossier_fact": Row(THEIRS, make.fact, {"value": "荆州"}),
+    "delete_dossier_fact": Row(THEIRS, make.fact, good=204),
+    "restore_dossier_fact": Row(THEIRS, make.deleted_fact),
+    "list_form_responses": Row(THEIRS, make.customer),
+    "get_form_response": Row(THEIRS, make.draft),
+    "update_form_response": Row(THEIRS, make.draft, {"answers": {}}),
+    "complete_form_response": Row(THEIRS, make.draft, good=201),
+    "list_needs_analyses": Row(THEIRS, make.customer),
+    "get_needs_analysis": Row(THEIRS, make.analysis),
+    "delete_session": Row(OWN, make.own_session, good=204),
+    "get_user": Row(WATCHED, make.person),
+    "update_user": Row(ADMIN, make.person, {"name": "林新名"}),
+    "disable_user": Row(ADMIN, make.person),
+    "enable_user": Row(ADMIN, make.disabled_person),
+    "create_password_reset": Row(ADMIN, make.person, good=201),
+    "delete_user_second_factor": Row(ADMIN, make.person_with_second_factor, good=204),
+    "list_user_sessions": Row(BELOW, make.person),
+    "delete_user_session": Row(BELOW, make.person_with_session, good=204),
+    "get_departure": Row(WATCHED, make.departed_person),
+    "create_departure": Row(
+        BELOW, make.person_and_receiver, {"left_on": "2026-01-05", "to_user_id": "{receiver_id}"}, 201
+    ),
+    "get_team": Row(COMMON, make.team),
+    "update_team": Row(ADMIN, make.team, {"name": "四部"}),
+    "delete_team": Row(ADMIN, make.team, good=204),
+    "put_team_member": Row(ADMIN, make.service_team_and_person),
+    "delete_team_member": Row(ADMIN, make.served_team, good=204),
+    "get_invitation": Row(ADMIN, make.invitation),
+    "delete_invitation": Row(ADMIN, make.invitation, good=204),
+    "get_organization": Row(COMMON, make.organization),
+    "update_organization": Row(ADMIN, make.organization, {"session_idle_days": 6}),
+}
+
+# Operations on something that belongs to something else.
+NESTED = tuple(name for name, row in ROWS.items() if row.make in make.NESTED)
+
+# Operations with a body and no id in their path: a valid body. {customer_id} is one of the caller's customers.
+BODIES: dict[str, Any] = {
+    "create_customer": {"party_type": "individual", "name": "王永庆"},
+    "create_form_response": {"customer_id": "{customer_id}", "answers": {}, **FORM},
+    "create_team": {"name": "三部"},
+    "create_invitation": {"username": "neu.er", "name": "林新人", "role": "agent"},
+    "login": {
+        "org": "none", "username": "nobody", "password": "x" * 12,
+        "device": {"id": "p", "name": "p", "platform": "ios"},
+    },
+    "refresh_tokens": {"refresh_token": "rmr_" + "A" * 64},
+    "step_up": {"password": "x" * 12},
+    "change_password": {"current_password": "x" * 12, "new_password": "y" * 12},
+    "confirm_second_factor": {"code": "000000"},
+    "accept_invitation": {"token": "rmi_" + "A" * 64, "password": "x" * 12},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose."""
+
+    make: Make
+    which: str
+    tries: tuple[tuple[str, str], ...]
+
+
+_CUSTOMER = Pointer(
+    make.customer, "customer_id", (("mate", "owner"), ("stranger", "owner"), ("foreign_admin", "owner"))
+)
+_RECEIVER = Pointer(
+    make.person, "user_id", (("manager", "stranger"), ("manager", "auditor"), ("foreign_admin", "owner"))
+)
+_TEAM = Pointer(make.team, "team_id", (("foreign_admin", "owner"),))
+_SERVICE_TEAM = Pointer(make.served_team, "team_id", (("owner", "mate"), ("foreign_admin", "owner")))
+
+POINTERS = {
+    ("create_form_response", "customer_id"): _CUSTOMER,
+    ("create_relationship", "other_id"): _CUSTOMER,
+    ("transfer_customer", "to_user_id"): _RECEIVER,
+    ("create_departure", "to_user_id"): _RECEIVER,
+    ("create_departure", "by_area/*/to_user_id"): _RECEIVER,
+    ("update_customer", "service_team_id"): _SERVICE_TEAM,
+    ("update_user", "team_id"): _TEAM,
+    ("create_invitation", "team_id"): _TEAM,
+    ("create_team", "parent_id"): _TEAM,
+    ("update_team", "parent_id"): _TEAM,
+}
+
+# What a manager reaches of people: those below him. All others are as unknown, he himself included.
+PEOPLE = ("get_user", "list_user_sessions", "delete_user_session", "get_departure", "create_departure")
+BELOW_MANAGER = {"owner": OK, "stranger": 404, "rival": 404, "admin": 404, "auditor": 404, "foreign_agent": 404}
+
+
+async def cast(world: World, other: World) -> dict[str, httpx.AsyncClient]:
+    """A client for every principal. Those who lost their access would be administrators."""
+    await add_user(world, "rival", "manager", "two")
+    for name in ("revoked", "disabled"):
+        await add_user(world, name, "admin", "branch")
+    tokens = {name: world.token(name) for name in ("rival", "revoked", "disabled")}
+    await world.db.execute("UPDATE sessions SET revoked_at = now() WHERE id = $1", world.sessions["revoked"])
+    await world.db.execute("UPDATE users SET disabled_at = now() WHERE id = $1", world.users["disabled"])
+    deps.forget_actors()
+    return {
+        "owner": world.agent,
+        **{name: getattr(world, name) for name in ("mate", "stranger", "manager", "admin", "auditor")},
+        **{name: world.client(token) for name, token in tokens.items()},
+        "foreign_agent": other.agent,
+        "foreign_admin": other.admin,
+        "partner": world.client(world.partner_key),
+        "other_partner": world.client(await add_partner(world, "江城银行")),
+        "anonymous": world.client(),
+    }
+
+
+def called(principal: str) -> str:
+    """The name of a principal in his organisation."""
+    return "agent" if principal == "owner" else principal.removeprefix("foreign_")
+
+
+def place(principal: str, world: World, other: World) -> tuple[World, str]:
+    """Where a principal is at home, and what he is called there."""
+    return (other if principal.startswith("foreign_") else world), called(principal)

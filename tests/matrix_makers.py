@@ -1,0 +1,178 @@
+"""How somebody comes to have an object of every kind the isolation matrix speaks of; each answers the ids."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+from uuid_utils.compat import uuid7
+
+from app import deps
+from tests.factories import World, add_user, create_customer, create_service_team, if_match
+from tests.life_form import create_analysis, create_draft
+
+Ids = dict[str, str]
+Make = Callable[[World, str], Awaitable[Ids]]
+
+FRIEND = {"direction": "friend", "strength": 0.5}
+FACT = {"fact_key": "family_hometown", "value": "襄阳", "source": "customer", "observed_on": "2026-01-05"}
+
+
+# --- a customer of his, and what hangs on it -------------------------------------------------------------------
+
+
+async def customer(world: World, name: str) -> Ids:
+    return {"customer_id": (await create_customer(getattr(world, name)))["id"]}
+
+
+async def deleted_customer(world: World, name: str) -> Ids:
+    made = await create_customer(getattr(world, name))
+    await getattr(world, name).delete(f"/v1/customers/{made['id']}", headers=if_match(made))
+    return {"customer_id": made["id"]}
+
+
+async def two_customers(world: World, name: str) -> Ids:
+    return {**await customer(world, name), "other_id": (await customer(world, name))["customer_id"]}
+
+
+async def customer_and_receiver(world: World, name: str) -> Ids:
+    return {**await customer(world, name), "receiver_id": str(world.users["mate"])}
+
+
+async def fact(world: World, name: str) -> Ids:
+    ids = await customer(world, name)
+    answer = await getattr(world, name).post(f"/v1/customers/{ids['customer_id']}/dossier-facts", json=FACT)
+    return {**ids, "dossier_fact_id": answer.json()["id"]}
+
+
+async def deleted_fact(world: World, name: str) -> Ids:
+    ids = await fact(world, name)
+    await _delete(getattr(world, name), f"/v1/customers/{ids['customer_id']}/dossier-facts/{ids['dossier_fact_id']}")
+    return ids
+
+
+async def relationship(world: World, name: str) -> Ids:
+    ids = await two_customers(world, name)
+    url, body = f"/v1/customers/{ids['customer_id']}/relationships", {"other_id": ids["other_id"], **FRIEND}
+    made = (await getattr(world, name).post(url, json=body)).json()
+    return {"customer_id": ids["customer_id"], "relationship_id": made["id"]}
+
+
+async def deleted_relationship(world: World, name: str) -> Ids:
+    ids = await relationship(world, name)
+    await _delete(getattr(world, name), f"/v1/customers/{ids['customer_id']}/relationships/{ids['relationship_id']}")
+    return ids
+
+
+async def draft(world: World, name: str) -> Ids:
+    owner: httpx.AsyncClient = getattr(world, name)
+    return {"form_response_id": (await create_draft(owner, (await customer(world, name))["customer_id"]))["id"]}
+
+
+async def analysis(world: World, name: str) -> Ids:
+    owner: httpx.AsyncClient = getattr(world, name)
+    return {"needs_analysis_id": (await create_analysis(owner, (await customer(world, name))["customer_id"]))["id"]}
+
+
+async def _delete(client: httpx.AsyncClient, url: str) -> None:
+    assert (await client.delete(url, headers={"If-Match": '"1"'})).status_code == 204
+
+
+# --- people: somebody new with the role and the team of the one named ------------------------------------------
+
+_PLACES = {
+    "agent": ("agent", "one"), "mate": ("agent", "one"), "stranger": ("agent", "two"), "manager": ("manager", "one"),
+    "rival": ("manager", "two"), "admin": ("admin", "branch"), "auditor": ("auditor", "branch"),
+}  # fmt: skip
+
+
+async def person(world: World, name: str) -> Ids:
+    new = f"p{uuid7().hex[-12:]}"
+    await add_user(world, new, *_PLACES[name])
+    deps.forget_actors()  # those above him see him at the next request
+    return {"user_id": str(world.users[new])}
+
+
+async def disabled_person(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    await world.db.execute("UPDATE users SET disabled_at = now() WHERE id = $1", UUID(ids["user_id"]))
+    return ids
+
+
+async def person_with_session(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    session = await world.db.fetchval("SELECT id FROM sessions WHERE user_id = $1", UUID(ids["user_id"]))
+    return {**ids, "session_id": str(session)}
+
+
+async def own_session(world: World, name: str) -> Ids:
+    """Another device he is signed in on."""
+    session = uuid7()
+    await world.db.execute(
+        "INSERT INTO sessions (org_id, id, user_id, device_id, device_name, platform, idle_expires_at, "
+        "absolute_expires_at) SELECT org_id, $2, user_id, 'other', '另一部', 'ios', idle_expires_at, "
+        "absolute_expires_at FROM sessions WHERE id = $1",
+        world.sessions[name],
+        session,
+    )
+    return {"session_id": str(session)}
+
+
+async def person_with_second_factor(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    await world.db.execute(
+        "INSERT INTO second_factors (org_id, id, user_id, secret_enc, confirmed_at) VALUES ($1, $2, $3, '', now())",
+        world.org_id,
+        uuid7(),
+        UUID(ids["user_id"]),
+    )
+    return ids
+
+
+async def person_and_receiver(world: World, name: str) -> Ids:
+    return {**await person(world, name), "receiver_id": str(world.users["mate"])}
+
+
+async def departed_person(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    body = {"left_on": "2026-01-05", "to_user_id": str(world.users["mate"])}
+    url, headers = f"/v1/users/{ids['user_id']}/departure", {"Idempotency-Key": ids["user_id"]}
+    assert (await world.admin.post(url, json=body, headers=headers)).status_code == 201
+    return ids
+
+
+# --- of the organisation; whoever is named may be in it --------------------------------------------------------
+
+
+async def team(world: World, _name: str) -> Ids:
+    return {"team_id": (await _made(world, "/v1/teams", {"name": "三部"}))["id"]}
+
+
+async def service_team_and_person(world: World, name: str) -> Ids:
+    return {"team_id": await create_service_team(world), **await person(world, name)}
+
+
+async def served_team(world: World, name: str) -> Ids:
+    return {"team_id": await create_service_team(world, name), "user_id": str(world.users[name])}
+
+
+async def invitation(world: World, _name: str) -> Ids:
+    body = {"username": f"n{uuid7().hex[-12:]}", "name": "林新人", "role": "agent"}
+    return {"invitation_id": (await _made(world, "/v1/invitations", body))["id"]}
+
+
+async def organization(world: World, _name: str) -> Ids:
+    return {"organization_id": str(world.org_id)}
+
+
+async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await world.admin.post(url, json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+# Those that answer two ids for a path: one below the other.
+NESTED = (
+    fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
+)  # fmt: skip
