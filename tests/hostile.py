@@ -14,8 +14,10 @@ from app.access import PARTNER_SCOPES, SCOPES
 from app.models.users import Role
 from tests.factories import World
 from tests.life_form import FORM
+from tests.matrix import BODIES, ROWS
+from tests.matrix_makers import customer
 from tests.operations import Operation, operations
-from tests.test_isolation import BODIES, ROWS, customer, filled
+from tests.traces import filled
 
 Json = dict[str, Any]
 Place = tuple[str | int, ...]

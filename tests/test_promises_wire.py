@@ -21,9 +21,9 @@ from fastapi import FastAPI
 from app.config import Settings
 from tests.factories import World
 from tests.hostile import bare, credential, every, plain_headers, unknown_ids
+from tests.matrix import BODIES
 from tests.problem import assert_problem
 from tests.test_guard_wire import CHUNKED, HOSTILE, SECOND, exchange, head
-from tests.test_isolation import BODIES
 
 REPO = Path(__file__).parents[1]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
