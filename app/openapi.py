@@ -229,6 +229,7 @@ _TAGS = {
     "users": "The people of an organisation: their accounts and sessions; invitations and departures.",
     "teams": "Sales teams, down which managers look, and service teams, which share customers.",
     "organizations": "What an organisation's administrator decides.",
+    "audit-events": "Who did what to which object; written with the change, changed by nobody.",
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
 }
