@@ -63,6 +63,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "team_in_use": ("团队仍有成员、下级或客户", "Somebody or something still belongs to the team"),
     "team_kind": ("团队类型不符", "This is for the other kind of team"),
     "too_many_customers": ("客户太多,请分批转移", "Too many customers for one hand-over; transfer some first"),
+    "too_many_rows": ("数据太多,请缩小导出范围", "Too many rows for one export; narrow it by stage or tag"),
     "forbidden": ("没有权限", "Not allowed"),
     "pending_change_password": ("请先修改密码", "The password must be changed first"),
     "pending_enrol_second_factor": ("请先绑定动态验证码", "A second factor must be enrolled first"),

@@ -15,6 +15,7 @@ from app.guard import Guard
 from app.limits import WINDOW_SECONDS, RateLimit
 from app.logs import RequestLog, configure_logging
 from app.routers import (
+    audit_events,
     auth,
     customers,
     departures,
@@ -81,6 +82,7 @@ def create_api(settings: Settings) -> FastAPI:
         teams,
         invitations,
         organizations,
+        audit_events,
         partners,
         service,
     ):

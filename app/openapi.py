@@ -36,6 +36,8 @@ _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-
 ONCE = _header("Idempotency-Key", "A retry with the same key answers what the first one answered (24 h)", _KEY)
 _PROOF = {"type": "string", "minLength": 1, "maxLength": 6000, "pattern": r"^[A-Za-z0-9_.-]+$"}
 DPOP = _header("DPoP", "A proof of the device's key (RFC 9449), with the nonce of the last `DPoP-Nonce`", _PROOF)
+# The longest table there can be: 20,000 rows of at most 2,700 characters, when every one of them is a quote.
+CSV: dict[str, Any] = {"content": {"text/csv": {"schema": {"type": "string", "maxLength": 60_000_000}}}}
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -109,6 +111,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status[0] in "23":
             response["headers"] = _headers(status, headers)
+            if "text/csv" in response.get("content", {}):
+                response["headers"]["Content-Disposition"] = {"$ref": "#/components/headers/Content-Disposition"}
     operation.setdefault("security", [{}])  # {}: open to everybody, said explicitly
 
 
@@ -171,6 +175,7 @@ _HEADERS = {
     "Retry-After": ("Seconds to wait", {"type": "integer", "format": "int32", "minimum": 0, "maximum": 86400}),
     "ETag": ("The version of this resource", _ETAG),
     "Location": ("Where the new resource is", {**_text(200), "format": "uri-reference"}),
+    "Content-Disposition": ("Under which name to keep the file", _text(100)),
     "WWW-Authenticate": ("How to authenticate", _text(200)),
 }
 
@@ -230,6 +235,7 @@ _TAGS = {
     "users": "The people of an organisation: their accounts and sessions; invitations and departures.",
     "teams": "Sales teams, down which managers look, and service teams, which share customers.",
     "organizations": "What an organisation's administrator decides.",
+    "audit-events": "Who did what to which object; written with the change, changed by nobody.",
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
 }

@@ -45,7 +45,8 @@ class Contract:
             return
         media = response.headers["content-type"].split(";")[0]
         assert media in content, f"{where} answers {media}"
-        self._validate(content[media].get("schema", {}), response, where)
+        said = response.text if media == "text/csv" else response.json()
+        self._validate(content[media].get("schema", {}), said, where)
 
     def _resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         if "$ref" not in node:
@@ -56,11 +57,11 @@ class Contract:
         resolved: dict[str, Any] = target
         return resolved
 
-    def _validate(self, schema: dict[str, Any], response: httpx.Response, where: str) -> None:
+    def _validate(self, schema: dict[str, Any], said: Any, where: str) -> None:
         key = repr(schema)
         if key not in self._validators:
             whole = {**schema, "components": self.document.get("components", {})}
             self._validators[key] = jsonschema_rs.Draft202012Validator(whole)
         problems = [f"{error.instance_path}: {error.message[:200]}" for error in
-                    self._validators[key].iter_errors(response.json())]  # fmt: skip
+                    self._validators[key].iter_errors(said)]  # fmt: skip
         assert not problems, f"{where} breaks its schema: {problems[:3]}"

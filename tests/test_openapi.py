@@ -64,7 +64,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
     commands = "restore|complete|transfer|reveal|disable|enable"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
-    verbs = {"get": "get|list", "post": f"create|{commands}|{entering}", "patch": "update",
+    verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
     for operation in every:
         assert re.match(verbs[operation.method], operation.id), operation.id
@@ -121,7 +121,13 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
             if status == "204":
                 assert "content" not in answer, operation.id
                 continue
-            schema = operation.resolve(answer["content"]["application/json"]["schema"])
+            ((media, content),) = answer["content"].items()
+            schema = operation.resolve(content["schema"])
+            if media == "text/csv":
+                assert (schema["type"], schema["maxLength"] > 0) == ("string", True), (operation.id, status)
+                assert "Content-Disposition" in answer["headers"], (operation.id, status)
+                continue
+            assert media == "application/json", (operation.id, status)
             assert schema.get("additionalProperties") is False, (operation.id, status)
             assert schema["description"], (operation.id, status)
 
@@ -129,7 +135,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
-             "accept"}  # fmt: skip
+             "accept", "export"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
@@ -181,10 +187,12 @@ def test_patches_are_merge_patches(every: list[Operation]) -> None:
 
 def test_objects_with_free_keys_say_which(api: FastAPI) -> None:
     schemas = api.openapi()["components"]["schemas"]
-    for name in ("FormResponseCreate", "FormResponseUpdate"):
-        answers = schemas[name]["properties"]["answers"]
-        assert answers["additionalProperties"] is False
-        assert all(key.startswith("^") for key in answers["patternProperties"])
+    members = [("FormResponseCreate", "answers"), ("FormResponseUpdate", "answers"), ("AuditEventPublic", "detail")]
+    for name, member in members:
+        free = schemas[name]["properties"][member]
+        assert free["additionalProperties"] is False
+        assert free["maxProperties"] <= 500
+        assert all(key.startswith("^") for key in free["patternProperties"])
 
 
 def test_lists_page_in_one_way(every: list[Operation]) -> None:

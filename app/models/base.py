@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic import Field as Bound
 from pydantic_core import PydanticCustomError
 from sqlalchemy import text
@@ -51,8 +51,25 @@ def _only_text(value: Any) -> Any:
     return value
 
 
+# Years in which every offset is still a time the database and an id of version 7 can hold.
+_DAY = r"(19[789][0-9]|2[01][0-9]{2})-[0-9]{2}-[0-9]{2}"
+_INSTANT = rf"^{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,6}})?(Z|[+-][0-9]{{2}}:[0-9]{{2}})$"
+
+
+def _only_instant(value: Any) -> Any:
+    """A moment is RFC 3339 with its offset; pydantic alone would also take seconds since 1970 and local times."""
+    if isinstance(value, str) and not re.fullmatch(_INSTANT, value):
+        raise PydanticCustomError("string_pattern_mismatch", "not RFC 3339")
+    return value
+
+
 Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
 CalendarDate = Annotated[date, BeforeValidator(_only_text)]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_only_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _INSTANT}),
+]
 WHOLE = BeforeValidator(_only_number)
 """Stands last in `Annotated[int, Bound(ge=…), WHOLE]`: bounds behind a validator get lost in the document."""
 
