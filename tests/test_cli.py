@@ -20,7 +20,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from app import cli, keyring, reads
+from app import cli, keyring, operating, reads
 from app.config import Settings
 from tests.apart import apart
 from tests.factories import World
@@ -151,7 +151,7 @@ def test_password_is_asked_twice_and_never_shown(settings: Settings) -> None:
         patch.delenv("RENMAI_NEW_PASSWORD", raising=False)
         args = ["user", "create", "--org", "nowhere", "--username", "ab", "--name", "某", "--role", "agent"]
         found = CliRunner().invoke(cli.app, args, input=f"{PASSWORD}\nanother\n{PASSWORD}\n{PASSWORD}\n")
-    assert isinstance(found.exception, cli.CommandError), "it got as far as looking for the organisation"
+    assert isinstance(found.exception, operating.CommandError), "it got as far as looking for the organisation"
     assert found.output.count("Password:") == 2
     assert PASSWORD not in found.output
 
