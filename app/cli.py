@@ -18,6 +18,7 @@ from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
 from app.embedded import EmbeddedError
+from app.errors import TITLES, AppError
 from app.operating import CommandError, attended, database, owner_url, upgrade
 from app.passwords import WeakPassword
 
@@ -99,6 +100,9 @@ def _explain(error: Exception) -> str:
         return "; ".join(f"{name} {one['msg']}".strip() for name, one in zip(names, wrong, strict=True))
     if isinstance(error, WeakPassword):
         return f"the password is too weak ({error.code})"
+    if isinstance(error, AppError):
+        rules = [f"{one['pointer'][1:]} {one['message']} ({one['code']})" for one in _issues(error)]
+        return "; ".join(rules) or f"{TITLES[error.code][1]} ({error.code})"
     if isinstance(error, asyncpg.UndefinedTableError):
         return "the database has no current schema; run `renmai migrate`"
     if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | SQLAlchemyError):
@@ -106,7 +110,11 @@ def _explain(error: Exception) -> str:
     return str(error)
 
 
-_EXPECTED = (CommandError, EmbeddedError, SettingsError, ValidationError, WeakPassword)
+def _issues(error: AppError) -> list[dict[str, str]]:
+    return [issue.to_json("en") for issue in error.issues]
+
+
+_EXPECTED = (AppError, CommandError, EmbeddedError, SettingsError, ValidationError, WeakPassword)
 _DATABASE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
 

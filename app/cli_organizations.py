@@ -13,6 +13,8 @@ from app import db, runtime
 from app.apikeys import Environment
 from app.config import Settings, get_settings
 from app.errors import NotFound
+from app.models.organizations import OrganizationSettings, OrganizationUpdate, PasswordForm
+from app.models.teams import TeamKind
 from app.operating import (
     LINE,
     CommandError,
@@ -54,20 +56,66 @@ def create_org(
     typer.echo(f"Organisation {code} ({org_id}) is made.")
 
 
+@org_app.command("settings")
+def org_settings(
+    org: OrgOption,
+    password_form: Annotated[PasswordForm | None, typer.Option(help="What a password must look like")] = None,
+    dpop: Annotated[bool | None, typer.Option("--dpop-required/--no-dpop-required", help="Device keys only")] = None,
+    second_factor: Annotated[
+        bool | None,
+        typer.Option("--second-factor-required/--no-second-factor-required", help="Nothing else before enrolling"),
+    ] = None,
+    cross_agent_paths: Annotated[
+        bool | None,
+        typer.Option("--cross-agent-paths/--no-cross-agent-paths", help="Paths through customers of other agents"),
+    ] = None,
+    idle_days: Annotated[
+        int | None, typer.Option("--session-idle-days", min=1, max=7, help="A session unused so long ends")
+    ] = None,
+    absolute_days: Annotated[
+        int | None, typer.Option("--session-absolute-days", min=1, max=30, help="Every session ends after so long")
+    ] = None,
+) -> None:
+    """Change the settings that are given and show them all; they count within a second. The way back for an
+    administrator who asked for device keys and has none."""
+    given = {
+        "password_form": password_form,
+        "is_dpop_required": dpop,
+        "is_second_factor_required": second_factor,
+        "are_cross_agent_paths_allowed": cross_agent_paths,
+        "session_idle_days": idle_days,
+        "session_absolute_days": absolute_days,
+    }
+    data = OrganizationUpdate.model_validate({member: value for member, value in given.items() if value is not None})
+
+    async def work(session: AsyncSession, org_id: UUID) -> OrganizationSettings:
+        return await organizations.adjust(session, org_id, data)
+
+    row = in_org(org, work)
+    for member in given:
+        value = getattr(row, member)
+        typer.echo(f"{member}: {str(value).lower() if isinstance(value, bool) else value}")
+
+
 @team_app.command("create")
 def create_team(
     org: OrgOption,
     name: Annotated[str, typer.Option(help="Name of the team")],
-    parent: Annotated[str | None, typer.Option(help="Name of the team above")] = None,
+    parent: Annotated[str | None, typer.Option(help="Name of the sales team above")] = None,
+    kind: Annotated[
+        TeamKind, typer.Option(help="Who belongs to it: the people of a branch, or who serves together")
+    ] = (TeamKind.sales),
 ) -> None:
-    """Make a team; managers see the customers of their team and of those below."""
+    """Make a team; managers see the customers of their sales team and of those below."""
     matching(LINE, name, "the name")
+    if kind == TeamKind.service and parent is not None:
+        raise CommandError("a service team stands below no other")
 
     async def work(session: AsyncSession, org_id: UUID) -> UUID:
         if await teams.named(session, org_id, name):
             raise CommandError(f"there is a team {name!r} already")
         above = None if parent is None else await sales_team(session, org_id, parent)
-        return (await teams.make(session, org_id, name, above)).id
+        return (await teams.make(session, org_id, name, above, kind=kind)).id
 
     typer.echo(f"Team {name} ({in_org(org, work)}) is made.")
 

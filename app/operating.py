@@ -17,9 +17,11 @@ from app import migrate as migration
 from app.config import Settings, SettingsError, get_settings
 from app.embedded import EmbeddedPostgres, prepare
 from app.errors import NotFound
+from app.models.teams import TeamKind
 from app.services import sessions, teams
 
-LINE = re.compile(r"[^\x00-\x1F\x7F]{1,100}")
+# What the wire takes as `Line100`: no control characters, and no half of a pair (a byte that was no UTF-8).
+LINE = re.compile(r"[^\x00-\x1F\x7F-\x9F\uD800-\uDFFF]{1,100}")
 _OWNER = "renmai_owner"
 _T = TypeVar("_T")
 
@@ -118,9 +120,9 @@ async def sales_team(session: AsyncSession, org_id: UUID, name: str) -> UUID:
     Raises:
         CommandError: there is none, or more than one.
     """
-    found = await teams.named(session, org_id, name)
+    found = await teams.named(session, org_id, name, TeamKind.sales)
     if len(found) != 1:
-        raise CommandError(f"there is {'no' if not found else 'more than one'} team {name!r}")
+        raise CommandError(f"there is {'no' if not found else 'more than one'} sales team {name!r}")
     return found[0]
 
 

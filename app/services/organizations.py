@@ -1,5 +1,9 @@
-"""Organisations: made by the operator on the command line; their settings belong to their administrator."""
+"""Organisations: made by the operator on the command line; their settings belong to their administrator.
 
+The operator can change the settings too: an administrator who asked for device keys before he had one is locked out.
+"""
+
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import select
@@ -24,16 +28,34 @@ async def create(session: AsyncSession, code: str, name: str) -> Organization:
     await session.flush()
     session.add(OrganizationSettings(org_id=made.id, id=made.id))
     await session.flush()
+    _note(session, "organization.created", made.id)
+    return made
+
+
+async def adjust(session: AsyncSession, org_id: UUID, data: OrganizationUpdate) -> OrganizationSettings:
+    """The operator's `update`, of whatever version; when nothing was sent, nothing is changed.
+
+    Returns:
+        The settings as they are from now on.
+    """
+    row = await _settings(session, org_id, org_id)
+    if data.model_fields_set:
+        _note(session, "organization.updated", row.id, fields=_apply(row, data))
+        await session.flush()
+    return row
+
+
+def _note(session: AsyncSession, action: str, org_id: UUID, **detail: Any) -> None:
     audit.record(
         session,
         actor_id=None,
         actor_kind="system",
-        action="organization.created",
+        action=action,
         object_type="organization",
-        object_id=made.id,
+        object_id=org_id,
         request_id=session.info.get("request_id", ""),
+        **detail,
     )
-    return made
 
 
 async def read(session: AsyncSession, actor: Actor, organization_id: UUID) -> Document:
@@ -42,7 +64,7 @@ async def read(session: AsyncSession, actor: Actor, organization_id: UUID) -> Do
     Raises:
         NotFound: any other.
     """
-    return await _document(session, await _settings(session, actor, organization_id))
+    return await _document(session, await _settings(session, actor.org_id, organization_id))
 
 
 async def update(
@@ -53,19 +75,24 @@ async def update(
     Raises:
         NotFound, PreconditionFailed.
     """
-    row = await _settings(session, actor, organization_id)
+    row = await _settings(session, actor.org_id, organization_id)
     etags.check(row.version, version)
-    for member in data.model_fields_set:
-        setattr(row, member, getattr(data, member))
-    row.updated_at = utc_now()
-    fields = sorted(data.model_fields_set)
+    fields = _apply(row, data)
     access.record(session, actor, "organization.updated", "organization", row.id, fields=fields)
     return await _document(session, row)
 
 
-async def _settings(session: AsyncSession, actor: Actor, organization_id: UUID) -> OrganizationSettings:
+def _apply(row: OrganizationSettings, data: OrganizationUpdate) -> list[str]:
+    """Set what was sent; its names."""
+    for member in data.model_fields_set:
+        setattr(row, member, getattr(data, member))
+    row.updated_at = utc_now()
+    return sorted(data.model_fields_set)
+
+
+async def _settings(session: AsyncSession, org_id: UUID, organization_id: UUID) -> OrganizationSettings:
     statement = select(OrganizationSettings).where(
-        OrganizationSettings.org_id == actor.org_id, OrganizationSettings.id == organization_id
+        OrganizationSettings.org_id == org_id, OrganizationSettings.id == organization_id
     )
     row = (await session.exec(statement.with_for_update())).first()
     if row is None:

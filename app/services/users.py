@@ -262,15 +262,15 @@ async def named(session: AsyncSession, org_id: UUID, username: str) -> User:
     return user
 
 
-def note(session: AsyncSession, action: str, user_id: UUID, **detail: Any) -> None:
+def note(session: AsyncSession, action: str, object_id: UUID, *, object_type: str = "user", **detail: Any) -> None:
     """An audit event of the operator, or of somebody who has no session yet."""
     audit.record(
         session,
         actor_id=None,
         actor_kind="system",
         action=action,
-        object_type="user",
-        object_id=user_id,
+        object_type=object_type,
+        object_id=object_id,
         request_id=session.info.get("request_id", ""),
         **detail,
     )

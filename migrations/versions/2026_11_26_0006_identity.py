@@ -65,6 +65,7 @@ def _people() -> None:
             used_at timestamptz,
             PRIMARY KEY (org_id, second_factor_id, code_hash),
             FOREIGN KEY (org_id, second_factor_id) REFERENCES second_factors (org_id, id))""",
+        # `invited_by` is null where the operator invited: he is nobody's user.
         f"""CREATE TABLE invitations ({BASE.rstrip()},
             purpose text NOT NULL CHECK (purpose IN ('new_account', 'reset_password')),
             username text NOT NULL,
@@ -72,7 +73,7 @@ def _people() -> None:
             role text NOT NULL CHECK (role IN ('agent', 'manager', 'admin', 'auditor')),
             team_id uuid,
             user_id uuid,
-            invited_by uuid NOT NULL,
+            invited_by uuid,
             token_hash bytea NOT NULL,
             expires_at timestamptz NOT NULL,
             accepted_at timestamptz,
