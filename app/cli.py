@@ -1,4 +1,4 @@
-"""`renmai`: serve, migrate, demo, org, team, user, apikey, rotate-keys, openapi."""
+"""`renmai`: serve, migrate, demo, org, team, user, apikey, rotate-keys, sweep, openapi."""
 
 import asyncio
 import signal
@@ -13,7 +13,8 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import keyring, serving
+from app import db, keyring, serving
+from app import sweep as sweeping
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
@@ -74,6 +75,25 @@ def rotate_keys() -> None:
     with database(get_settings()) as ready:
         kid = asyncio.run(run(ready))
     typer.echo(f"Key {kid} signs from now on; running processes take it up in 10 to 70 seconds.")
+
+
+@app.command()
+def sweep(
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted")] = False,
+) -> None:
+    """Delete what is past its time, while the service runs. Needs the owner role; meant for every hour."""
+
+    async def run(settings: Settings) -> dict[str, int]:
+        connection = await db.connect(owner_url(settings))
+        try:
+            return await (sweeping.count(connection) if is_dry else sweeping.sweep(connection))
+        finally:
+            await connection.close()
+
+    with database(get_settings()) as ready:
+        found = asyncio.run(run(ready))
+    for table, rows in found.items():
+        typer.echo(f"{table}: {rows}{' would be deleted' if is_dry else ''}")
 
 
 @app.command()

@@ -51,6 +51,8 @@ def _people() -> None:
         """ALTER TABLE users ADD COLUMN password_changed_at timestamptz NOT NULL DEFAULT now(),
            ADD COLUMN departed_on date""",
         "ALTER TABLE sessions ADD COLUMN dpop_jkt text",
+        # For the sweep. Of the creation, which never changes: an index of `used_at` would be written at every exchange.
+        "CREATE INDEX refresh_tokens_age ON refresh_tokens (org_id, created_at)",
         f"""CREATE TABLE second_factors ({BASE.rstrip()},
             user_id uuid NOT NULL,
             secret_enc bytea NOT NULL,
