@@ -33,6 +33,7 @@ EVENTS = {
     "user.disabled": False,
     "user.enabled": False,
     "user.password_changed": False,
+    "user.sessions_ended": False,
     "user.updated": False,
 }
 _COUNT = Counter("renmai_security_events", "Security events", ["event"], registry=logs.REGISTRY)

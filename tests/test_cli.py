@@ -1,6 +1,5 @@
 """The commands of the operator, run as he runs them: arguments in; exit status, lines and rows out."""
 
-import asyncio
 import json
 import os
 import re
@@ -9,74 +8,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from app import cli, keyring, reads
 from app.config import Settings
-from tests.apart import apart
+from tests.commands import Run, Said, fails, runner
 from tests.factories import World
-
-PASSWORD = "Osmanthus-by-the-lake-88"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Awaitable[Said]]
 
 
 @pytest.fixture
 def run(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command against this worker's database, in a thread because it brings its own event loop."""
-
-    async def command(*args: str, **env: str) -> Said:
-        with apart(settings) as patch:
-            for name, value in env.items():
-                patch.setenv(name, value)
-            capsys.readouterr()
-            try:
-                await asyncio.to_thread(cli.main, list(args))
-                status: object = 0
-            except SystemExit as end:
-                status = end.code
-            said = capsys.readouterr()
-        return Said(int(str(status or 0)), said.out, said.err)
-
-    return command
-
-
-def _new_user(world: World, *more: str) -> list[str]:
-    return ["user", "create", "--org", world.code, "--username", "chen.yu", "--name", "陈雨", "--role", "agent", *more]
-
-
-async def _login(world: World, password: str = PASSWORD) -> httpx.Response:
-    device = {"id": "d", "name": "手机", "platform": "ios"}
-    body = {"org": world.code, "username": "chen.yu", "password": password, "device": device}
-    return await world.client().post("/v1/auth/login", json=body)
-
-
-def _fails(said: Said, *words: str) -> None:
-    """One line, no traceback, and it says what is wrong."""
-    assert said.status == 1
-    assert said.out == ""
-    assert re.fullmatch(r"renmai: [^\n]+\n", said.err), said.err
-    for word in words:
-        assert word in said.err
+    return runner(settings, capsys)
 
 
 async def test_organisation_is_made_once(run: Run, owner_db: asyncpg.Connection) -> None:
@@ -87,88 +35,17 @@ async def test_organisation_is_made_once(run: Run, owner_db: asyncpg.Connection)
     assert str(row["id"]) in said.out
     events = "SELECT actor_kind FROM audit_events WHERE org_id = $1 AND action = 'organization.created'"
     assert await owner_db.fetchval(events, row["id"]) == "system"
-    _fails(await run("org", "create", "--code", "jingzhou", "--name", "另一家"), "jingzhou", "taken")
+    fails(await run("org", "create", "--code", "jingzhou", "--name", "另一家"), "jingzhou", "taken")
 
 
 @pytest.mark.parametrize("code", ["x", "Wuhan", "1st", "a b", "a" * 33, ""])
 async def test_organisation_code_that_no_login_could_name_is_refused(run: Run, code: str) -> None:
-    _fails(await run("org", "create", "--code", code, "--name", "机构"), "code")
+    fails(await run("org", "create", "--code", code, "--name", "机构"), "code")
 
 
 async def test_organisation_needs_the_owner_role(run: Run, settings: Settings) -> None:
     app_only = {"RENMAI_OWNER_DATABASE_URL": settings.database_url or ""}
-    _fails(await run("org", "create", "--code", "yichang", "--name", "宜昌", **app_only), "database cannot be used")
-
-
-async def test_teams_form_a_tree_by_name(run: Run, world: World) -> None:
-    assert (await run("team", "create", "--org", world.code, "--name", "三部", "--parent", "一部")).status == 0
-    parent = "SELECT parent_id FROM teams WHERE org_id = $1 AND name = '三部'"
-    assert await world.db.fetchval(parent, world.org_id) == world.teams["one"]
-    _fails(await run("team", "create", "--org", world.code, "--name", "三部"), "already")
-    _fails(await run("team", "create", "--org", world.code, "--name", "四部", "--parent", "五部"), "no team", "五部")
-
-
-async def test_new_user_can_log_in_and_works_in_his_team(run: Run, world: World) -> None:
-    said = await run(*_new_user(world, "--team", "一部"), RENMAI_NEW_PASSWORD=PASSWORD)
-    assert said.status == 0
-    assert PASSWORD not in said.out + said.err
-    answer = await _login(world)
-    assert answer.status_code == 200
-    me = (await world.client(answer.json()["access_token"]).get("/v1/me")).json()
-    assert (me["name"], me["role"], UUID(me["team_id"])) == ("陈雨", "agent", world.teams["one"])
-
-
-async def test_user_name_is_taken_once_per_organisation(run: Run, world: World, other_world: World) -> None:
-    assert (await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD)).status == 0
-    _fails(await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD), "chen.yu", "taken")
-    assert (await run(*_new_user(other_world), RENMAI_NEW_PASSWORD=PASSWORD)).status == 0
-
-
-@pytest.mark.parametrize(("password", "why"), [("Lake-88", "too_short"), ("chen.yu-chen.yu", "context")])
-async def test_weak_password_makes_no_user(run: Run, world: World, password: str, why: str) -> None:
-    said = await run(*_new_user(world), RENMAI_NEW_PASSWORD=password)
-    _fails(said, why)
-    assert password not in said.err
-    users = "SELECT count(*) FROM users WHERE org_id = $1 AND username = 'chen.yu'"
-    assert await world.db.fetchval(users, world.org_id) == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        (("--org", "nowhere"), "nowhere"),
-        (("--team", "没有的部门"), "没有的部门"),
-        (("--username", "Chen Yu"), "user name"),
-        (("--name", "两\n行"), "name"),
-    ],
-)
-async def test_user_of_nothing_is_refused(run: Run, world: World, change: tuple[str, str], word: str) -> None:
-    _fails(await run(*_new_user(world, *change), RENMAI_NEW_PASSWORD=PASSWORD), word)
-
-
-def test_password_is_asked_twice_and_never_shown(settings: Settings) -> None:
-    with apart(settings) as patch:
-        patch.delenv("RENMAI_NEW_PASSWORD", raising=False)
-        args = ["user", "create", "--org", "nowhere", "--username", "ab", "--name", "某", "--role", "agent"]
-        found = CliRunner().invoke(cli.app, args, input=f"{PASSWORD}\nanother\n{PASSWORD}\n{PASSWORD}\n")
-    assert isinstance(found.exception, cli.CommandError), "it got as far as looking for the organisation"
-    assert found.output.count("Password:") == 2
-    assert PASSWORD not in found.output
-
-
-async def test_disabled_user_is_out_at_once(run: Run, world: World) -> None:
-    await run(*_new_user(world), RENMAI_NEW_PASSWORD=PASSWORD)
-    token = (await _login(world)).json()["access_token"]
-    for _ in range(2):  # the second time changes nothing
-        assert (await run("user", "disable", "--org", world.code, "--username", "chen.yu")).status == 0
-    assert (await _login(world)).status_code == 401
-    assert (await world.client(token).get("/v1/me")).status_code == 401
-    events = "SELECT count(*) FROM audit_events WHERE org_id = $1 AND action = 'user.disabled'"
-    assert await world.db.fetchval(events, world.org_id) == 1
-
-
-async def test_disabling_nobody_says_so(run: Run, world: World) -> None:
-    _fails(await run("user", "disable", "--org", world.code, "--username", "nobody"), "nobody")
+    fails(await run("org", "create", "--code", "yichang", "--name", "宜昌", **app_only), "database cannot be used")
 
 
 @pytest.mark.parametrize(("more", "kind"), [((), "live"), (("--test",), "test")])
@@ -193,7 +70,7 @@ async def test_key_lives_a_year_at_most(run: Run, world: World) -> None:
 
 @pytest.mark.parametrize("key_id", ["0123456789abcdef", "", "x" * 500])
 async def test_revoking_an_unknown_key_says_so(run: Run, key_id: str) -> None:
-    _fails(await run("apikey", "revoke", "--key-id", key_id), "no key")
+    fails(await run("apikey", "revoke", "--key-id", key_id), "no key")
 
 
 async def test_rotation_signs_anew_and_old_tokens_stay_good(run: Run, world: World) -> None:
@@ -233,9 +110,9 @@ async def test_migrate_twice_is_as_good_as_once(run: Run) -> None:
 
 
 async def test_settings_that_cannot_be_are_named_without_their_value(run: Run) -> None:
-    _fails(await run("migrate", RENMAI_PORT="hunter2"), "RENMAI_PORT")
+    fails(await run("migrate", RENMAI_PORT="hunter2"), "RENMAI_PORT")
     said = await run("migrate", RENMAI_ENVIRONMENT="production", RENMAI_MASTER_KEY="aHVudGVyMg==")
-    _fails(said)
+    fails(said)
     assert "hunter2" not in said.err
     assert "aHVudGVyMg" not in said.err
 
@@ -243,7 +120,7 @@ async def test_settings_that_cannot_be_are_named_without_their_value(run: Run) -
 @pytest.mark.parametrize("url", ["postgresql://renmai:hunter2@127.0.0.1:9/renmai", "postgresql://%zz", "nonsense"])
 async def test_unreachable_database_is_one_line_without_its_address(run: Run, url: str) -> None:
     said = await run("migrate", RENMAI_OWNER_DATABASE_URL=url)
-    _fails(said, "database cannot be used")
+    fails(said, "database cannot be used")
     assert "hunter2" not in said.err
 
 
@@ -251,14 +128,14 @@ async def test_document_is_written_sorted_and_compared(run: Run, tmp_path: Path)
     path = tmp_path / "openapi.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "_OPENAPI", path)
-        _fails(await run("openapi", "--check"), "make openapi")
+        fails(await run("openapi", "--check"), "make openapi")
         assert (await run("openapi")).status == 0
         assert (await run("openapi", "--check")).status == 0
         text = path.read_text(encoding="utf-8")
         document = json.loads(text)
         assert text == json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
         path.write_text(text.replace("/v1/me", "/v1/you", 1), encoding="utf-8")
-        _fails(await run("openapi", "--check"), "make openapi")
+        fails(await run("openapi", "--check"), "make openapi")
 
 
 async def test_document_does_not_depend_on_the_environment(run: Run, tmp_path: Path) -> None:

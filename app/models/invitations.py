@@ -33,7 +33,7 @@ class Invitation(TenantRow, table=True):
     role: Role = Field(sa_column=Column(Text, nullable=False))
     team_id: UUID | None = None
     user_id: UUID | None = None
-    invited_by: UUID
+    invited_by: UUID | None = None
     token_hash: bytes
     expires_at: datetime
     accepted_at: datetime | None = None
@@ -49,7 +49,7 @@ class InvitationCreate(Wire):
 
 
 class InvitationPublic(Wire):
-    """An invitation; `accepted_at` is set once it was used."""
+    """An invitation; `accepted_at` is set once it was used. Null in `invited_by`: the operator."""
 
     id: UUID
     purpose: Purpose
@@ -58,7 +58,7 @@ class InvitationPublic(Wire):
     role: Role
     team_id: UUID | None
     user_id: UUID | None
-    invited_by: UUID
+    invited_by: UUID | None
     expires_at: datetime
     accepted_at: datetime | None
     created_at: datetime

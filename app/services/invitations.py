@@ -7,6 +7,7 @@ and can be taken back. The token names its organisation, so that the transaction
 import base64
 import secrets
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -61,20 +62,8 @@ async def create(session: AsyncSession, actor: Actor, data: InvitationCreate) ->
         Invalid: there is no such sales team.
         Conflict: `username_taken`.
     """
-    if data.team_id is not None:
-        await users.check_sales_team(session, actor.org_id, data.team_id)
-    statement = select(User.id).where(User.org_id == actor.org_id, User.username == data.username)
-    if (await session.exec(statement)).first() is not None:
-        raise Conflict("username_taken")
-    row = Invitation(
-        org_id=actor.org_id,
-        purpose=Purpose.new_account,
-        invited_by=actor.id,
-        token_hash=b"",
-        expires_at=utc_now() + LIFE,
-        **data.model_dump(),
-    )
-    return await _issued(session, actor, row)
+    row, token = await open_account(session, actor.org_id, data, invited_by=actor.id)
+    return _issued(session, actor, row, token)
 
 
 async def reset_password(session: AsyncSession, actor: Actor, user_id: UUID) -> Document:
@@ -85,28 +74,11 @@ async def reset_password(session: AsyncSession, actor: Actor, user_id: UUID) -> 
         Conflict: `user_departed`.
     """
     user = await access.user(session, actor, user_id, lock=True)
-    if user.departed_on is not None:
-        raise Conflict("user_departed")
-    row = Invitation(
-        org_id=actor.org_id,
-        purpose=Purpose.reset_password,
-        username=user.username,
-        name=user.name,
-        role=Role(user.role),
-        team_id=user.team_id,
-        user_id=user.id,
-        invited_by=actor.id,
-        token_hash=b"",
-        expires_at=utc_now() + LIFE,
-    )
-    return await _issued(session, actor, row)
+    row, token = await open_password(session, user, invited_by=actor.id)
+    return _issued(session, actor, row, token)
 
 
-async def _issued(session: AsyncSession, actor: Actor, row: Invitation) -> Document:
-    token = _new_token(actor.org_id)
-    row.token_hash = _hash(token)
-    session.add(row)
-    await session.flush()
+def _issued(session: AsyncSession, actor: Actor, row: Invitation, token: str) -> Document:
     access.record(session, actor, "invitation.created", "invitation", row.id, purpose=row.purpose.value)
     body = InvitationNew(**_public(row).model_dump(), token=token)
     return Document(body.model_dump_json().encode(), row.version, row.id)
@@ -168,6 +140,55 @@ async def _one(session: AsyncSession, actor: Actor, invitation_id: UUID) -> Invi
         raise NotFound
     access.check_alive(row)
     return row
+
+
+# --- whoever invites -------------------------------------------------------------------------------------------
+
+
+async def open_account(
+    session: AsyncSession, org_id: UUID, data: InvitationCreate, *, invited_by: UUID | None
+) -> tuple[Invitation, str]:
+    """An open door for somebody new, and its token. The caller audits it.
+
+    Raises:
+        Invalid: there is no such sales team.
+        Conflict: `username_taken`.
+    """
+    if data.team_id is not None:
+        await users.check_sales_team(session, org_id, data.team_id)
+    statement = select(User.id).where(User.org_id == org_id, User.username == data.username)
+    if (await session.exec(statement)).first() is not None:
+        raise Conflict("username_taken")
+    return await _opened(session, org_id, Purpose.new_account, invited_by=invited_by, **data.model_dump())
+
+
+async def open_password(session: AsyncSession, user: User, *, invited_by: UUID | None) -> tuple[Invitation, str]:
+    """An open door to a new password for a locked user, and its token. The caller audits it.
+
+    Raises:
+        Conflict: `user_departed`.
+    """
+    if user.departed_on is not None:
+        raise Conflict("user_departed")
+    return await _opened(
+        session,
+        user.org_id,
+        Purpose.reset_password,
+        invited_by=invited_by,
+        username=user.username,
+        name=user.name,
+        role=Role(user.role),
+        team_id=user.team_id,
+        user_id=user.id,
+    )
+
+
+async def _opened(session: AsyncSession, org_id: UUID, purpose: Purpose, **who: Any) -> tuple[Invitation, str]:
+    token = _new_token(org_id)
+    row = Invitation(org_id=org_id, purpose=purpose, token_hash=_hash(token), expires_at=utc_now() + LIFE, **who)
+    session.add(row)
+    await session.flush()
+    return row, token
 
 
 # --- the invited person's side ---------------------------------------------------------------------------------

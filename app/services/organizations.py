@@ -1,5 +1,9 @@
-"""Organisations: made by the operator on the command line; their settings belong to their administrator."""
+"""Organisations: made by the operator on the command line; their settings belong to their administrator.
 
+The operator can change the settings too: an administrator who asked for device keys before he had one is locked out.
+"""
+
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import select
@@ -29,13 +33,27 @@ async def create(session: AsyncSession, code: str, name: str) -> Organization:
     return made
 
 
+async def adjust(session: AsyncSession, org_id: UUID, data: OrganizationUpdate) -> OrganizationSettings:
+    """The operator's `update`, of whatever version; when nothing was sent, nothing is changed.
+
+    Returns:
+        The settings as they are from now on.
+    """
+    row = await _settings(session, org_id, org_id)
+    if data.model_fields_set:
+        fields = _apply(row, data)
+        audit.record(session, "organization.updated", "organization", row.id, fields=fields)
+        await session.flush()
+    return row
+
+
 async def read(session: AsyncSession, actor: Actor, organization_id: UUID) -> Document:
     """The caller's own organisation and its settings.
 
     Raises:
         NotFound: any other.
     """
-    return await _document(session, await _settings(session, actor, organization_id))
+    return await _document(session, await _settings(session, actor.org_id, organization_id))
 
 
 async def update(
@@ -47,21 +65,26 @@ async def update(
         NotFound, PreconditionFailed.
         Conflict: `own_session_unbound`: who demands device keys without having one would shut himself out as well.
     """
-    row = await _settings(session, actor, organization_id)
+    row = await _settings(session, actor.org_id, organization_id)
     etags.check(row.version, version)
     if data.is_dpop_required and not row.is_dpop_required and not await _is_bound(session, actor):
         raise Conflict("own_session_unbound")
-    for member in data.model_fields_set:
-        setattr(row, member, getattr(data, member))
-    row.updated_at = utc_now()
-    fields = sorted(data.model_fields_set)
+    fields = _apply(row, data)
     access.record(session, actor, "organization.updated", "organization", row.id, fields=fields)
     return await _document(session, row)
 
 
-async def _settings(session: AsyncSession, actor: Actor, organization_id: UUID) -> OrganizationSettings:
+def _apply(row: OrganizationSettings, data: OrganizationUpdate) -> list[str]:
+    """Set what was sent; its names."""
+    for member in data.model_fields_set:
+        setattr(row, member, getattr(data, member))
+    row.updated_at = utc_now()
+    return sorted(data.model_fields_set)
+
+
+async def _settings(session: AsyncSession, org_id: UUID, organization_id: UUID) -> OrganizationSettings:
     statement = select(OrganizationSettings).where(
-        OrganizationSettings.org_id == actor.org_id, OrganizationSettings.id == organization_id
+        OrganizationSettings.org_id == org_id, OrganizationSettings.id == organization_id
     )
     row = (await session.exec(statement.with_for_update())).first()
     if row is None:

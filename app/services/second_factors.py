@@ -131,11 +131,18 @@ async def remove(session: AsyncSession, actor: Actor, user: User) -> None:
     Raises:
         NotFound: there is none.
     """
-    factor = await _any_of(session, user.org_id, user.id)
+    factor = await discard(session, user)
     if factor is None:
         raise NotFound
-    factor.deleted_at = utc_now()
     access.record(session, actor, "second_factor.removed", "second_factor", factor.id, user_id=str(user.id))
+
+
+async def discard(session: AsyncSession, user: User) -> SecondFactor | None:
+    """What was taken away; None when there was none. The caller audits it."""
+    factor = await _any_of(session, user.org_id, user.id)
+    if factor is not None:
+        factor.deleted_at = utc_now()
+    return factor
 
 
 async def remove_own(session: AsyncSession, actor: Actor) -> None:

@@ -7,7 +7,7 @@ phone that never got the answer: it receives the same successor. Any later use i
 import base64
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -220,12 +220,18 @@ async def read_all(session: AsyncSession, actor: Actor, user_id: UUID | None = N
     """
     if user_id is not None:
         await access.user(session, actor, user_id)
+    rows = await living(session, actor.org_id, user_id or actor.id)
+    return SessionList(items=[_public(row, actor) for row in rows])
+
+
+async def living(session: AsyncSession, org_id: UUID, user_id: UUID) -> Sequence[LoginSession]:
+    """The live sessions of a user, the last used first; 200 at most."""
     now = utc_now()
     statement = (
         select(LoginSession)
         .where(
-            LoginSession.org_id == actor.org_id,
-            LoginSession.user_id == (user_id or actor.id),
+            LoginSession.org_id == org_id,
+            LoginSession.user_id == user_id,
             col(LoginSession.revoked_at).is_(None),
             col(LoginSession.idle_expires_at) > now,
             col(LoginSession.absolute_expires_at) > now,
@@ -233,8 +239,7 @@ async def read_all(session: AsyncSession, actor: Actor, user_id: UUID | None = N
         .order_by(col(LoginSession.last_used_at).desc(), col(LoginSession.id))
         .limit(200)
     )
-    rows = (await session.exec(statement)).all()
-    return SessionList(items=[_public(row, actor) for row in rows])
+    return (await session.exec(statement)).all()
 
 
 def _public(row: LoginSession, actor: Actor) -> SessionPublic:

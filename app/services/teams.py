@@ -221,7 +221,7 @@ async def make(
     team_id: UUID | None = None,
     kind: TeamKind = TeamKind.sales,
 ) -> Team:
-    """A new team, below `parent_id` or at the top."""
+    """A new team, below `parent_id` or at the top; a service team stands below none."""
     made = Team(org_id=org_id, id=team_id or uuid7(), name=name, parent_id=parent_id, kind=kind)
     session.add(made)
     await session.flush()
@@ -229,9 +229,11 @@ async def make(
     return made
 
 
-async def named(session: AsyncSession, org_id: UUID, name: str) -> list[UUID]:
-    """The ids of the living teams with this name; two branches may each have a 一部."""
+async def named(session: AsyncSession, org_id: UUID, name: str, kind: TeamKind | None = None) -> list[UUID]:
+    """The ids of the living teams with this name (of one kind); two branches may each have a 一部."""
     statement = select(Team.id).where(
         col(Team.org_id) == org_id, col(Team.name) == name, col(Team.deleted_at).is_(None)
     )
+    if kind is not None:
+        statement = statement.where(Team.kind == kind)
     return list((await session.exec(statement)).all())

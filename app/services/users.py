@@ -279,6 +279,6 @@ async def named(session: AsyncSession, org_id: UUID, username: str) -> User:
     return user
 
 
-def note(session: AsyncSession, action: str, user_id: UUID, **detail: Any) -> None:
+def note(session: AsyncSession, action: str, object_id: UUID, *, object_type: str = "user", **detail: Any) -> None:
     """An audit event of the operator, or of somebody who has no session yet."""
-    audit.record(session, action, "user", user_id, **detail)
+    audit.record(session, action, object_type, object_id, **detail)

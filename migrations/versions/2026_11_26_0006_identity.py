@@ -51,6 +51,8 @@ def _people() -> None:
         """ALTER TABLE users ADD COLUMN password_changed_at timestamptz NOT NULL DEFAULT now(),
            ADD COLUMN departed_on date""",
         "ALTER TABLE sessions ADD COLUMN dpop_jkt text",
+        # For the sweep. Of the creation, which never changes: an index of `used_at` would be written at every exchange.
+        "CREATE INDEX refresh_tokens_age ON refresh_tokens (org_id, created_at)",
         f"""CREATE TABLE second_factors ({BASE.rstrip()},
             user_id uuid NOT NULL,
             secret_enc bytea NOT NULL,
@@ -65,6 +67,7 @@ def _people() -> None:
             used_at timestamptz,
             PRIMARY KEY (org_id, second_factor_id, code_hash),
             FOREIGN KEY (org_id, second_factor_id) REFERENCES second_factors (org_id, id))""",
+        # `invited_by` is null where the operator invited: he is nobody's user.
         f"""CREATE TABLE invitations ({BASE.rstrip()},
             purpose text NOT NULL CHECK (purpose IN ('new_account', 'reset_password')),
             username text NOT NULL,
@@ -72,7 +75,7 @@ def _people() -> None:
             role text NOT NULL CHECK (role IN ('agent', 'manager', 'admin', 'auditor')),
             team_id uuid,
             user_id uuid,
-            invited_by uuid NOT NULL,
+            invited_by uuid,
             token_hash bytea NOT NULL,
             expires_at timestamptz NOT NULL,
             accepted_at timestamptz,

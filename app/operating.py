@@ -1,0 +1,155 @@
+"""What the commands of the operator share: an open database, an organisation by its code, clear refusals."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import db, logs, runtime, serving
+from app import migrate as migration
+from app.config import Settings, SettingsError, get_settings
+from app.embedded import EmbeddedPostgres, prepare
+from app.errors import NotFound
+from app.models.teams import TeamKind
+from app.services import sessions, teams
+
+# What the wire takes as `Line100`: no control characters, and no half of a pair (a byte that was no UTF-8).
+LINE = re.compile(r"[^\x00-\x1F\x7F-\x9F\uD800-\uDFFF]{1,100}")
+_OWNER = "renmai_owner"
+_T = TypeVar("_T")
+
+OrgOption = Annotated[str, typer.Option("--org", help="Code of the organisation")]
+
+
+class CommandError(RuntimeError):
+    """A command that cannot be carried out; the text tells the operator why."""
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Settings]:
+    """The settings with both database addresses: the operator's, or those of a private server started here."""
+    with attended(settings) as (ready, _):
+        yield ready
+
+
+@contextmanager
+def attended(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]]]:
+    """As `database`, with what to call now and then, so that a killed private server is started again.
+
+    A private server nobody else looks after, so its schema is made current here as well.
+    """
+    if settings.database_url is not None:
+        yield settings, lambda: None
+        return
+    if not (settings.var_dir / "postgres").exists():
+        serving.announce(f"Making a private PostgreSQL in {settings.var_dir} (once, some seconds) ...")
+    with EmbeddedPostgres(settings.var_dir.resolve()) as server:
+        asyncio.run(prepare(server, "renmai", owner=_OWNER, app=settings.app_role))
+        ready = settings.model_copy(
+            update={
+                "database_url": server.dsn(settings.app_role, "renmai"),
+                "owner_database_url": server.dsn(_OWNER, "renmai"),
+            }
+        )
+        upgrade(ready)
+        yield ready, lambda: _revive(server)
+
+
+def _revive(server: EmbeddedPostgres) -> None:
+    """Costs next to nothing while the server lives. Only for the main thread: the server ends with its starter."""
+    before = server.pid
+    server.start()
+    if server.pid != before:
+        logs.event("database_restarted", level=logging.WARNING)
+
+
+def owner_url(settings: Settings) -> str:
+    """The database as the owner role.
+
+    Raises:
+        SettingsError: it was not given.
+    """
+    if settings.owner_database_url is None:
+        raise SettingsError("RENMAI_OWNER_DATABASE_URL is not set: this needs the owner role")
+    return settings.owner_database_url
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the schema up to date, as the owner role."""
+    asyncio.run(migration.upgrade(owner_url(settings), app_role=settings.app_role))
+
+
+def as_app(work: Callable[[], Awaitable[_T]]) -> _T:
+    """Do something with keys and database open, as the application role."""
+
+    async def run(settings: Settings) -> _T:
+        async with runtime.opened(settings):
+            return await work()
+
+    with database(get_settings()) as ready:
+        return asyncio.run(run(ready))
+
+
+def in_org(code: str, work: Callable[[AsyncSession, UUID], Awaitable[_T]]) -> _T:
+    """Do something in one transaction of the organisation with this code.
+
+    Raises:
+        CommandError: there is no such organisation.
+    """
+
+    async def run() -> _T:
+        org_id = await sessions.org_by_code(code)
+        if org_id is None:
+            raise CommandError(f"there is no organisation {code!r}")
+        async with db.transaction(org_id) as session:
+            return await work(session, org_id)
+
+    return as_app(run)
+
+
+async def sales_team(session: AsyncSession, org_id: UUID, name: str) -> UUID:
+    """The one living sales team with this name.
+
+    Raises:
+        CommandError: there is none, or more than one.
+    """
+    found = await teams.named(session, org_id, name, TeamKind.sales)
+    if len(found) != 1:
+        raise CommandError(f"there is {'no' if not found else 'more than one'} sales team {name!r}")
+    return found[0]
+
+
+def matching(pattern: re.Pattern[str], text: str, what: str) -> str:
+    """The text, which must match as a whole.
+
+    Raises:
+        CommandError: it does not.
+    """
+    if not pattern.fullmatch(text):
+        raise CommandError(f"{what} is not well formed: it must match {pattern.pattern}")
+    return text
+
+
+@contextmanager
+def taken(what: str) -> Iterator[None]:
+    """Say of a name the database holds already that it is taken."""
+    try:
+        yield
+    except IntegrityError:
+        raise CommandError(f"{what} is taken") from None
+
+
+@contextmanager
+def known(what: str) -> Iterator[None]:
+    """Say of what was not found that there is none."""
+    try:
+        yield
+    except NotFound:
+        raise CommandError(f"there is no {what}") from None
