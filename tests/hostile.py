@@ -113,9 +113,9 @@ def _free_keys(shape: Json) -> list[Any]:
             if isinstance(part, dict)]  # fmt: skip
 
 
-def free_places(operation: Operation, schema: Any, at: Place = (), seen: tuple[int, ...] = ()) -> list[Place]:
-    """Every place of free text below a schema; of a list its first item, of a map with free keys one answer."""
-    found: dict[Place, None] = {}
+def free_places(operation: Operation, schema: Any, at: Place = (), seen: tuple[int, ...] = ()) -> dict[Place, Json]:
+    """Every place of free text below a schema, with its own; of a list the first item, of a map with free keys one."""
+    found: dict[Place, Json] = {}
     for variant in _variants(operation, schema):
         if id(variant) in seen:
             continue
@@ -125,11 +125,17 @@ def free_places(operation: Operation, schema: Any, at: Place = (), seen: tuple[i
         if isinstance(variant.get("items"), dict):
             below.append(((*at, 0), variant["items"]))
         if is_free(variant):
-            found[at] = None
+            found[at] = variant
         for place, part in below:
             if _ANSWER not in at:  # the rows of a group are maps of answers again
-                found |= dict.fromkeys(free_places(operation, part, place, inside))
-    return list(found)
+                found |= free_places(operation, part, place, inside)
+    return found
+
+
+def fits(schema: Json, text: str) -> bool:
+    """Whether the document allows this text here."""
+    is_long_enough = schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
+    return is_long_enough and re.search(schema.get("pattern", ""), text) is not None
 
 
 def placed(operation: Operation, schema: Any, body: Any, texts: dict[Place, str]) -> Any:

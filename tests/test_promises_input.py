@@ -1,6 +1,8 @@
 """Promises 29 and 30 over the whole service: JSON is strict, and text survives or is refused, never altered."""
 
 import json
+import os
+import re
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from app.models.sessions import Login
 from tests import ties
 from tests.factories import World
 from tests.hostile import (
+    Json,
     Place,
     at,
     bare,
@@ -22,6 +25,7 @@ from tests.hostile import (
     caller,
     credential,
     every,
+    fits,
     free_places,
     good,
     named,
@@ -39,6 +43,10 @@ PERSON = b'{"party_type": "individual", "name": "\xe6\xb1\x9f\xe6\x99\x9a\xe8\x8
 SECRET = ("password", "secret", "token", "code")
 # Operations that cost a password hash, a one-time token or an object that can be made once only: some strings do.
 SOME = 24
+RULES = ("minLength", "maxLength", "pattern", "format")
+# A field that a second operation writes again, under the same rule into the same column, gets every fourth string
+# there; `RENMAI_NAUGHTY=all` sends all of them everywhere (about twice the time).
+AGAIN = 1 if os.environ.get("RENMAI_NAUGHTY") == "all" else 4
 
 
 # --- 29 --------------------------------------------------------------------------------------------------------
@@ -141,11 +149,19 @@ async def written(world: World, operation: Operation) -> Written:
     return Written(world, operation, ids, body)
 
 
+def in_order(texts: list[str], schema: Json, start: int) -> list[str]:
+    """Those the document allows first, so that most requests are stored whole; each place begins with another one."""
+    turned = [*texts[start:], *texts[:start]]
+    return sorted(turned, key=lambda text: not fits(schema, text))
+
+
 async def test_promise_30_naughty_strings_survive_or_are_refused(api: FastAPI, world: World) -> None:
     texts = naughty_strings()
     assert len(texts) == 515
     writes = [operation for operation in every(api) if free_places(operation, body_schema(operation) or {})]
     assert len(writes) >= 8
+    tried: set[tuple[Any, ...]] = set()
+    writes.sort(key=lambda operation: operation.method != "post")
     for operation in writes:
         is_dear = not operation.scopes or any(word in name for name in operation.body_members() for word in SECRET)
         task = await written(world, operation)
@@ -154,11 +170,17 @@ async def test_promise_30_naughty_strings_survive_or_are_refused(api: FastAPI, w
             task.others = await ties.people(world, 2000)
         first, second = await task.send({}), await task.send({})
         can_repeat = first.is_success and second.is_success
-        chosen = texts if can_repeat and not is_dear else texts[:: len(texts) // SOME]
-        for number in range(len(chosen)):
-            await task.write({place: chosen[(number + 37 * step) % len(chosen)] for step, place in enumerate(places)})
+        noun = re.sub(r"/\{\w+\}$", "", operation.path)
+        fields = {(noun, place, *map(schema.get, RULES)) for place, schema in places.items()}
+        chosen = texts[:: AGAIN if fields <= tried else 1]
+        tried |= fields
+        if is_dear or not can_repeat:
+            chosen = texts[:: len(texts) // SOME]
+        columns = [in_order(chosen, schema, 37 * step) for step, schema in enumerate(places.values())]
+        for row in zip(*columns, strict=True):
+            await task.write(dict(zip(places, row, strict=True)))
         if can_repeat and not is_dear and ("answers" not in operation.body_members()):
-            assert {place: task.stored.get(place, 0) >= 60 for place in places} == dict.fromkeys(places, True)
+            assert {place: task.stored.get(place, 0) >= 30 for place in places} == dict.fromkeys(places, True)
         await task.client.aclose()
 
 

@@ -114,7 +114,8 @@ def wrong_bodies(operation: Operation) -> Iterator[Attempt]:
     for name in members:
         for value in (ALL, [ALL], {ALL: ALL}, {NAME: [PHONE]}, 11010519491231002):
             yield f"member {name}", {400, 401, 404, 409, 422}, {"json": {name: value}}
-    for body in ({ALL: 1}, {PHONE: {}}, {f"/{NAME}~": ALL}, [ALL], ALL):
+    wrong: list[Any] = [{ALL: 1}, {PHONE: {}}, {f"/{NAME}~": ALL}, [ALL], ALL]
+    for body in wrong:
         yield "wrong body", {422}, {"json": body}
     text = json.dumps({"name": ALL}, ensure_ascii=False)
     for broken in (text[:-1], text.replace('"}', '\\u0000"}'), f'{{"{NAME}":1,"{NAME}":2}}', "[" * 40 + text,

@@ -275,7 +275,7 @@ def _runner(pattern: Pattern, use: str) -> Callable[[str], object]:
     apply = (lambda value: method(empty, value)) if use in ("sub", "subn") else method
     if use == "finditer":
         return lambda text: list(apply(text))
-    return (lambda text: apply(text.encode())) if pattern.is_bytes else apply  # type: ignore[no-any-return]  # re
+    return (lambda text: apply(text.encode())) if pattern.is_bytes else apply
 
 
 def best(run: Callable[[str], object], text: str, times: int = 3) -> float:
