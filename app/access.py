@@ -10,12 +10,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Uuid, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app import audit, reads
-from app.errors import Gone, NotFound
+from app import audit, db, reads
+from app.errors import Forbidden, Gone, NotFound, Unauthenticated
 from app.models.base import TenantRow, utc_now
 from app.models.customers import Customer
 from app.models.users import Role, User
@@ -104,6 +106,8 @@ FRESH_SCOPES = frozenset(
     {
         Scope.customers_reveal,
         Scope.customers_export,
+        Scope.transfers_write,
+        Scope.teams_write,
         Scope.users_write,
         Scope.departures_write,
         Scope.invitations_write,
@@ -167,10 +171,14 @@ def visible_customers(actor: Actor) -> SelectOfScalar[Customer]:
     """All customers the actor may see, tombstones included; every ORM statement on customers starts here."""
     statement = select(Customer).where(Customer.org_id == actor.org_id)
     if actor.owners is not None:
-        statement = statement.where(
-            or_(col(Customer.owner_id).in_(actor.owners), col(Customer.service_team_id).in_(actor.owners))
-        )
+        owners = _any_of(actor.owners)
+        statement = statement.where(or_(col(Customer.owner_id) == owners, col(Customer.service_team_id) == owners))
     return statement
+
+
+def _any_of(ids: tuple[UUID, ...]) -> Any:
+    """One parameter, however many people a tree has."""
+    return any_(literal(list(ids), ARRAY(Uuid())))
 
 
 def holders(customer: Customer) -> list[UUID]:
@@ -183,7 +191,7 @@ def managed_users(actor: Actor) -> SelectOfScalar[User]:
     """The users the actor answers for; every ORM statement on other people's accounts starts here."""
     statement = select(User).where(User.org_id == actor.org_id, col(User.deleted_at).is_(None))
     if actor.managed is not None:
-        statement = statement.where(col(User.id).in_(actor.managed))
+        statement = statement.where(col(User.id) == _any_of(actor.managed))
     return statement
 
 
@@ -229,6 +237,27 @@ def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
         raise NotFound
     if not deleted:
         raise Gone
+
+
+async def stay(session: AsyncSession, actor: Actor) -> None:
+    """Keep the caller from leaving before this transaction ends: what it gives him would be with nobody.
+
+    Raises:
+        Unauthenticated: he was shut out meanwhile.
+    """
+    statement = "SELECT true FROM users WHERE org_id = $1 AND id = $2 AND disabled_at IS NULL FOR KEY SHARE"
+    if not await db.raw(session).fetchval(statement, actor.org_id, actor.id):
+        raise Unauthenticated
+
+
+def check_answers(actor: Actor, customer: Customer) -> None:
+    """Refuse what a service team may not do with a customer it shares: only his owner, and who answers for that one.
+
+    Raises:
+        Forbidden: the actor sees the customer with a service team only.
+    """
+    if actor.managed is not None and customer.owner_id not in (actor.id, *actor.managed):
+        raise Forbidden
 
 
 async def check_customer(actor: Actor, customer_id: UUID) -> None:

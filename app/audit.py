@@ -5,6 +5,7 @@ just before COMMIT, so a change without its event, or an event without its chang
 security are told to whoever watches the service as well (`security`).
 """
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,8 @@ def record(
     entry = AuditEntry(actor_id, actor_kind, action, object_type, object_id, detail, request_id)
     session.info["audit"].append(entry)
     if action in security.EVENTS:
-        security.note(
+        told = partial(
+            security.note,
             action,
             org_id=session.info["org_id"],
             actor_id=actor_id,
@@ -44,3 +46,4 @@ def record(
             object_id=object_id,
             request_id=request_id,
         )
+        session.info["after_commit"].append(told)

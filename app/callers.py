@@ -31,18 +31,18 @@ def identify(headers: Headers) -> Callers:
             key = value
     if authorization is None and key is None:
         return _NOBODY
-    user, claimed = None, set()
+    user, bound, claimed = None, None, set()
     if authorization is not None:
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() in _SCHEMES:
             if token.startswith(apikeys.PREFIX):
                 claimed.add(token)
             else:
-                user = _user(token)
+                user, bound = _user(token)
     if key is not None:
         claimed.add(key.decode("latin-1"))
     good = tuple(b"key" + text.encode() for text in claimed if apikeys.parse(text) is not None)
-    return Callers((user,) if user else (), good)
+    return Callers((user,) if user else (), good, (bound,) if bound else ())
 
 
 def secret() -> bytes:
@@ -50,12 +50,14 @@ def secret() -> bytes:
     return keyring.current().limits
 
 
-def _user(token: str) -> bytes | None:
+def _user(token: str) -> tuple[bytes | None, bytes | None]:
+    """The user of a token: as one who is proven, or as one whose device has yet to prove it."""
     verifier = keyring.current().verifier
     if verifier is None:
-        return None
+        return None, None
     try:
         claims = verifier.verify(token)  # remembered, so that asking again costs nothing
     except TokenError:
-        return None
-    return b"user" + claims.org.bytes + claims.sub.bytes
+        return None, None
+    user = b"user" + claims.org.bytes + claims.sub.bytes
+    return (user, None) if claims.jkt is None else (None, user)

@@ -7,7 +7,7 @@ sync feed, in one statement: there is no other place that writes either.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,15 +140,19 @@ def raw(session: AsyncSession) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
-    """One transaction bound to `org_id`: committed at the end, rolled back on any exception."""
+    """One transaction bound to `org_id`: committed at the end, rolled back on any exception.
+
+    What is in `session.info["after_commit"]` is called when it is committed, and never otherwise.
+    """
     if _engine is None or _gate is None:
         raise RuntimeError("the database is not open")
+    after: list[Callable[[], None]] = []
     async with _place(_gate), _engine.connect() as connection:
         driver = _driver(connection)
         try:
             await driver.execute(f"BEGIN; SET LOCAL app.org_id = '{UUID(str(org_id))}'")
             async with _session(connection) as session:
-                session.info.update(raw=driver, org_id=org_id, audit=[], feed={}, marked=set())
+                session.info.update(raw=driver, org_id=org_id, audit=[], feed={}, marked=set(), after_commit=after)
                 yield session
                 if session.new or session.dirty or session.deleted:
                     await session.flush()
@@ -158,6 +162,8 @@ async def transaction(org_id: UUID) -> AsyncIterator[AsyncSession]:
         except BaseException:
             await asyncio.shield(_undo(connection, driver))
             raise
+    for tell in after:
+        tell()
 
 
 def _driver(connection: AsyncConnection) -> asyncpg.Connection:

@@ -22,6 +22,11 @@ SET used = CASE WHEN g.until <= excluded.until - $2::interval THEN 1 ELSE g.used
     until = CASE WHEN g.until <= excluded.until - $2::interval THEN excluded.until ELSE g.until END
 RETURNING bucket, used, until
 """
+# In the order in which they are spent: two who give back while others spend must not wait for each other in a ring.
+_GIVE_BACK = """
+WITH mine AS (SELECT bucket FROM guess_counts WHERE bucket = ANY($1::bytea[]) ORDER BY bucket FOR UPDATE)
+UPDATE guess_counts g SET used = g.used - 1 FROM mine WHERE g.bucket = mine.bucket AND g.used > 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +59,4 @@ async def spend(buckets: Sequence[Bucket], window: timedelta, code: str = "too_m
 
 async def give_back(buckets: Sequence[Bucket]) -> None:
     """The try was right: it counts for nothing."""
-    statement = "UPDATE guess_counts SET used = used - 1 WHERE bucket = ANY($1) AND used > 0"
-    await reads.with_connection(lambda connection: connection.execute(statement, [one.key for one in buckets]))
+    await reads.with_connection(lambda connection: connection.execute(_GIVE_BACK, [one.key for one in buckets]))

@@ -44,7 +44,7 @@ _CODES = {
     "none_required": "null_not_allowed",
 }
 # Whoever raises these notes what happened.
-_TOLD_ELSEWHERE = {"login_failed", "refresh_invalid", "step_up_failed", "invitation_invalid"}
+_TOLD_ELSEWHERE = {"login_failed", "step_up_failed", "second_factor_required", "invitation_invalid"}
 _RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 

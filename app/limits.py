@@ -41,11 +41,14 @@ Hit = tuple[int, float]
 class Callers(NamedTuple):
     """Whom a request names: `proven` ones showed it by a signature, `claimed` ones only wrote a well-formed key.
 
-    The values are opaque, and different for a user and a key.
+    `local` ones count for the address they come from: a token that is worth nothing without its device's key may have
+    been stolen, and whoever shows it elsewhere must not spend its owner's quota. The values are opaque, and
+    different for a user and a key.
     """
 
     proven: Sequence[bytes] = ()
     claimed: Sequence[bytes] = ()
+    local: Sequence[bytes] = ()
 
 
 class Shared(Protocol):
@@ -224,7 +227,8 @@ class RateLimit:
 
         A request with two credentials counts for both: neither may be used to hide the other.
         """
-        proven, claimed = self._identify(headers)
+        proven, claimed, local = self._identify(headers)
+        proven = [*proven, *(identity + source.encode() for identity in local)]
         keys = [source, *(_hashed(secret, identity) for identity in proven)]
         if not claimed:
             return (keys if proven else [source, own]), None

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import crypto, db, keyring
 from app.access import Actor
-from app.errors import Conflict, Issue
+from app.errors import Conflict, Issue, Unauthenticated
 
 
 def digest(actor: Actor, *sent: bytes) -> bytes:
@@ -31,9 +31,13 @@ async def queue_up(session: AsyncSession, actor: Actor) -> None:
     A retry that overtakes its first attempt must wait and see it done, or it would hear that its own id is taken.
     Where all that is created stands below one customer, the lock on him does the same. The lock is one that foreign
     keys to the user do not wait for.
+
+    Raises:
+        Unauthenticated: the caller was shut out meanwhile.
     """
-    statement = "SELECT 1 FROM users WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE"
-    await db.raw(session).execute(statement, actor.org_id, actor.id)
+    statement = "SELECT true FROM users WHERE org_id = $1 AND id = $2 AND disabled_at IS NULL FOR NO KEY UPDATE"
+    if not await db.raw(session).fetchval(statement, actor.org_id, actor.id):
+        raise Unauthenticated  # he was shut out while this waited
 
 
 async def is_sent_before(session: AsyncSession, actor: Actor, model: Any, row_id: UUID, sent: bytes) -> bool:

@@ -28,6 +28,7 @@ EVENTS = {
     "session.opened": False,
     "session.proof_refused": True,
     "session.refresh_reused": True,
+    "session.second_factor_asked": False,
     "session.step_up_refused": True,
     "session.stepped_up": False,
     "user.disabled": False,

@@ -45,7 +45,9 @@ async def test_sign_in_refusal_reuse_step_up_and_reveal_are_told(world: World, t
     await world.agent.post("/v1/auth/step-up", json={"password": PASSWORD})
     customer = await create_customer(world.agent, id_number="11010519491231002X")
     body = {"fields": ["id_number"], "purpose": "claim"}
-    shown = await world.agent.post(f"/v1/customers/{customer['id']}/reveal", json=body)
+    shown = await world.agent.post(
+        f"/v1/customers/{customer['id']}/reveal", json=body, headers={"Idempotency-Key": "k"}
+    )
     assert shown.json() == {"id_number": "11010519491231002X"}
     expected = ["session.opened", "session.login_refused", "session.refresh_reused", "session.step_up_refused",
                 "session.stepped_up", "customer.revealed"]  # fmt: skip

@@ -70,7 +70,7 @@ class TeamQuery(PageQuery):
 
 
 class TeamPage(Wire):
-    """A page of teams, by name."""
+    """A page of teams, the oldest first."""
 
     items: list[TeamPublic] = Bound(max_length=200)
     next_cursor: str | None = Bound(max_length=600)

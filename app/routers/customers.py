@@ -15,6 +15,7 @@ from app.deps import (
     CustomersWrite,
     IfMatch,
     OnceDep,
+    OnceRequired,
     SessionDep,
     TransfersWrite,
 )
@@ -30,7 +31,7 @@ from app.models.customers import (
     PartyType,
     Stage,
 )
-from app.openapi import CSV, IF_MATCH, IF_NONE_MATCH, ONCE, problems
+from app.openapi import CSV, IF_MATCH, IF_NONE_MATCH, ONCE, ONCE_REQUIRED, problems
 from app.services import customers, customers_export, customers_reveal, customers_transfer
 from app.services.customers import CustomerFilter
 
@@ -206,10 +207,10 @@ async def transfer_customer(
     response_model=CustomerRevealed,
     summary="Show masked fields in clear",
     responses=problems(410),
-    openapi_extra=ONCE,
+    openapi_extra=ONCE_REQUIRED,
 )
 async def reveal_customer(
-    session: SessionDep, actor: CustomersReveal, once: OnceDep, customer_id: UUID, data: CustomerReveal
+    session: SessionDep, actor: CustomersReveal, once: OnceRequired, customer_id: UUID, data: CustomerReveal
 ) -> Response:
     """The ID number, for a stated purpose. Needs a fresh proof of presence; every look is on record."""
 
@@ -218,4 +219,7 @@ async def reveal_customer(
         return Response(shown.model_dump_json(), media_type="application/json")
 
     await customers_reveal.check(actor, customer_id)
-    return await once(make)
+    answer = await once(make)
+    if "idempotency-replayed" in answer.headers:
+        customers_reveal.record(session, actor, customer_id, data)
+    return answer

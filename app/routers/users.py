@@ -59,8 +59,9 @@ async def disable_user(session: SessionDep, actor: UsersWrite, once: OnceDep, us
     async def make() -> Response:
         return deps.answer_changed(await users.disable(session, actor, user_id))
 
+    answer = await once(make)
     deps.forget_actors()
-    return await once(make)
+    return answer
 
 
 @router.post(

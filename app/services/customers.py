@@ -29,11 +29,12 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-from app.services import teams
+from app.services import customers_phones, teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
           "updated_at": ("updated_at", "timestamptz")}  # fmt: skip
+_FEW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
         ("type", kind),
         ("past", "<" if down else ">"),
         ("order", "DESC" if down else "ASC"),
+        ("wide", "true" if wanted.q is not None or not _has_few_holders(actor) else "false"),
         ("match", "true" if wanted.q is None else "c.id IN (SELECT match_customers($1, $2, $9, $10))"),
     )
     args = _list_args(wanted, position) + ([] if wanted.q is None else patterns)
@@ -94,6 +96,11 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
         bound,
         await reads.row(actor.org_id, actor.owners, "list_customers", *args, variants=variants),
     )
+
+
+def _has_few_holders(actor: Actor) -> bool:
+    """More than one, and so few that looking at each of them costs less than looking through the organisation."""
+    return actor.owners is not None and 2 <= len(actor.owners) <= _FEW
 
 
 def _list_args(wanted: CustomerFilter, position: Position | None) -> list[Any]:
@@ -121,6 +128,8 @@ async def create(
         await offline.queue_up(session, actor)
         if await offline.is_sent_before(session, actor, Customer, data.id, digest):
             return await _sent_before(session, actor, data.id), False
+    else:
+        await access.stay(session, actor)
     now, customer_id, party = utc_now(), data.id or uuid7(), PartyType(data.party_type)
     changes = data.model_dump(exclude={"id", "party_type", "stage"})
     values = {
@@ -159,10 +168,13 @@ async def update(
 
     Raises:
         NotFound, Gone, PreconditionFailed, Invalid, Conflict (`id_number_taken`).
+        Forbidden: note and service team are not the business of who sees the customer with a service team only.
     """
     customer = await access.customer(session, actor, customer_id, lock=True)
     etags.check(customer.version, version)
     changes = _changes(customer, data)
+    if not changes.keys().isdisjoint(_OWNERS_ONLY):
+        access.check_answers(actor, customer)
     left = await _regroup(session, actor, customer, changes)
     stage = changes.pop("stage", None)
     if stage is not None and stage != customer.stage:
@@ -174,25 +186,35 @@ async def update(
     for member, value in (await _values(session, customer.id, customer.party_type, changes, stored)).items():
         setattr(customer, member, value)
     customer.updated_at = utc_now()
-    db.mark(session, customer, access.holders(customer), left=left)
+    db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
+    if left is not None:
+        await customers_phones.tell(session, [customer.id], left=left)
     return await _stored(session, actor, customer)
 
 
-async def _regroup(session: AsyncSession, actor: Actor, customer: Customer, changes: dict[str, Any]) -> list[UUID]:
-    """Give the customer to another service team, if that was asked for; whose phones must forget him."""
-    if "service_team_id" not in changes:
-        return []
-    before, after = customer.service_team_id, changes.pop("service_team_id")
-    if after is not None and after != before:
+async def _regroup(
+    session: AsyncSession, actor: Actor, customer: Customer, changes: dict[str, Any]
+) -> list[UUID] | None:
+    """Give the customer to another service team: whose phones must forget him; None when nothing of it was asked."""
+    before, after = customer.service_team_id, changes.pop("service_team_id", customer.service_team_id)
+    if before == after:
+        return None
+    if after is not None:
         await teams.check_service_team(session, actor, after)
     customer.service_team_id = after
-    return [] if before is None or before == after else [before]
+    return [] if before is None else [before]
 
 
 async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version: int) -> None:
-    """Turn the customer into a tombstone; it can be restored for 30 days."""
+    """Turn the customer into a tombstone; it can be restored for 30 days.
+
+    Raises:
+        NotFound, Gone, PreconditionFailed.
+        Forbidden: the caller sees the customer with a service team only.
+    """
     customer = await access.customer(session, actor, customer_id, lock=True)
+    access.check_answers(actor, customer)
     etags.check(customer.version, version)
     customer.deleted_at = customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
@@ -240,6 +262,7 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
     return paging.document(found, customer.id)
 
 
+_OWNERS_ONLY = {"note", "service_team_id"}  # what a service team neither sees nor decides
 _SOURCES = ("name", "phones", "emails", "addresses")  # what search words, sort key and masked copies follow from
 
 

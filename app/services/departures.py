@@ -1,13 +1,13 @@
 """Departures: a user leaves; he is shut out, and his customers are handed over by area or to one colleague."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlmodel import col, delete, select, update
+from sqlmodel import and_, col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, db
@@ -25,11 +25,10 @@ from app.models.departures import (
     HandOver,
 )
 from app.models.forms import Label
-from app.models.invitations import Invitation
-from app.models.teams import TeamMember
+from app.models.teams import Team, TeamMember
 from app.models.users import User
 from app.services import users
-from app.services.customers_transfer import Moved, move, receiver
+from app.services.customers_transfer import move, receiver
 
 NOTICE = timedelta(days=30)  # 保险销售行为管理办法 (令2023-2) art. 36
 _BASIS = "保险销售行为管理办法(令2023-2)第三十六条"
@@ -42,7 +41,7 @@ _AREA = ("province", "city", "county")
 
 # Tombstones go along: they can still be restored, by the new owner.
 _CUSTOMERS = """
-SELECT id, service_team_id, deleted_at IS NOT NULL AS is_deleted, addresses -> 0 AS address
+SELECT id, deleted_at IS NOT NULL AS is_deleted, addresses -> 0 AS address
 FROM customers WHERE org_id = $1 AND owner_id = $2 ORDER BY id LIMIT $3 FOR UPDATE
 """
 
@@ -69,20 +68,20 @@ async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: Depar
         Invalid: the day lies in the future; somebody who is to take over cannot.
         Conflict: `own_account`, `last_admin`, `user_departed`, `too_many_customers`.
     """
-    await users.lock_admins(session, actor.org_id)
-    user = await access.user(session, actor, user_id, lock=True)
+    user = await users.locked(session, actor, user_id)
     if user.departed_on is not None:
         raise Conflict("user_departed")
     await _check(session, actor, user, data)
     await users.check_removable(session, actor, user)
-    moved = _divided(await _customers(session, user), data)
+    rows = await _customers(session, user)
+    moved = _divided(rows, data)
     notes = await move(session, actor, user.id, moved)
     user.departed_on = data.left_on
     ended = await users.shut_out(session, user)
-    await _forget(session, user)
+    await _forget(session, actor, user)
     row = Departure(
         org_id=actor.org_id, user_id=user.id, left_on=data.left_on, recorded_by=actor.id,
-        result=_result(data.left_on, moved, notes, ended),
+        result=_result(data.left_on, moved, {row["id"] for row in rows if row["is_deleted"]}, notes, ended),
     )  # fmt: skip
     session.add(row)
     await session.flush()
@@ -113,13 +112,13 @@ async def _customers(session: AsyncSession, user: User) -> list[asyncpg.Record]:
     return rows
 
 
-def _divided(rows: Sequence[asyncpg.Record], data: DepartureCreate) -> dict[UUID, list[Moved]]:
+def _divided(rows: Sequence[asyncpg.Record], data: DepartureCreate) -> dict[UUID, list[UUID]]:
     """Who takes over whom: the first area rule that fits, else the one named for everybody."""
-    found: dict[UUID, list[Moved]] = {data.to_user_id: []}
+    found: dict[UUID, list[UUID]] = {data.to_user_id: []}
     for row in rows:
         address = row["address"] or {}
         chosen = next((rule.to_user_id for rule in data.by_area if _lies_in(address, rule)), data.to_user_id)
-        found.setdefault(chosen, []).append(Moved(row["id"], row["service_team_id"], row["is_deleted"]))
+        found.setdefault(chosen, []).append(row["id"])
     return found
 
 
@@ -129,25 +128,26 @@ def _lies_in(address: Mapping[str, Any], rule: AreaRule) -> bool:
     return bool(wanted) and all(address.get(part) == value for part, value in wanted.items())
 
 
-async def _forget(session: AsyncSession, user: User) -> None:
-    """Doors that would still be open to him: service teams, and links to choose a password."""
+async def _forget(session: AsyncSession, actor: Actor, user: User) -> None:
+    """Service teams are doors that would still be open to him."""
+    served = (
+        select(Team)
+        .join(TeamMember, and_(col(TeamMember.org_id) == Team.org_id, col(TeamMember.team_id) == Team.id))
+        .where(Team.org_id == user.org_id, TeamMember.user_id == user.id)
+        .order_by(col(Team.id))
+    )
+    for team in (await session.exec(served.with_for_update(of=Team))).all():
+        team.updated_at = utc_now()
+        access.record(session, actor, "team.member_removed", "team", team.id, user_id=str(user.id))
     await session.exec(
         delete(TeamMember).where(col(TeamMember.org_id) == user.org_id, col(TeamMember.user_id) == user.id)
     )
-    await session.exec(
-        update(Invitation)
-        .where(
-            col(Invitation.org_id) == user.org_id,
-            col(Invitation.user_id) == user.id,
-            col(Invitation.accepted_at).is_(None),
-            col(Invitation.deleted_at).is_(None),
-        )
-        .values(deleted_at=utc_now(), version=Invitation.version + 1)
-    )
 
 
-def _result(left_on: date, moved: Mapping[UUID, Sequence[Moved]], notes: int, ended: int) -> dict[str, Any]:
-    living = {to: [one.id for one in customers if not one.is_deleted] for to, customers in moved.items()}
+def _result(
+    left_on: date, moved: Mapping[UUID, Sequence[UUID]], deleted: Set[UUID], notes: int, ended: int
+) -> dict[str, Any]:
+    living = {to: [one for one in ids if one not in deleted] for to, ids in moved.items()}
     handed_over = [HandOver(to_user_id=to, customer_count=len(ids), customer_ids=ids) for to, ids in living.items()]
     tasks = [
         DepartureTask(

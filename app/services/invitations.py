@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, crypto, db, etags, keyring, paging, security
 from app.access import Actor
-from app.errors import Conflict, NotFound, Unauthenticated
+from app.errors import Conflict, Invalid, NotFound, Unauthenticated
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.invitations import (
@@ -203,56 +203,89 @@ async def accept(data: InvitationAccept, request_id: str) -> None:
         Conflict: `username_taken`: somebody else has the name by now.
     """
     org_id = _org_of(data.token)
-    if org_id is None:
-        security.note("invitation.refused", request_id=request_id)
-        raise Unauthenticated("invitation_invalid")
-    async with db.transaction(org_id) as session:
-        session.info["request_id"] = request_id
-        row = await _open_one(session, org_id, data.token)
-        if row is not None:
-            await _take(session, row, data.password)
+    row = None if org_id is None else await _look(org_id, data.token, data.password)
+    if row is not None:
+        hashed = await sessions.passwords().hash(data.password)  # takes its time, so outside any transaction
+        async with db.transaction(row.org_id) as session:
+            session.info["request_id"] = request_id
+            user = None if row.user_id is None else await _account(session, row)
+            row = await _open_one(session, row.org_id, data.token, lock=True)
+            if row is not None:
+                await _take(session, row, user, hashed)
     if row is None:
         security.note("invitation.refused", request_id=request_id)
         raise Unauthenticated("invitation_invalid")
 
 
-async def _open_one(session: AsyncSession, org_id: UUID, token: str) -> Invitation | None:
+async def _look(org_id: UUID, token: str, password: str) -> Invitation | None:
+    """The open invitation behind a token, if the password would do for it.
+
+    Raises:
+        Invalid: the password is weak.
+    """
+    async with db.transaction(org_id) as session:
+        row = await _open_one(session, org_id, token)
+        if row is not None:
+            code, form = await users_password.rules_of(session, org_id)
+            users_password.check(password, (row.username, row.name, code), form, pointer="/password")
+        return row
+
+
+async def _account(session: AsyncSession, row: Invitation) -> User:
+    """Locked before the invitation, as whoever shuts the user out does."""
+    statement = select(User).where(User.org_id == row.org_id, User.id == row.user_id)
+    return (await session.exec(statement.with_for_update())).one()
+
+
+async def _open_one(session: AsyncSession, org_id: UUID, token: str, *, lock: bool = False) -> Invitation | None:
+    """The invitation of a token, while it is good and whoever issued it may still invite."""
+    inviter = select(User.id).where(
+        User.org_id == org_id,
+        User.id == Invitation.invited_by,
+        User.role == Role.admin,
+        col(User.disabled_at).is_(None),
+    )
     statement = select(Invitation).where(
         Invitation.org_id == org_id,
         Invitation.token_hash == _hash(token),
         col(Invitation.accepted_at).is_(None),
         col(Invitation.deleted_at).is_(None),
         col(Invitation.expires_at) > utc_now(),
+        or_(col(Invitation.invited_by).is_(None), inviter.exists()),
     )
-    return (await session.exec(statement.with_for_update())).first()
+    return (await session.exec(statement.with_for_update() if lock else statement)).first()
 
 
-async def _take(session: AsyncSession, row: Invitation, password: str) -> None:
-    code, form = await users_password.rules_of(session, row.org_id)
-    users_password.check(password, (row.username, row.name, code), form, pointer="/password")
+async def _take(session: AsyncSession, row: Invitation, user: User | None, hashed: str) -> None:
     row.accepted_at = row.updated_at = utc_now()
-    if row.user_id is None:
+    if user is None:
         try:
-            user = await users.create(
+            user = await users.insert(
                 session,
                 row.org_id,
-                org_code=code,
                 username=row.username,
                 name=row.name,
                 role=Role(row.role),
-                team_id=row.team_id,
-                password=password,
-                form=form,
+                team_id=await _living_team(session, row),
+                password_hash=hashed,
                 invited_by=row.invited_by,
             )
         except IntegrityError:
             raise Conflict("username_taken") from None
         row.user_id = user.id
     else:
-        user = (
-            await session.exec(select(User).where(User.org_id == row.org_id, User.id == row.user_id).with_for_update())
-        ).one()
-        await users_password.choose(session, user, password, pointer="/password")
+        users_password.use(user, hashed)
         await sessions.end_all(session, row.org_id, user.id, reason="password_changed")
         users.note(session, "user.password_changed", user.id)
     users.note(session, "invitation.accepted", user.id, invitation_id=str(row.id))
+
+
+async def _living_team(session: AsyncSession, row: Invitation) -> UUID | None:
+    """The sales team of the invitation; none, if it was deleted since: the administrator will find another."""
+    if row.team_id is None:
+        return None
+    try:
+        await users.check_sales_team(session, row.org_id, row.team_id)
+    except Invalid:
+        return None
+    return row.team_id

@@ -3,7 +3,6 @@
 The operator can change the settings too: an administrator who asked for device keys before he had one is locked out.
 """
 
-from typing import Any
 from uuid import UUID
 
 from sqlmodel import select

@@ -73,12 +73,13 @@ async def confirm(session: AsyncSession, actor: Actor, code: str) -> RecoveryCod
         Conflict: `second_factor_absent`: nothing waits to be confirmed.
         Invalid: the code is wrong.
     """
+    user = await _own(session, actor)
     factor = await _any_of(session, actor.org_id, actor.id)
     if factor is None or factor.confirmed_at is not None:
         raise Conflict("second_factor_absent")
     if not await _take_step(session, factor, code):
         raise Invalid.at("/code", "code_wrong")
-    factor.confirmed_at = utc_now()
+    factor.confirmed_at = user.updated_at = utc_now()
     codes = ["-".join(_word() for _ in range(3)) for _ in range(_CODES)]
     session.add_all(
         RecoveryCode(org_id=factor.org_id, second_factor_id=factor.id, code_hash=_hash(factor, one)) for one in codes
@@ -138,10 +139,10 @@ async def remove(session: AsyncSession, actor: Actor, user: User) -> None:
 
 
 async def discard(session: AsyncSession, user: User) -> SecondFactor | None:
-    """What was taken away; None when there was none. The caller audits it."""
+    """What was taken away from a locked user; None when there was none. The caller audits it."""
     factor = await _any_of(session, user.org_id, user.id)
     if factor is not None:
-        factor.deleted_at = utc_now()
+        factor.deleted_at = user.updated_at = utc_now()
     return factor
 
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, select, update
@@ -134,10 +134,9 @@ async def refresh(text: str, request_id: str, proof: dpop.Proof | None) -> Token
     """
     opened = open_refresh(text)
     await know_signing_keys()
-    await refuse_replay(opened.org_id, proof)
     async with db.transaction(opened.org_id) as session:
         session.info["request_id"] = request_id
-        made = await _rotate(session, opened, None if proof is None else proof.jkt)
+        made = await _rotate(session, opened, proof)
     if made is None:
         raise Unauthenticated("refresh_invalid")
     return made
@@ -153,7 +152,7 @@ async def refuse_replay(org_id: UUID, proof: dpop.Proof | None) -> None:
         raise ProofRefused
 
 
-async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> Tokens | None:
+async def _rotate(session: AsyncSession, opened: _Opened, proof: dpop.Proof | None) -> Tokens | None:
     """New tokens, or None; what it noted (a theft, an end) is committed either way."""
     statement = select(RefreshToken).where(
         RefreshToken.org_id == opened.org_id, RefreshToken.token_hash == _hash(opened.text)
@@ -163,15 +162,17 @@ async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> To
         return None
     row = await _session(session, opened.org_id, token.session_id)
     now = utc_now()
-    if row is None or row.revoked_at is not None or now >= min(row.idle_expires_at, row.absolute_expires_at):
+    if row is None or row.revoked_at is not None or now >= await _ends_at(session, row):
         return None
     owner = (await session.exec(select(User).where(User.org_id == opened.org_id, User.id == row.user_id))).first()
     if owner is None or owner.disabled_at is not None or owner.deleted_at is not None:
         return None
-    if row.dpop_jkt is not None and row.dpop_jkt != jkt:
-        # A stolen refresh token on another device: the owner's session must not suffer for it.
-        note(session, row.user_id, "session.proof_refused", "session", row.id)
-        return None
+    if row.dpop_jkt is not None:
+        if proof is None or row.dpop_jkt != proof.jkt:
+            # A stolen refresh token on another device: the owner's session must not suffer for it.
+            note(session, row.user_id, "session.proof_refused", "session", row.id)
+            return None
+        await refuse_replay(row.org_id, proof)  # only now: nobody fills the memory with proofs for nothing
     if token.used_at is None:
         return await _advance(session, row, token, opened.text)
     successor = await _unused_successor(session, token)
@@ -186,6 +187,17 @@ async def _rotate(session: AsyncSession, opened: _Opened, jkt: str | None) -> To
 async def _session(session: AsyncSession, org_id: UUID, session_id: UUID) -> LoginSession | None:
     statement = select(LoginSession).where(LoginSession.org_id == org_id, LoginSession.id == session_id)
     return (await session.exec(statement.with_for_update())).first()
+
+
+async def _ends_at(session: AsyncSession, row: LoginSession) -> datetime:
+    """When the session ends, by what was said when it was opened and by what the organisation says today."""
+    settings = await settings_of(session, row.org_id)
+    return min(
+        row.idle_expires_at,
+        row.absolute_expires_at,
+        row.last_used_at + timedelta(days=settings.session_idle_days),
+        row.created_at + timedelta(days=settings.session_absolute_days),
+    )
 
 
 async def _advance(session: AsyncSession, row: LoginSession, token: RefreshToken, presented: str) -> Tokens:

@@ -25,6 +25,7 @@ WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 10
 PER_SOURCE = 100
 PER_DEVICE = 10
+PER_OWNER = 50  # all his devices together: who knew the password once may have told us of a thousand
 _MAX_DEVICE_TOKEN = 200
 
 
@@ -53,7 +54,8 @@ async def login(data: Login, request_id: str, source: str, proof: dpop.Proof | N
     if org_id is None:
         security.note("session.login_refused", request_id=request_id)
         raise Unauthenticated("login_failed")
-    await sessions.refuse_replay(org_id, proof)
+    if is_right:  # not before: whether a proof was seen would tell which organisations exist
+        await sessions.refuse_replay(org_id, proof)
     async with db.transaction(org_id) as session:
         session.info["request_id"] = request_id
         outcome = await _decide(session, user, data, proof, is_right=is_right)
@@ -72,7 +74,8 @@ async def _user(org_id: UUID, username: str) -> User | None:
 
 def _buckets(data: Login, source: str, user: User | None) -> list[Bucket]:
     if user is not None and _knows_device(data, user):
-        return [guesses.bucket("device", PER_DEVICE, str(user.org_id), str(user.id), data.device.id)]
+        who = (str(user.org_id), str(user.id))
+        return [guesses.bucket("device", PER_DEVICE, *who, data.device.id), guesses.bucket("devices", PER_OWNER, *who)]
     account = guesses.bucket("account", PER_ACCOUNT, data.org.lower(), data.username.lower())
     return [account, guesses.bucket("source", PER_SOURCE, source)]
 
@@ -95,7 +98,7 @@ async def _decide(
     session: AsyncSession, user: User | None, data: Login, proof: dpop.Proof | None, *, is_right: bool
 ) -> Tokens | AppError:
     """New tokens, or the refusal; what it noted is committed either way."""
-    if user is None or not is_right:
+    if user is None or not is_right or not await _is_unchanged(session, user):
         sessions.note(session, None, "session.login_refused", "user", None if user is None else user.id)
         return Unauthenticated("login_failed")
     settings = await sessions.settings_of(session, user.org_id)
@@ -104,6 +107,7 @@ async def _decide(
     factor = await second_factors.of(session, user.org_id, user.id)
     if factor is not None:
         if data.code is None:
+            sessions.note(session, None, "session.second_factor_asked", "user", user.id)
             return Unauthenticated("second_factor_required")
         if not await second_factors.take(session, factor, data.code):
             sessions.note(session, None, "session.login_refused", "user", user.id, factor="second")
@@ -127,11 +131,28 @@ async def _decide(
     return sessions.tokens(row, text, _device_token(user, data.device.id))
 
 
+async def _is_unchanged(session: AsyncSession, user: User) -> bool:
+    """Whether the account is what it was before the password was compared, which took its time.
+
+    From here on nobody shuts the user out or changes his password until the session is there to be ended.
+    """
+    statement = select(User.id).where(
+        User.org_id == user.org_id,
+        User.id == user.id,
+        User.password_hash == user.password_hash,
+        col(User.disabled_at).is_(None),
+        col(User.deleted_at).is_(None),
+    )
+    return (await session.exec(statement.with_for_update(read=True))).first() is not None
+
+
 # --- devices that signed in before ------------------------------------------------------------------------------
 
 
 def _device_payload(user: User, device_id: str) -> bytes:
-    return user.org_id.bytes + user.id.bytes + hashlib.sha256(device_id.encode()).digest()[:16]
+    # A new password ends what the old one had opened.
+    since = int(user.password_changed_at.timestamp() * 1_000_000).to_bytes(8, "big")
+    return user.org_id.bytes + user.id.bytes + since + hashlib.sha256(device_id.encode()).digest()[:16]
 
 
 def _device_token(user: User, device_id: str) -> str:
@@ -161,7 +182,7 @@ async def step_up(actor: Actor, data: StepUp, request_id: str) -> FreshToken:
     """
     await sessions.know_signing_keys()
     buckets = await spend_own(actor, request_id)
-    is_right = data.password is not None and await is_password(actor, data.password)
+    is_right = data.password is not None and await right_hash(actor, data.password) is not None
     async with db.transaction(actor.org_id) as session:
         session.info["request_id"] = request_id
         factor = await second_factors.of(session, actor.org_id, actor.id)
@@ -192,12 +213,12 @@ async def spend_own(actor: Actor, request_id: str) -> list[Bucket]:
     return buckets
 
 
-async def is_password(actor: Actor, password: str) -> bool:
-    """Whether this is the caller's password."""
+async def right_hash(actor: Actor, password: str) -> str | None:
+    """The stored hash, if this is the caller's password; who acts upon that later compares it again."""
     async with db.transaction(actor.org_id) as session:
         statement = select(User.password_hash).where(User.org_id == actor.org_id, User.id == actor.id)
         stored = (await session.exec(statement)).first()
-    return await sessions.passwords().verify(stored, password)
+    return stored if await sessions.passwords().verify(stored, password) else None
 
 
 async def _freshened(session: AsyncSession, actor: Actor) -> FreshToken:

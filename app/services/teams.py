@@ -53,7 +53,7 @@ async def create(session: AsyncSession, actor: Actor, data: TeamCreate) -> Docum
         Invalid: the team above is unknown, or is none that can have teams below.
     """
     if data.parent_id is not None:
-        _check_parent(await _tree(session, actor), data.parent_id, data.kind)
+        await _check_new_parent(session, actor, data.parent_id, data.kind)
     team = Team(org_id=actor.org_id, id=uuid7(), name=data.name, kind=data.kind, parent_id=data.parent_id)
     session.add(team)
     access.record(session, actor, "team.created", "team", team.id, kind=data.kind.value)
@@ -98,10 +98,11 @@ async def delete(session: AsyncSession, actor: Actor, team_id: UUID, version: in
         used = select(model.id).where(model.org_id == actor.org_id, column == team.id, col(model.deleted_at).is_(None))
         if (await session.exec(used.limit(1))).first() is not None:
             raise Conflict("team_in_use")
-    for member in await _members(session, actor.org_id, [team.id]):
+    members = await _members(session, actor.org_id, [team.id])
+    for member in members:
         await session.delete(member)
     team.deleted_at = team.updated_at = utc_now()
-    access.record(session, actor, "team.deleted", "team", team.id)
+    access.record(session, actor, "team.deleted", "team", team.id, members=len(members))
 
 
 async def add_member(session: AsyncSession, actor: Actor, team_id: UUID, user_id: UUID) -> Document:
@@ -186,6 +187,23 @@ def _check_parent(
     while step is not None and step != below:
         step = above.get(step)
     if kind != TeamKind.sales or parent_id not in above or (below is not None and step == below):
+        raise Invalid.at("/parent_id", "not_found")
+
+
+async def _check_new_parent(session: AsyncSession, actor: Actor, parent_id: UUID, kind: TeamKind) -> None:
+    """A new team stands above nobody, so only the team above matters.
+
+    Raises:
+        Invalid: at `/parent_id`.
+    """
+    statement = select(Team.id).where(
+        Team.org_id == actor.org_id,
+        Team.id == parent_id,
+        Team.kind == TeamKind.sales,
+        col(Team.deleted_at).is_(None),
+    )
+    found = (await session.exec(statement.with_for_update(key_share=True, read=True))).first()
+    if kind != TeamKind.sales or found is None:
         raise Invalid.at("/parent_id", "not_found")
 
 

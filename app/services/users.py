@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
@@ -15,6 +15,7 @@ from app.access import Actor
 from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
 from app.models.base import utc_now
+from app.models.invitations import Invitation
 from app.models.organizations import PasswordForm
 from app.models.second_factors import SecondFactor
 from app.models.teams import Team, TeamKind
@@ -114,6 +115,8 @@ async def update(session: AsyncSession, actor: Actor, user_id: UUID, version: in
         if user.departed_on is not None:
             raise Conflict("user_departed")
         await _keep_an_admin(session, user)
+        if user.role == Role.admin:
+            await close_links(session, user)
     if changes.get("team_id") is not None:
         await check_sales_team(session, actor.org_id, changes["team_id"])
     for member, value in changes.items():
@@ -139,6 +142,18 @@ async def check_sales_team(session: AsyncSession, org_id: UUID, team_id: UUID) -
 def _refuse_own(actor: Actor, user: User) -> None:
     if actor.id == user.id:
         raise Conflict("own_account")
+
+
+async def locked(session: AsyncSession, actor: Actor, user_id: UUID) -> User:
+    """A user about to be shut out, locked; all administrators before him, if he is one.
+
+    Raises:
+        NotFound: unknown, or not the caller's business.
+    """
+    role = select(User.role).where(User.org_id == actor.org_id, User.id == user_id)
+    if (await session.exec(role)).first() == Role.admin:
+        await lock_admins(session, actor.org_id)
+    return await access.user(session, actor, user_id, lock=True)
 
 
 async def lock_admins(session: AsyncSession, org_id: UUID) -> None:
@@ -173,8 +188,7 @@ async def disable(session: AsyncSession, actor: Actor, user_id: UUID) -> Documen
         NotFound: unknown, or not the caller's business. One who is disabled already stays as he is.
         Conflict: `own_account`, `last_admin`.
     """
-    await lock_admins(session, actor.org_id)
-    user = await access.user(session, actor, user_id, lock=True)
+    user = await locked(session, actor, user_id)
     await check_removable(session, actor, user)
     await shut_out(session, user)
     access.record(session, actor, "user.disabled", "user", user.id)
@@ -192,10 +206,24 @@ async def check_removable(session: AsyncSession, actor: Actor, user: User) -> No
 
 
 async def shut_out(session: AsyncSession, user: User) -> int:
-    """Disable a locked user and end his sessions; how many there were. The caller audits it."""
+    """Disable a locked user, close what he opened and end his sessions; how many there were. The caller audits it."""
     if user.disabled_at is None:
         user.disabled_at = user.updated_at = utc_now()
+    await close_links(session, user)
     return await sessions.end_all(session, user.org_id, user.id, reason="user_disabled")
+
+
+async def close_links(session: AsyncSession, user: User) -> None:
+    """Take back the open invitations a user issued, and those that are for him: doors nobody answers for any more."""
+    statement = select(Invitation).where(
+        Invitation.org_id == user.org_id,
+        or_(Invitation.invited_by == user.id, Invitation.user_id == user.id),
+        col(Invitation.accepted_at).is_(None),
+        col(Invitation.deleted_at).is_(None),
+    )
+    for row in (await session.exec(statement.order_by(col(Invitation.id)).with_for_update())).all():
+        row.deleted_at = row.updated_at = utc_now()
+        note(session, "invitation.withdrawn", row.id, object_type="invitation")
 
 
 async def enable(session: AsyncSession, actor: Actor, user_id: UUID) -> Document:
@@ -203,7 +231,7 @@ async def enable(session: AsyncSession, actor: Actor, user_id: UUID) -> Document
 
     Raises:
         NotFound: unknown, or not the caller's business.
-        Conflict: `user_departed`: who has left is invited anew.
+        Conflict: `user_departed`: who has left stays out; he is invited under another name.
     """
     user = await access.user(session, actor, user_id, lock=True)
     if user.departed_on is not None:
@@ -221,7 +249,7 @@ async def remove_second_factor(session: AsyncSession, actor: Actor, user_id: UUI
         NotFound: the user, or he has none.
         Conflict: `own_account`.
     """
-    user = await access.user(session, actor, user_id)
+    user = await access.user(session, actor, user_id, lock=True)
     _refuse_own(actor, user)
     await second_factors.remove(session, actor, user)
     await sessions.end_all(session, user.org_id, user.id, reason="second_factor_removed")
@@ -242,7 +270,6 @@ async def create(
     password: str,
     user_id: UUID | None = None,
     form: PasswordForm = PasswordForm.length,
-    invited_by: UUID | None = None,
 ) -> User:
     """A new user; the password is checked against the rules of the organisation and hashed.
 
@@ -251,6 +278,29 @@ async def create(
         IntegrityError: the user name is taken.
     """
     rules.check_strength(password, (username, org_code), form.value)
+    hashed = await sessions.passwords().hash(password)
+    return await insert(
+        session, org_id, username=username, name=name, role=role, team_id=team_id, password_hash=hashed, user_id=user_id
+    )
+
+
+async def insert(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    username: str,
+    name: str,
+    role: Role,
+    team_id: UUID | None,
+    password_hash: str,
+    user_id: UUID | None = None,
+    invited_by: UUID | None = None,
+) -> User:
+    """A new user whose password was checked and hashed already.
+
+    Raises:
+        IntegrityError: the user name is taken.
+    """
     user = User(
         org_id=org_id,
         id=user_id or uuid7(),
@@ -258,7 +308,7 @@ async def create(
         name=name,
         role=role,
         team_id=team_id,
-        password_hash=await sessions.passwords().hash(password),
+        password_hash=password_hash,
     )
     session.add(user)
     await session.flush()

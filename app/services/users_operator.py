@@ -68,7 +68,7 @@ async def enable(session: AsyncSession, org_id: UUID, username: str) -> User:
 
     Raises:
         NotFound: no such user.
-        Conflict: `user_departed`: who has left is invited anew.
+        Conflict: `user_departed`: who has left stays out.
     """
     user = await _present(session, org_id, username)
     if user.disabled_at is not None:
@@ -94,6 +94,8 @@ async def give_role(session: AsyncSession, org_id: UUID, username: str, role: Ro
     """
     user = await _present(session, org_id, username)
     if user.role != role:
+        if user.role == Role.admin:
+            await users.close_links(session, user)
         user.role, user.updated_at = role, utc_now()
         users.note(session, "user.updated", user.id, fields=["role"])
     return user
@@ -124,7 +126,9 @@ async def set_password(session: AsyncSession, org_id: UUID, username: str, passw
         Conflict: `user_departed`.
     """
     user = await _present(session, org_id, username)
-    await users_password.choose(session, user, password, pointer="/password")
+    code, form = await users_password.rules_of(session, org_id)
+    users_password.check(password, (user.username, user.name, code), form, pointer="/password")
+    users_password.use(user, await sessions.passwords().hash(password))
     ended = await sessions.end_all(session, org_id, user.id, reason="password_changed")
     users.note(session, "user.password_changed", user.id, sessions_ended=ended)
     return ended

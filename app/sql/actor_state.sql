@@ -14,6 +14,9 @@ WITH RECURSIVE me AS (
     LEFT JOIN org_settings o ON o.org_id = $1 AND o.id = $1
     WHERE s.org_id = $1 AND s.id = $4 AND s.user_id = $3 AND $2::uuid[] IS NULL
       AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.absolute_expires_at > now()
+      -- Shorter lengths count for sessions that are open already.
+      AND s.last_used_at > now() - make_interval(days => coalesce(o.session_idle_days, 7))
+      AND s.created_at > now() - make_interval(days => coalesce(o.session_absolute_days, 30))
       AND u.disabled_at IS NULL AND u.deleted_at IS NULL
       AND (s.dpop_jkt IS NOT NULL OR NOT coalesce(o.is_dpop_required, false))
 ), tree AS (
@@ -21,7 +24,7 @@ WITH RECURSIVE me AS (
     UNION
     SELECT t.id FROM teams t JOIN tree ON t.org_id = $1 AND t.parent_id = tree.id
 ), below AS (
-    SELECT u.id, u.role FROM users u WHERE u.org_id = $1 AND u.team_id IN (SELECT id FROM tree)
+    SELECT u.id, u.role, u.team_id FROM users u WHERE u.org_id = $1 AND u.team_id IN (SELECT id FROM tree)
 ), holders AS (
     SELECT me.id FROM me
     UNION
@@ -41,7 +44,7 @@ SELECT me.role, me.is_password_expired, me.is_second_factor_missing,
            WHEN 'auditor' THEN NULL
            WHEN 'manager' THEN (
                SELECT coalesce(array_agg(below.id), '{}') FROM below
-               WHERE below.id <> me.id AND below.role IN ('agent', 'manager'))
+               WHERE below.role = 'agent' OR (below.role = 'manager' AND below.team_id <> me.team_id))
            ELSE '{}'
        END AS managed
 FROM me

@@ -6,8 +6,10 @@ FROM customers c, LATERAL (
            CASE WHEN $4 THEN c.masked -> 'phones' ELSE c.phones END AS phones,
            CASE WHEN $4 THEN c.masked -> 'emails' ELSE c.emails END AS emails,
            CASE WHEN $4 THEN c.masked -> 'addresses' ELSE c.addresses END AS addresses,
-           c.tags, CASE WHEN $4 THEN NULL ELSE c.note END AS note, c.id_type, c.id_number_masked, c.owner_id,
-           c.service_team_id,
+           c.tags,
+           -- What an agent notes is for him and for those above him, not for his service team.
+           CASE WHEN NOT $4 AND ($2::uuid[] IS NULL OR c.owner_id = ANY($2)) THEN c.note END AS note,
+           c.id_type, c.id_number_masked, c.owner_id, c.service_team_id,
            c.version, iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at
 ) x
 WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}

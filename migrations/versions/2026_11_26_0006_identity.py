@@ -40,7 +40,12 @@ def _organisations() -> None:
         "CREATE INDEX team_members_user ON team_members (org_id, user_id)",
         """ALTER TABLE customers ADD COLUMN service_team_id uuid,
            ADD FOREIGN KEY (org_id, service_team_id) REFERENCES teams (org_id, id)""",
-        "CREATE INDEX customers_service_team ON customers (org_id, service_team_id) WHERE service_team_id IS NOT NULL",
+        # A page of several holders' customers takes the first rows of each holder, in the order of the page.
+        """CREATE INDEX customers_service_team ON customers (org_id, service_team_id, created_at DESC, id DESC)
+           WHERE service_team_id IS NOT NULL""",
+        # Notes on deleted relationships are redacted, too, when a customer is handed over.
+        "CREATE INDEX relationships_left_deleted ON relationships (org_id, left_id) WHERE deleted_at IS NOT NULL",
+        "CREATE INDEX relationships_right_deleted ON relationships (org_id, right_id) WHERE deleted_at IS NOT NULL",
     )
     protect("org_settings")
     protect("team_members", "SELECT, INSERT, DELETE")
@@ -84,7 +89,6 @@ def _people() -> None:
             FOREIGN KEY (org_id, team_id) REFERENCES teams (org_id, id),
             FOREIGN KEY (org_id, user_id) REFERENCES users (org_id, id),
             FOREIGN KEY (org_id, invited_by) REFERENCES users (org_id, id))""",
-        "CREATE INDEX invitations_created ON invitations (org_id, created_at DESC, id DESC)",
         f"""CREATE TABLE departures ({BASE.rstrip()},
             user_id uuid NOT NULL,
             left_on date NOT NULL,

@@ -1,0 +1,55 @@
+"""Whose phones must hear when the holders of customers change: everything that hangs on a customer goes with him.
+
+The ordinary way (`db.mark`) tells of one row. Here it is all rows of many customers, so the database writes the feed
+from what it has: a departure moves tens of thousands of rows.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import db
+
+# $1 org, $2 customers, $3 who holds them no longer. A relationship is held by the holders of both its ends. Whoever
+# holds a thing through several customers forgets it only when none of them is left to him.
+_TELL = """
+WITH parts AS MATERIALIZED (
+    SELECT 'customers' AS collection, c.id, c.id AS customer_id FROM customers c
+    WHERE c.org_id = $1 AND c.id = ANY($2::uuid[])
+    UNION ALL
+    SELECT 'relationships', r.id, e.customer_id
+    FROM relationships r CROSS JOIN LATERAL (VALUES (r.left_id), (r.right_id)) AS e (customer_id)
+    WHERE r.org_id = $1 AND r.deleted_at IS NULL AND (r.left_id = ANY($2) OR r.right_id = ANY($2))
+    UNION ALL
+    SELECT 'form_responses', f.id, f.customer_id FROM form_responses f
+    WHERE f.org_id = $1 AND f.customer_id = ANY($2) AND f.deleted_at IS NULL
+    UNION ALL
+    SELECT 'needs_analyses', n.id, n.customer_id FROM needs_analyses n
+    WHERE n.org_id = $1 AND n.customer_id = ANY($2) AND n.deleted_at IS NULL
+    UNION ALL
+    SELECT 'dossier_facts', d.id, d.customer_id FROM dossier_facts d
+    WHERE d.org_id = $1 AND d.customer_id = ANY($2) AND d.deleted_at IS NULL
+), told AS (
+    SELECT h.scope, p.collection, p.id, c.deleted_at IS NOT NULL AS is_gone
+    FROM parts p
+    JOIN customers c ON c.org_id = $1 AND c.id = p.customer_id
+    CROSS JOIN LATERAL (VALUES (c.owner_id), (c.service_team_id)) AS h (scope)
+    WHERE h.scope IS NOT NULL AND h.scope <> ALL ($3::uuid[])
+    UNION ALL
+    SELECT l.scope, p.collection, p.id, true FROM parts p CROSS JOIN unnest($3::uuid[]) AS l (scope)
+)
+INSERT INTO feed AS f (org_id, scope, collection, id, removed)
+SELECT $1, t.scope, t.collection, t.id, bool_and(t.is_gone)
+FROM told t GROUP BY t.scope, t.collection, t.id ORDER BY 2, 3, 4
+ON CONFLICT (org_id, scope, collection, id) DO UPDATE SET seq = excluded.seq, removed = excluded.removed
+"""
+
+
+async def tell(session: AsyncSession, customer_ids: Sequence[UUID], *, left: Sequence[UUID]) -> None:
+    """Tell the present holders of these customers, and those who `left`, of the customers and all that hangs on them.
+
+    The rows must have been changed already; the feed belongs to the same transaction.
+    """
+    await session.flush()
+    await db.raw(session).execute(_TELL, session.info["org_id"], list(customer_ids), list(left))

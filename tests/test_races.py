@@ -1,0 +1,152 @@
+"""What happens at the same time: accounts that change while somebody signs in, people who leave while others work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from app import deps
+from app.config import Settings
+from app.passwords import Passwords
+from tests.factories import World, add_user, create_customer, if_match
+from tests.test_invitations import accept, invite
+from tests.test_sessions import PASSWORD, credentials, give_password, sign_in
+
+NEW = "Sieben-Weiden-im-Wind"
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> None:
+    deps.forget_actors()
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
+    """Lets something happen once, right after a password was compared and before anything is done about it."""
+
+    def arrange(meanwhile: Callable[[], Awaitable[Any]]) -> None:
+        real, is_first = Passwords.verify, [True]
+
+        async def verify(self: Passwords, stored: str | None, password: str) -> bool:
+            found = await real(self, stored, password)
+            if is_first.pop() if is_first else False:
+                await meanwhile()
+            return found
+
+        monkeypatch.setattr(Passwords, "verify", verify)
+
+    return arrange
+
+
+async def reset_link(world: World, name: str = "agent") -> str:
+    token: str = (await world.admin.post(f"/v1/users/{world.users[name]}/password-resets")).json()["token"]
+    return token
+
+
+async def test_sign_in_with_the_old_password_does_not_outlive_a_reset(world: World, pause: Any) -> None:
+    await give_password(world)
+    link = await reset_link(world)
+    pause(lambda: accept(world, link, NEW))
+    answer = await world.client().post("/v1/auth/login", json=credentials(world))
+    assert (answer.status_code, answer.json()["code"]) == (401, "login_failed")
+
+
+async def test_sign_in_does_not_outlive_being_shut_out(world: World, pause: Any) -> None:
+    await give_password(world)
+    url = f"/v1/users/{world.users['agent']}"
+    pause(lambda: world.admin.post(f"{url}/disable"))
+    assert (await world.client().post("/v1/auth/login", json=credentials(world))).status_code == 401
+    await world.admin.post(f"{url}/enable")
+    sessions = "SELECT count(*) FROM sessions WHERE user_id = $1 AND revoked_at IS NULL"
+    assert await world.db.fetchval(sessions, world.users["agent"]) == 0
+
+
+async def test_change_of_the_old_password_does_not_undo_a_reset(world: World, pause: Any) -> None:
+    await give_password(world)
+    tokens, link = await sign_in(world), await reset_link(world)
+    pause(lambda: accept(world, link, NEW))
+    body = {"current_password": PASSWORD, "new_password": "Einbrecher-waehlt-dies-9"}
+    answer = await world.client(tokens["access_token"]).post("/v1/auth/password", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (401, "step_up_failed")
+    await sign_in(world, password=NEW)
+
+
+# --- links of people who are gone ------------------------------------------------------------------------------
+
+
+async def test_links_an_administrator_made_are_closed_when_he_is_shut_out_or_demoted(world: World) -> None:
+    await add_user(world, "boss", "admin", "branch")
+    boss = world.client(world.token("boss"))
+    for index, way in enumerate(("disable", "role")):
+        made = await invite(world, username=f"back.door{index}", role="admin")
+        link = await reset_link(world, "boss")
+        url = f"/v1/users/{world.users['admin']}"
+        if way == "disable":
+            assert (await boss.post(f"{url}/disable")).status_code == 200
+        else:
+            version = (await boss.get(url)).headers["etag"]
+            assert (await boss.patch(url, json={"role": "agent"}, headers={"If-Match": version})).status_code == 200
+        for token in (made["token"], link):
+            assert (await accept(world, token, NEW)).status_code == 401, way
+        await boss.post(f"{url}/enable")
+        await world.db.execute("UPDATE sessions SET revoked_at = NULL WHERE id = $1", world.sessions["admin"])
+        deps.forget_actors()
+
+
+async def test_invitation_into_a_team_that_is_gone_still_lets_the_person_in(world: World) -> None:
+    team = (await world.admin.post("/v1/teams", json={"name": "三部"})).json()
+    made = await invite(world, team_id=team["id"])
+    await world.admin.delete(f"/v1/teams/{team['id']}", headers=if_match(team))
+    assert (await accept(world, made["token"])).status_code == 204
+    row = "SELECT team_id FROM users WHERE org_id = $1 AND username = 'neu.er'"
+    assert await world.db.fetchval(row, world.org_id) is None
+
+
+# --- somebody leaves while others work -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def leaving(world: World, settings: Settings, name: str) -> AsyncIterator[asyncpg.Connection]:
+    """A departure that has locked the user and not ended yet; it ends, and he is gone, after the block."""
+    assert settings.owner_database_url is not None
+    connection = await asyncpg.connect(settings.owner_database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", world.users[name])
+            yield connection
+            gone = "UPDATE users SET disabled_at = now(), departed_on = current_date WHERE id = $1"
+            await connection.execute(gone, world.users[name])
+    finally:
+        await connection.close()
+
+
+async def until_it_waits(world: World, connection: asyncpg.Connection) -> None:
+    """Until another transaction waits for the lock this one holds."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+    while not await world.db.fetchval(waiting, connection.get_server_pid()):
+        pass
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+async def test_customer_made_while_his_agent_leaves_is_refused(world: World, settings: Settings, has_id: bool) -> None:
+    body = {"party_type": "individual", "name": "王永庆", **({"id": str(uuid4())} if has_id else {})}
+    async with leaving(world, settings, "agent") as connection:
+        task = asyncio.create_task(world.agent.post("/v1/customers", json=body))
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 401
+    assert await world.db.fetchval("SELECT count(*) FROM customers WHERE org_id = $1", world.org_id) == 0
+
+
+async def test_customer_is_not_handed_to_somebody_who_is_leaving(world: World, settings: Settings) -> None:
+    customer = await create_customer(world.agent)
+    url, body = f"/v1/customers/{customer['id']}/transfer", {"to_user_id": str(world.users["mate"])}
+    async with leaving(world, settings, "mate") as connection:
+        task = asyncio.create_task(world.manager.post(url, json=body))
+        await until_it_waits(world, connection)
+    answer: httpx.Response = await task
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/to_user_id")
