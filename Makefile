@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check tour bench openapi examples spectral fuzz lock format clean
+.PHONY: help run test check mutants tour bench openapi examples spectral fuzz lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ spectral: ## Lint the OpenAPI file with Spectral (oas, owasp) and Redocly
 	@cd openapi && { test -d node_modules || npm ci --silent --no-audit --no-fund; }
 	@cd openapi && npx --no-install spectral lint --ruleset .spectral.yaml --fail-severity error openapi.json
 	@cd openapi && npx --no-install redocly lint openapi.json
+
+mutants: $(READY) ## Break one security-critical line after the other: the tests must notice each (ARGS="-j 4")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 fuzz: $(READY) ## Schemathesis against a fresh demo service (EXAMPLES per operation, default 100)
 	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100)

@@ -49,7 +49,14 @@ def named(*headers: tuple[str, str]) -> Callers:
 def test_token_that_verifies_names_its_user(verifier: CachedVerifier, scheme: str) -> None:
     org, sub = uuid4(), uuid4()
     found = named(("authorization", f"{scheme} {token(org=org, sub=sub)}"))
-    assert found == ((b"user" + org.bytes + sub.bytes,), ())
+    assert found == Callers(proven=(b"user" + org.bytes + sub.bytes,))
+
+
+def test_token_of_a_device_counts_for_its_user_where_it_is_shown(verifier: CachedVerifier) -> None:
+    """It may be stolen, and is worth nothing without the key: nobody shall spend the owner's quota with it."""
+    org, sub = uuid4(), uuid4()
+    found = named(("authorization", f"DPoP {token(org=org, sub=sub, jkt='A' * 43)}"))
+    assert found == Callers(local=(b"user" + org.bytes + sub.bytes,))
 
 
 def test_every_token_of_a_user_names_the_same(verifier: CachedVerifier) -> None:
@@ -80,7 +87,7 @@ def test_token_of_a_key_nobody_knows_names_nobody(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("headers", [[("x-api-key", KEY)], [("authorization", f"Bearer {KEY}")]])
 def test_well_formed_key_is_claimed(verifier: CachedVerifier, headers: list[tuple[str, str]]) -> None:
-    assert named(*headers) == ((), (b"key" + KEY.encode(),))
+    assert named(*headers) == Callers(claimed=(b"key" + KEY.encode(),))
 
 
 @pytest.mark.parametrize(

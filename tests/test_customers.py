@@ -299,6 +299,32 @@ async def test_visibility_follows_the_team_tree(world: World, other_world: World
     assert (await other_world.admin.get(url)).status_code == 404
 
 
+async def test_list_shows_nobody_elses_customers(world: World, other_world: World) -> None:
+    made = await create_customer(world.agent)
+    clients = {name: getattr(world, name) for name in ("agent", "mate", "stranger", "manager", "admin", "auditor")}
+    clients["outside"] = other_world.admin
+    found = {name: (await client.get("/v1/customers")).json()["items"] for name, client in clients.items()}
+    seen = {name for name, items in found.items() if made["id"] in [item["id"] for item in items]}
+    assert seen == {"agent", "manager", "admin", "auditor"}
+
+
+async def test_who_does_not_see_a_customer_cannot_change_him(world: World, other_world: World) -> None:
+    made = await create_customer(world.agent, id_number=RESIDENT_ID)
+    url, current = f"/v1/customers/{made['id']}", if_match(made)
+    for client in (world.mate, world.stranger, other_world.agent, other_world.admin):
+        answers = [
+            await client.patch(url, json={"name": "张三"}, headers=current),
+            await client.delete(url, headers=current),
+            await client.post(f"{url}/reveal", json={"fields": ["id_number"], "purpose": "claim"}),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * 3
+    assert (await world.agent.get(url)).json() == made
+    assert (await world.agent.delete(url, headers=current)).status_code == 204
+    for client in (world.mate, other_world.admin):
+        assert (await client.post(f"{url}/restore")).status_code == 404
+    assert (await world.agent.get(url)).status_code == 410
+
+
 async def test_unknown_and_foreign_answers_are_the_same_bytes(world: World) -> None:
     made = await create_customer(world.agent)
     foreign = (await world.stranger.get(f"/v1/customers/{made['id']}")).json()

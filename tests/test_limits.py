@@ -29,6 +29,7 @@ def identify(headers: Headers) -> Callers:
     return Callers(
         (token,) if token.startswith(b"user-") else (),
         (given[b"x-api-key"],) if b"x-api-key" in given else (),
+        (given[b"authorization"],) if given.get(b"authorization", b"").startswith(b"DPoP ") else (),
     )
 
 
@@ -320,3 +321,10 @@ def test_windows_agree_with_a_plain_model(hits: list[tuple[str, int]]) -> None:
         assert windows.incr(key, 60) == count + 1
         assert windows.get_expiry(key) == until
         assert windows.peek(key) == (count + 1, until - clock.now)
+
+
+async def test_stolen_token_of_a_device_spends_nothing_of_its_owner() -> None:
+    app, _ = limiter(2)
+    theft = [scope("192.0.2.66", authorization="DPoP user-1") for _ in range(3)]
+    assert await statuses(app, *theft) == [200, 200, 429]
+    assert await statuses(app, scope("192.0.2.1", authorization="DPoP user-1")) == [200]

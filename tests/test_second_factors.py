@@ -9,8 +9,21 @@ import pyotp
 import pytest
 
 from app import deps
+from app.services import second_factors
 from tests.factories import World
 from tests.test_sessions import PASSWORD, credentials, give_password, me, sign_in
+
+
+class _Clock:
+    """The clock codes are made and read by; it can stand still."""
+
+    stands_at: float | None = None
+
+    def time(self) -> float:
+        return time.time() if self.stands_at is None else self.stands_at
+
+
+_clock = _Clock()
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +31,16 @@ def _no_memory() -> None:
     deps.forget_actors()
 
 
+@pytest.fixture(autouse=True)
+def _standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code is good for a step of the clock: a test must not be overtaken by the next one."""
+    monkeypatch.setattr(_clock, "stands_at", time.time())
+    monkeypatch.setattr(second_factors, "time", _clock)
+
+
 def code_of(secret: str, steps: int = 0) -> str:
     """What the authenticator shows so many time steps from now."""
-    return pyotp.TOTP(secret).at(int(time.time()) + 30 * steps)
+    return pyotp.TOTP(secret).at(int(_clock.time()) + 30 * steps)
 
 
 async def enrolled(world: World, client: httpx.AsyncClient | None = None) -> tuple[str, list[str]]:
@@ -78,6 +98,19 @@ async def test_recovery_code_is_good_once_in_any_spelling(world: World) -> None:
     assert (await attempt(world, code=codes[0].replace("-", "").lower())).status_code == 200
     assert (await attempt(world, code=codes[0])).status_code == 401
     assert (await attempt(world, code=codes[1])).status_code == 200
+
+
+async def test_guesses_at_codes_count_though_the_password_was_right(world: World) -> None:
+    await give_password(world)
+    secret, _ = await enrolled(world)
+    await forget_steps(world)
+    for _ in range(10):
+        assert (await attempt(world, code="AAAA-AAAA-AAAA")).status_code == 401
+    assert (await attempt(world, code=code_of(secret))).status_code == 429
+    await world.db.execute("UPDATE guess_counts SET until = now() - interval '1 second'")
+    for _ in range(12):  # who knows the password and is asked for the code has guessed nothing
+        assert (await attempt(world)).json()["code"] == "second_factor_required"
+    assert (await attempt(world, code=code_of(secret))).status_code == 200
 
 
 async def test_unconfirmed_factor_asks_nobody_for_anything(world: World) -> None:

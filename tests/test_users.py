@@ -12,7 +12,7 @@ from app.errors import Conflict
 from app.models.users import Role
 from app.passwords import WeakPassword
 from app.services import users
-from tests.factories import World, add_user, create_customer, create_service_team, if_match
+from tests.factories import USERS, World, add_user, create_customer, create_service_team, if_match
 from tests.matrix_makers import departed_person, person_with_second_factor
 from tests.test_sessions import PASSWORD, credentials, give_password, me, refresh, sign_in
 
@@ -60,6 +60,43 @@ async def test_role_the_visibility_statement_does_not_know_sees_nobody(world: Wo
     finally:
         await change.rollback()
     assert seen == {"apprentice": [], "agent": [world.users["agent"]], "admin": None}
+
+
+# --- whom one answers for ---------------------------------------------------------------------------------------
+
+
+async def managed(world: World, client: httpx.AsyncClient) -> set[str]:
+    """The users a caller answers for: the same ones in the list and one by one, with their sessions."""
+    listed = {item["username"] for item in (await client.get("/v1/users")).json()["items"]}
+    for name, user in world.users.items():
+        status = 200 if name in listed else 404
+        assert (await client.get(f"/v1/users/{user}")).status_code == status, name
+        assert (await client.get(f"/v1/users/{user}/sessions")).status_code == status, name
+    return listed
+
+
+async def test_manager_answers_for_the_agents_and_managers_below_and_nobody_else(
+    world: World, other_world: World
+) -> None:
+    assert await managed(world, world.manager) == {"agent", "mate"}
+    assert await managed(world, world.admin) == set(USERS)
+    await world.db.execute(  # the top of the tree, where the administrator and the auditor are too
+        "UPDATE users SET team_id = $1 WHERE id = $2", world.teams["branch"], world.users["manager"]
+    )
+    deps.forget_actors()
+    assert await managed(world, world.manager) == {"agent", "mate", "stranger"}
+    assert (await other_world.admin.get(f"/v1/users/{world.users['agent']}")).status_code == 404
+
+
+async def test_manager_ends_no_session_and_no_employment_of_others(world: World) -> None:
+    leave = {"left_on": "2026-01-01", "to_user_id": str(world.users["agent"])}
+    for name in ("stranger", "admin", "auditor"):
+        url = f"/v1/users/{world.users[name]}"
+        ended = await world.manager.delete(f"{url}/sessions/{world.sessions[name]}")
+        left = await world.manager.post(f"{url}/departure", json=leave, headers={"Idempotency-Key": name})
+        assert (ended.status_code, left.status_code) == (404, 404), name
+        deps.forget_actors()
+        assert (await getattr(world, name).get("/v1/me")).status_code == 200
 
 
 # --- what changes about a user counts at once ------------------------------------------------------------------
