@@ -37,8 +37,8 @@ spectral: ## Lint the OpenAPI file with Spectral (oas, owasp) and Redocly
 	@cd openapi && npx --no-install spectral lint --ruleset .spectral.yaml --fail-severity error openapi.json
 	@cd openapi && npx --no-install redocly lint openapi.json
 
-fuzz: $(READY) ## Schemathesis against a fresh demo service (EXAMPLES per operation, default 100)
-	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100)
+fuzz: $(READY) ## Schemathesis as two users against a fresh demo service (EXAMPLES=200 SEEDS="1 2 3")
+	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100) $(SEEDS:%=--seed=%)
 
 tour: $(READY) ## Walk an agent's day against the running service
 	@$(BIN)/python -m app.tour
