@@ -43,8 +43,8 @@ def test_promise_28_all_phases_run_on_one_worker(monkeypatch: pytest.MonkeyPatch
         return Ended()
 
     monkeypatch.setattr(subprocess, "run", run)
-    for chosen, _ in fuzz._ROUNDS:
-        fuzz._schemathesis("http://x", {}, 200, 3, [chosen])
+    for phases, _ in fuzz.rounds(fuzz._PHASES):
+        fuzz._schemathesis("http://x", {}, 200, 3, [f"--phases={phases}"])
     given = [part.removeprefix("--phases=") for command in sent for part in command if part.startswith("--phases=")]
     assert set(",".join(given).split(",")) == {"examples", "coverage", "fuzzing", "stateful"}
     for command in sent:
@@ -58,7 +58,7 @@ def test_promise_28_two_users_and_a_peer_sign_in() -> None:
     assert set(Demo("http://x", "secret").accounts) == {AGENT, PEER, ADMIN}
     turns = fuzz_turns.Turns()
     assert turns.peers == (AGENT, PEER)  # an administrator may see what an agent has
-    assert {caller for _, caller in fuzz._ROUNDS if caller} == {AGENT, ADMIN}
+    assert [caller for _, caller in fuzz.rounds(fuzz._PHASES)] == [None, AGENT, ADMIN]
 
 
 def test_promise_28_every_operation_has_a_caller_who_may(every: list[Operation]) -> None:
@@ -74,6 +74,12 @@ def test_promise_28_every_write_has_a_decision_what_it_may_spoil(every: list[Ope
     decided = [*fuzz_turns.SELF, *fuzz_aims.AIMS, *fuzz_aims.HARMLESS]
     assert sorted(decided) == sorted(writes)  # each once: a new one wants a decision, an old one is forgotten
     assert fuzz_aims.BODIES.keys() <= writes
+
+
+def test_scenario_has_one_caller_however_the_run_is_narrowed() -> None:
+    assert fuzz.rounds("stateful") == [("stateful", AGENT), ("stateful", ADMIN)]
+    assert fuzz.rounds("fuzzing,stateful")[0] == ("fuzzing", None)
+    assert fuzz.rounds("coverage") == [("coverage", None)]
 
 
 def test_decisions_name_what_would_end_the_run() -> None:
