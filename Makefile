@@ -40,8 +40,8 @@ spectral: ## Lint the OpenAPI file with Spectral (oas, owasp) and Redocly
 mutants: $(READY) ## Break one security-critical line after the other: the tests must notice each (ARGS="-j 4")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
-fuzz: $(READY) ## Schemathesis against a fresh demo service (EXAMPLES per operation, default 100)
-	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100)
+fuzz: $(READY) ## Schemathesis as two users against a fresh demo service (EXAMPLES=200 SEEDS="1 2 3")
+	@$(BIN)/python -m tests.fuzz --examples $(or $(EXAMPLES),100) $(SEEDS:%=--seed=%)
 
 tour: $(READY) ## Walk an agent's day against the running service
 	@$(BIN)/python -m app.tour

@@ -1,8 +1,10 @@
 """`make fuzz`: Schemathesis against a freshly started demo service; exit status 0 means nothing was found.
 
-All phases and all checks run, as an agent, on one worker. The seed is fixed so that a red run can be repeated:
-`make fuzz SEED=7` takes another one. What Schemathesis takes on its command line may follow (`--phases=fuzzing`,
-`--include-operation-id=create_customer`): `python -m tests.fuzz --examples 100 --seed 3 --phases=stateful`.
+All phases and all checks run on one worker, as an agent and as an administrator, who take turns where both may
+(`fuzz_turns`). Every operation must succeed at least once. The seeds are fixed so that a red run can be repeated:
+`make fuzz SEED=7` takes another one, `make fuzz SEEDS="1 2 3" EXAMPLES=200` several, each against a service of its own.
+What Schemathesis takes on its command line may follow (`--phases=fuzzing`, `--include-operation-id=create_customer`):
+`python -m tests.fuzz --examples 100 --seed 3 --phases=stateful`.
 """
 
 import argparse
@@ -21,9 +23,8 @@ import httpx
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 120.0  # loading the demo world on a slow machine
 _STOP_SECONDS = 30.0
-# Scenarios start from a run of their own: drawing from the answers the other phases captured is not repeatable, and
-# Hypothesis then ends them early without a word.
-_ROUNDS = ("--phases=examples,coverage,fuzzing", "--phases=stateful")
+_PHASES = "examples,coverage,fuzzing,stateful"
+_CALLERS = ("agent1", "admin1")
 _SERVE = (sys.executable, "-m", "app.cli", "serve", "--demo")
 
 
@@ -92,12 +93,35 @@ def _schemathesis(url: str, environment: dict[str, str], examples: int, seed: in
     return subprocess.run(command, cwd=_ROOT, env=environment, check=False).returncode
 
 
-def main() -> int:
-    """Start, fuzz, stop; the exit status of Schemathesis."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--examples", type=int, default=100, help="cases per operation and phase")
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "2026")))
-    chosen, more = parser.parse_known_args()
+def _unreached(url: str, reached: Path) -> list[str]:
+    """The operations of the document that never succeeded; says how many did."""
+    paths = httpx.get(f"{url}/openapi.json", timeout=10).json()["paths"]
+    wanted = [
+        f"{method.upper()} {path}"
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "operationId" in operation
+    ]
+    found = set(reached.read_text(encoding="utf-8").splitlines()) if reached.exists() else set()
+    missing = [label for label in wanted if label not in found]
+    print(f"\n{len(wanted) - len(missing)} of {len(wanted)} operations succeeded at least once")
+    return missing
+
+
+def rounds(phases: str) -> list[tuple[str, str | None]]:
+    """The phases of each run of Schemathesis, and who carries it out (None: both take turns).
+
+    Scenarios start from a run of their own: drawing from the answers the other phases captured is not repeatable, and
+    Hypothesis then ends them early without a word. One caller carries out a whole scenario, as far as he may: what an
+    administrator made is none of an agent's business, and the checks would take that for a loss.
+    """
+    alone = [phase for phase in phases.split(",") if phase != "stateful"]
+    found: list[tuple[str, str | None]] = [(",".join(alone), None)] if alone else []
+    return found + [("stateful", caller) for caller in _CALLERS if "stateful" in phases.split(",")]
+
+
+def _run(examples: int, seed: int, phases: str, more: list[str]) -> int:
+    """All rounds of one seed against a service of its own."""
     with tempfile.TemporaryDirectory(prefix="renmai-fuzz-") as name:
         home = Path(name)
         home.chmod(0o755)  # as root the database runs under another account, which must get in
@@ -109,13 +133,38 @@ def main() -> int:
             "RENMAI_LOG_LEVEL": "WARNING",
         }
         with serving(home, environment) as url:
+            reached = home / "reached"
             environment |= {
                 "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks",
                 "RENMAI_FUZZ_URL": url,
                 "RENMAI_FUZZ_PARTNER_KEY": (home / "demo-partner-key").read_text().strip(),
+                "RENMAI_FUZZ_REACHED": str(reached),
             }
-            rounds = [more] if any(one.startswith("--phases") for one in more) else [[*more, one] for one in _ROUNDS]
-            return max(_schemathesis(url, environment, chosen.examples, chosen.seed, one) for one in rounds)
+            worst = 0
+            for chosen, caller in rounds(phases):
+                known = environment if caller is None else {**environment, "RENMAI_FUZZ_CALLER": caller}
+                worst = max(worst, _schemathesis(url, known, examples, seed, [f"--phases={chosen}", *more]))
+            missing = _unreached(url, reached)
+            if phases != _PHASES or more:
+                return worst  # somebody looks at a part
+            print(*(f"Never: {label}" for label in missing), sep="\n")
+            return max(worst, int(bool(missing)))
+
+
+def main() -> int:
+    """Start, fuzz, stop, for every seed; the worst exit status of Schemathesis, 1 for an operation never reached."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--examples", type=int, default=100, help="cases per operation and phase")
+    parser.add_argument("--seed", type=int, action="append", help="may be given several times")
+    parser.add_argument("--phases", default=_PHASES, help="as Schemathesis calls them, with commas between")
+    chosen, more = parser.parse_known_args()
+    seeds = chosen.seed or [int(os.environ.get("SEED", "2026"))]
+    worst = 0
+    for seed in seeds:
+        started = time.monotonic()
+        worst = max(worst, _run(chosen.examples, seed, chosen.phases, more))
+        print(f"Seed {seed}: {time.monotonic() - started:.0f} seconds")
+    return worst
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Hooks of `make fuzz`: who calls, and what a valid request must mean besides having the right shape.
+"""Hooks of `make fuzz`: what a valid request must mean besides having the right shape.
 
 Only what Schemathesis means as valid is changed, each place (path, query, header, body) for itself; a case that is
 meant to be refused is sent as it was drawn.
 """
 
 import json
+import os
 from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
@@ -14,51 +15,19 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
-from schemathesis.generation.meta import CoverageScenario, TestPhase
+from schemathesis.generation.meta import CoverageScenario
 
 from tests import fuzz_repair as repair
-from tests.fuzz_world import DEMO, PARTNER_KEY
+from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
+from tests.fuzz_aims import is_stateful as _is_stateful
+from tests.fuzz_turns import FACTOR, PASSWORD, SELF, asker
+from tests.fuzz_world import AGENT, DEMO
 
 Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
 
-_LOGOUT, _PARTNER = "/v1/auth/logout", "/v1/partner/me"
+_REACHED = os.environ.get("RENMAI_FUZZ_REACHED")
 _CUSTOMER, _RESTORE = "/v1/customers/{customer_id}", "/v1/customers/{customer_id}/restore"
-
-
-# --- who calls ---------------------------------------------------------------------------------------------------
-
-
-class _Bearer:
-    def set(self, case: Case, data: str, context: Any) -> None:
-        case.headers["Authorization"] = f"Bearer {data}"
-
-
-@schemathesis.auth(refresh_interval=300).skip_for(path=[_LOGOUT, _PARTNER])
-class Agent(_Bearer):
-    """agent1; signs in again before the ten minutes of an access token are over."""
-
-    def get(self, case: Case, context: Any) -> str:
-        return str(DEMO.sign_in()["access_token"])
-
-
-@schemathesis.auth(refresh_interval=None).apply_to(path=_LOGOUT)
-class Leaving(_Bearer):
-    """agent1 in a session of its own, because logging out ends it."""
-
-    def get(self, case: Case, context: Any) -> str:
-        return DEMO.spare_token()
-
-
-@schemathesis.auth(refresh_interval=None).apply_to(path=_PARTNER)
-class Partner:
-    """The partner bank of the demo."""
-
-    def get(self, case: Case, context: Any) -> str:
-        return PARTNER_KEY
-
-    def set(self, case: Case, data: str, context: Any) -> None:
-        case.headers["X-API-Key"] = data
 
 
 # --- formats of ours -----------------------------------------------------------------------------------------------
@@ -91,10 +60,11 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
             # A body no method of ours takes is refused before routing (400): see `guard`. Here we ask for the 405.
             case.body, case.media_type = NOT_SET, None
         return
+    _fit_caller(case)
     drawn = [case.path_parameters, case.query, case.body if isinstance(case.body, dict) else None]
     chance = Random(json.dumps(drawn, sort_keys=True, default=str))
     if case.path_parameters and not meta.is_negative_at(Place.PATH):
-        _aim(case, chance)
+        AIMS.get(case.operation.label, _aim)(case, chance)
     if case.query and not meta.is_negative_at(Place.QUERY):
         _fit_query(case)
     if isinstance(case.body, dict) and not meta.is_negative_at(Place.BODY):
@@ -110,32 +80,64 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
 @schemathesis.hook
 def after_call(context: Any, case: Case, response: Any) -> None:
     """Keep account of what came and went."""
-    done = (case.method, case.path, response.status_code)
-    if done == ("POST", _LOGOUT, 204):
-        DEMO.spend_spare()
-    elif done == ("DELETE", _CUSTOMER, 204):
+    label, status = f"{case.method} {case.operation.path}", response.status_code
+    if 200 <= status < 300:
+        _note_reached(label)
+    if label in SELF or label.startswith("DELETE /v1/users/{user_id}/second-factor"):
+        _spend(case, label, status)
+    elif (label, status) == (f"DELETE {_CUSTOMER}", 204):
         DEMO.lost(case.path_parameters["customer_id"])
-    elif done in (("POST", "/v1/customers", 201), ("POST", _RESTORE, 200)):
+    elif (label, status) in (("POST /v1/customers", 201), (f"POST {_RESTORE}", 200)) and asker(case) == AGENT:
         DEMO.gained(response.json())
+    elif (label, status) == ("POST /v1/users/{user_id}/departure", 201):
+        DEMO.crew.left(case.path_parameters["user_id"])
+
+
+_reached: set[str] = set()
+
+
+def _note_reached(label: str) -> None:
+    """`make fuzz` wants every operation to succeed once; it reads the file when all rounds are over."""
+    if _REACHED and label not in _reached:
+        _reached.add(label)
+        with open(_REACHED, "a", encoding="utf-8") as file:
+            file.write(label + "\n")
+
+
+def _spend(case: Case, label: str, status: int) -> None:
+    """What a caller did to himself: a session ended, a password changed, guesses used up."""
+    if (label, status) == ("POST /v1/auth/logout", 204):
+        DEMO.spend_spares()
+    elif (label, status) == ("POST /v1/auth/password", 204):
+        DEMO.crew.own(PASSWORD).password = case.body["new_password"]
+    elif status == 429:
+        DEMO.crew.spend_own(PASSWORD)
+    elif label.startswith("DELETE /v1/users/") and status == 204:
+        DEMO.crew.spend_own(FACTOR)
+
+
+def _fit_caller(case: Case) -> None:
+    """The user of the fuzzer's own may be another one since the case was drawn; his second factor is as it must be."""
+    label = case.operation.label
+    kind = SELF.get(label)
+    if kind not in (PASSWORD, FACTOR) or case.auth_identity != kind:
+        return
+    account = DEMO.crew.own(kind)
+    case.headers["Authorization"] = f"Bearer {account.token()}"
+    if label == "POST /v1/auth/second-factor":
+        account.set_second_factor("none")
+    elif label == "DELETE /v1/auth/second-factor":
+        account.set_second_factor("open")
 
 
 def _path(case: Case) -> str:
     return str(case.operation.path).format(**case.path_parameters)
 
 
-def _is_stateful(case: Case) -> bool:
-    """Whether the case is a step of a scenario.
-
-    Hypothesis draws scenarios again and gives up when an answer differs, so every step acts on things of its own,
-    except where a link leads: what became of that is what the scenario asks.
-    """
-    return bool(case.meta.phase.name == TestPhase.STATEFUL)
-
-
 def _is_to_replace(case: Case, member: str, path: str, chance: Random) -> bool:
     """Whether the id in the path should give way to one of ours; of the unknown ones, one in ten stays."""
-    status = DEMO.ask("GET", path).status_code
-    if any(draw.parameter_name == member for draw in case.meta.pool_draws):
+    status = DEMO.ask("GET", path, asker(case)).status_code
+    if is_drawn(case, member):
         # Captured from an earlier answer; to restore a tombstone is worth a try.
         is_restored = case.path.endswith(f"{{{member}}}/restore")
         return _is_stateful(case) or status == 404 or (status == 410 and not is_restored)
@@ -146,8 +148,10 @@ def _aim(case: Case, chance: Random) -> None:
     """Let the path name things that exist."""
     given = case.path_parameters
     is_new = _is_stateful(case)
+    aim_read(case, chance)
     if "session_id" in given:
-        given["session_id"] = DEMO.sign_in()["session_id"]  # never the session the fuzzer itself is in
+        # Never the session the fuzzer itself is in.
+        given["session_id"] = DEMO.accounts[asker(case)].sign_in()["session_id"]
     if "form_response_id" in given:
         _aim_response(case, chance)
     if "customer_id" in given:
@@ -160,7 +164,7 @@ def _aim(case: Case, chance: Random) -> None:
         if member in given:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
             if _is_to_replace(case, member, f"{above}/{given[member]}", chance):
-                given[member] = DEMO.part(above, chance, is_new=is_new) or given[member]
+                given[member] = DEMO.part(above, chance, asker(case), is_new=is_new) or given[member]
     if "needs_analysis_id" in given:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
         if _is_to_replace(case, "needs_analysis_id", path, chance):
@@ -176,13 +180,13 @@ def _aim_response(case: Case, chance: Random) -> None:
     """What is completed cannot change, and completing needs all answers: most writes get a draft that is ready."""
     given = case.path_parameters
     path = f"/v1/form-responses/{given['form_response_id']}"
-    found = None if _is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path)
+    found = None if _is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path, asker(case))
     if case.method == "GET":
         given["form_response_id"] = chance.choice(DEMO.responses) if found is None else found["id"]
     elif found is None or (found["status"] == "completed" and not _is_stateful(case) and chance.random() < 0.7):
         given["form_response_id"] = DEMO.draft(chance)["id"]
     elif case.method == "POST" and found["status"] == "draft":
-        DEMO.fill_in(found, chance)
+        DEMO.fill_in(found, chance, asker(case))
 
 
 def _fit_query(case: Case) -> None:
@@ -191,7 +195,7 @@ def _fit_query(case: Case) -> None:
     if "q" in query and not repair.is_searchable(str(query["q"])):
         query["q"] = "wyq"
     if "cursor" in query:
-        cursor = DEMO.next_cursor(_path(case), dict(query))
+        cursor = DEMO.next_cursor(_path(case), dict(query), asker(case))
         if cursor is None:
             del query["cursor"]
         else:
@@ -205,7 +209,7 @@ def _fit_headers(case: Case) -> None:
         suffix = f".{case.id}"
         headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
     if "If-Match" in headers and len(headers["If-Match"]) <= 10:  # longer ones stay stale
-        found = DEMO.read(_path(case).removesuffix("/complete"))
+        found = DEMO.read(_path(case).removesuffix("/complete"), asker(case))
         if found is not None:
             headers["If-Match"] = f'"{found["version"]}"'
 
@@ -236,9 +240,11 @@ def _new_customer(case: Case, body: Body, chance: Random) -> Body:
 
 
 def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
-    found = DEMO.read(_path(case))
+    found = DEMO.read(_path(case), asker(case))
     if found is not None and found["birthday"] is not None and body.get("birthday") is not None:
         body["birthday"] = {**found["birthday"], **body["birthday"]}  # as the merge will leave it
+    if body.get("service_team_id") is not None:
+        body["service_team_id"] = DEMO.service_team
     _fit_contact(body)
     is_company = found is not None and found["party_type"] == "organization"
     _fit_id_number(body, is_company=is_company)
@@ -264,7 +270,7 @@ def _relationship(case: Case, body: Body, chance: Random) -> Body:
 
 
 def _changed_relationship(case: Case, body: Body, chance: Random) -> Body:
-    stored = DEMO.read(_path(case)) if case.method == "PATCH" else None
+    stored = DEMO.read(_path(case), asker(case)) if case.method == "PATCH" else None
     since, until = ({**(stored or {}), **body}.get(member) for member in ("since", "until"))
     if since is not None and until is not None and until < since:
         body["since"], body["until"] = until, since
@@ -284,11 +290,12 @@ def _changed_response(case: Case, body: Body, chance: Random) -> Body:
 
 
 def _login(case: Case, body: Body, chance: Random) -> Body:
-    return {**DEMO.credentials(), "device": body["device"]} if chance.random() < 0.3 else body
+    """A third is right, and comes from a device that is known: the guesses of the others cannot lock it out."""
+    return DEMO.accounts[asker(case)].credentials() if chance.random() < 0.3 else body
 
 
 def _refresh(case: Case, body: Body, chance: Random) -> Body:
-    return {"refresh_token": DEMO.sign_in()["refresh_token"]} if chance.random() < 0.5 else body
+    return {"refresh_token": DEMO.accounts[AGENT].sign_in()["refresh_token"]} if chance.random() < 0.5 else body
 
 
 _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
@@ -302,4 +309,5 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "PATCH /v1/form-responses/{form_response_id}": _changed_response,
     "POST /v1/auth/login": _login,
     "POST /v1/auth/refresh": _refresh,
+    **BODIES,
 }

@@ -1,10 +1,10 @@
-"""What the fuzzing hooks know of the running demo: sign-ins of their own, ids that exist, states that are needed.
+"""What the fuzzing hooks know of the running demo: who signs in, ids that exist, states that are needed.
 
-Everything is asked over HTTP as `agent1`, in a session Schemathesis never sees and so cannot end.
+Everything is asked over HTTP, in sessions Schemathesis never sees and so cannot end; as agent1 unless it must be seen
+as by the caller of the case (`who`).
 """
 
 import os
-import time
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -13,50 +13,35 @@ from uuid import uuid4
 import requests
 
 from tests import fuzz_repair as repair
+from tests.fuzz_people import Account, Crew
 
-_TOKEN_SECONDS = 300.0  # an access token lives ten minutes
+AGENT, PEER, ADMIN = "agent1", "agent2", "admin1"
 _FORM = ("needs.life", "1.0.0")
 
 
 class Demo:
-    """The demo world as agent1 finds it."""
+    """The demo world as its users find it."""
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
-        self.password = password
-        self._http = requests.Session()
-        self._signed_in_at = -_TOKEN_SECONDS
-        self._spare: dict[str, Any] | None = None
+        self.accounts = {name: Account(url, name, password) for name in (AGENT, PEER, ADMIN)}
+        self.crew = Crew(self.accounts[ADMIN])
+        self._spares: dict[str, str] = {}
         self._seen: set[str] = set()
 
-    def credentials(self) -> dict[str, Any]:
-        """A login that works."""
-        device = {"id": "fuzz", "name": "make fuzz", "platform": "cli"}
-        return {"org": "wuhan", "username": "agent1", "password": self.password, "device": device}
-
-    def sign_in(self) -> dict[str, Any]:
-        """The tokens of a new session of agent1."""
-        answer = requests.post(f"{self.url}/v1/auth/login", json=self.credentials(), timeout=30)
-        answer.raise_for_status()
-        tokens: dict[str, Any] = answer.json()
-        return tokens
-
-    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+    def ask(self, method: str, path: str, who: str = AGENT, **options: Any) -> requests.Response:
         """One request of our own."""
-        if time.monotonic() - self._signed_in_at >= _TOKEN_SECONDS:
-            self._http.headers["Authorization"] = f"Bearer {self.sign_in()['access_token']}"
-            self._signed_in_at = time.monotonic()
-        return self._http.request(method, self.url + path, timeout=30, **options)
+        return self.accounts[who].ask(method, path, **options)
 
-    def read(self, path: str) -> dict[str, Any] | None:
+    def read(self, path: str, who: str = AGENT) -> dict[str, Any] | None:
         """The document at `path`; None when there is none (any more)."""
-        answer = self.ask("GET", path)
+        answer = self.ask("GET", path, who)
         found: dict[str, Any] | None = answer.json() if answer.status_code == 200 else None
         return found
 
-    def items(self, path: str) -> list[dict[str, Any]]:
+    def items(self, path: str, who: str = AGENT) -> list[dict[str, Any]]:
         """The first page of a list; empty where there is no list."""
-        found: list[dict[str, Any]] = (self.read(path) or {"items": []})["items"]
+        found: list[dict[str, Any]] = (self.read(path, who) or {"items": []})["items"]
         return found
 
     @cached_property
@@ -109,15 +94,72 @@ class Demo:
         self._seen.add(value)
         return not known
 
-    def spare_token(self) -> str:
+    def spare_token(self, who: str) -> str:
         """The access token of a session that may be ended."""
-        if self._spare is None:
-            self._spare = self.sign_in()
-        return str(self._spare["access_token"])
+        if who not in self._spares:
+            self._spares[who] = str(self.accounts[who].sign_in()["access_token"])
+        return self._spares[who]
 
-    def spend_spare(self) -> None:
-        """The spare session has ended."""
-        self._spare = None
+    def spend_spares(self) -> None:
+        """A spare session has ended."""
+        self._spares.clear()
+
+    # --- the organisation ------------------------------------------------------------------------------------
+
+    @cached_property
+    def organization(self) -> str:
+        """The id of the only organisation."""
+        return str(self.ask("GET", "/v1/me").json()["org_id"])
+
+    @cached_property
+    def users(self) -> dict[str, str]:
+        """User name → id of the demo's own users, whom nothing may happen to."""
+        return {
+            one["username"]: one["id"]
+            for one in self.items("/v1/users?limit=200", ADMIN)
+            if "fuzz" not in one["username"]
+        }
+
+    @cached_property
+    def receivers(self) -> list[str]:
+        """Ids of colleagues who can take customers over."""
+        return [self.users[name] for name in ("agent2", "agent3", "manager1")]
+
+    @cached_property
+    def sales_teams(self) -> list[str]:
+        """Ids of the demo's own teams, which stay where they are."""
+        return [one["id"] for one in self.items("/v1/teams?kind=sales&limit=200") if not one["name"].startswith("fuzz")]
+
+    @cached_property
+    def service_team(self) -> str:
+        """The id of a service team agent1 serves in."""
+        made = self.new_team("service")
+        answer = self.ask("PUT", f"/v1/teams/{made}/members/{self.users[AGENT]}", ADMIN)
+        assert answer.status_code == 200, answer.text
+        return made
+
+    def new_team(self, kind: str) -> str:
+        """The id of a team nobody belongs to."""
+        answer = self.ask("POST", "/v1/teams", ADMIN, json={"name": "fuzz", "kind": kind})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    @cached_property
+    def departed(self) -> str:
+        """The id of somebody who has left."""
+        leaver = self.crew.new_user().id
+        body = {"left_on": "2026-01-01", "to_user_id": self.receivers[0]}
+        headers = {"Idempotency-Key": uuid4().hex}
+        answer = self.ask("POST", f"/v1/users/{leaver}/departure", ADMIN, json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return leaver
+
+    def is_needed(self, thing_id: str) -> bool:
+        """Whether a user or team must not be touched, because everything else rests on it."""
+        kept = (*self.users.values(), *self.sales_teams, self.service_team)
+        return thing_id in kept or self.crew.is_needed(thing_id)
+
+    # --- customers -------------------------------------------------------------------------------------------
 
     def new_person(self) -> str:
         """The id of a person nobody else knows of."""
@@ -126,14 +168,14 @@ class Demo:
         ).json()
         return str(made["id"])
 
-    def part(self, above: str, chance: Random, *, is_new: bool) -> str | None:
+    def part(self, above: str, chance: Random, who: str, *, is_new: bool) -> str | None:
         """The id of a fact or relationship of a customer, made if there is none; None where it cannot be made."""
-        found = [] if is_new else self.items(above)
+        found = [] if is_new else self.items(above, who)
         if found:
             return str(chance.choice(found)["id"])
         fact = {"fact_key": "food", "value": "热干面", "source": "customer", "observed_on": "2026-01-01"}
         tie = {"other_id": self.new_person(), "direction": "friend"}
-        answer = self.ask("POST", above, json=tie if above.endswith("relationships") else fact)
+        answer = self.ask("POST", above, who, json=tie if above.endswith("relationships") else fact)
         return str(answer.json()["id"]) if answer.status_code == 201 else None
 
     def draft(self, chance: Random) -> dict[str, Any]:
@@ -150,16 +192,16 @@ class Demo:
         made: dict[str, Any] = answer.json()
         return made
 
-    def fill_in(self, draft: dict[str, Any], chance: Random) -> None:
+    def fill_in(self, draft: dict[str, Any], chance: Random, who: str) -> None:
         """Give a draft what it needs to be completed."""
         answers = repair.answers(draft["form_key"], chance.random(), complete=True)
         headers = {"If-Match": f'"{draft["version"]}"'}
-        answer = self.ask("PATCH", f"/v1/form-responses/{draft['id']}", json={"answers": answers}, headers=headers)
+        answer = self.ask("PATCH", f"/v1/form-responses/{draft['id']}", who, json={"answers": answers}, headers=headers)
         assert answer.status_code == 200, answer.text
 
-    def next_cursor(self, path: str, query: dict[str, Any]) -> str | None:
+    def next_cursor(self, path: str, query: dict[str, Any], who: str) -> str | None:
         """The cursor of the second page of a list; None when it has only one."""
-        answer = self.ask("GET", path, params={key: value for key, value in query.items() if key != "cursor"})
+        answer = self.ask("GET", path, who, params={key: value for key, value in query.items() if key != "cursor"})
         return answer.json().get("next_cursor") if answer.status_code == 200 else None
 
 

@@ -1,0 +1,277 @@
+"""Where the operations of administrators are aimed, so that the fuzzer does not saw off the branch it sits on.
+
+Users, teams and invitations that get changed, shut out or deleted are made for it; the demo's own stay as they are.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from schemathesis.generation.meta import TestPhase
+
+from tests import fuzz_repair as repair
+from tests.fuzz_people import new_password
+from tests.fuzz_turns import FACTOR, PASSWORD
+from tests.fuzz_world import ADMIN, DEMO
+
+Case: TypeAlias = Any
+Body: TypeAlias = dict[str, Any]
+
+_USER, _TEAM, _INVITATION = "/v1/users/{user_id}", "/v1/teams/{team_id}", "/v1/invitations/{invitation_id}"
+_MEMBER = f"{_TEAM}/members/{{user_id}}"
+
+
+def is_stateful(case: Case) -> bool:
+    """Whether the case is a step of a scenario.
+
+    Hypothesis draws scenarios again and gives up when an answer differs, so every step acts on things of its own,
+    except where a link leads: what became of that is what the scenario asks.
+    """
+    return bool(case.meta.phase.name == TestPhase.STATEFUL)
+
+
+def is_drawn(case: Case, member: str) -> bool:
+    """Whether the id in the path was captured from an earlier answer."""
+    return any(draw.parameter_name == member for draw in case.meta.pool_draws)
+
+
+def _is_kept(case: Case, member: str, collection: str, chance: Random) -> bool:
+    """Whether the id in the path may stay: ours, and there; of the unknown ones, one in ten."""
+    given = case.path_parameters[member]
+    if DEMO.is_needed(given):
+        return False
+    status = DEMO.ask("GET", f"{collection}/{given}", ADMIN).status_code
+    if status == 404:
+        return not is_stateful(case) and not is_drawn(case, member) and chance.random() < 0.1
+    return is_drawn(case, member) and (status != 410 or is_stateful(case))
+
+
+# --- paths -------------------------------------------------------------------------------------------------------
+
+
+def _target(case: Case, chance: Random) -> None:
+    if not _is_kept(case, "user_id", "/v1/users", chance):
+        case.path_parameters["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else DEMO.crew.target(chance)
+
+
+def _leaver(case: Case, chance: Random) -> None:
+    if not _is_kept(case, "user_id", "/v1/users", chance):
+        case.path_parameters["user_id"] = DEMO.crew.new_user().id
+
+
+def _factor_of_another(case: Case, chance: Random) -> None:
+    owner = DEMO.crew.own(FACTOR)
+    owner.set_second_factor(chance.choice(("open", "confirmed")))
+    case.path_parameters["user_id"] = owner.id
+
+
+def _session_of_another(case: Case, chance: Random) -> None:
+    patient = DEMO.crew.patient
+    case.path_parameters |= {"user_id": patient.id, "session_id": patient.sign_in()["session_id"]}
+
+
+def _team(case: Case, chance: Random) -> None:
+    if not _is_kept(case, "team_id", "/v1/teams", chance):
+        case.path_parameters["team_id"] = DEMO.new_team(chance.choice(("sales", "service")))
+
+
+def _member(case: Case, chance: Random) -> None:
+    """Into, or out of, a service team of our own; one in ten is a sales team (409)."""
+    given = case.path_parameters
+    given["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else DEMO.crew.target(chance)
+    if not (is_stateful(case) and _is_kept(case, "team_id", "/v1/teams", chance)):
+        is_wrong = chance.random() < 0.1 and not is_stateful(case)
+        given["team_id"] = DEMO.new_team("sales" if is_wrong else "service")
+    if case.method == "DELETE":
+        DEMO.ask("PUT", str(case.operation.path).format(**given), ADMIN)
+
+
+def _invitation(case: Case, chance: Random) -> None:
+    if not _is_kept(case, "invitation_id", "/v1/invitations", chance):
+        case.path_parameters["invitation_id"] = DEMO.crew.invite()["id"]
+
+
+def _handed_over(case: Case, chance: Random) -> None:
+    case.path_parameters["customer_id"] = DEMO.new_person()
+
+
+def _organization(case: Case, chance: Random) -> None:
+    if is_stateful(case) or chance.random() < 0.9:
+        case.path_parameters["organization_id"] = DEMO.organization
+
+
+# --- bodies ------------------------------------------------------------------------------------------------------
+
+
+def _sales_team(body: Body, member: str, chance: Random) -> None:
+    if body.get(member) is not None:
+        body[member] = chance.choice(DEMO.sales_teams)
+
+
+def _changed_user(case: Case, body: Body, chance: Random) -> Body:
+    _sales_team(body, "team_id", chance)
+    return body
+
+
+def _new_team(case: Case, body: Body, chance: Random) -> Body:
+    _sales_team(body, "parent_id", chance)
+    if body.get("kind") == "service":
+        body.pop("parent_id", None)
+    return body
+
+
+def _changed_team(case: Case, body: Body, chance: Random) -> Body:
+    found = DEMO.read(str(case.operation.path).format(**case.path_parameters), ADMIN)
+    _sales_team(body, "parent_id", chance)
+    if found is not None and found["kind"] == "service" and "parent_id" in body:
+        body["parent_id"] = None
+    return body
+
+
+def _departure(case: Case, body: Body, chance: Random) -> Body:
+    body["left_on"] = repair.past_day(body["left_on"])
+    for one in (body, *body.get("by_area", [])):
+        one["to_user_id"] = chance.choice(DEMO.receivers)
+    return body
+
+
+def _transfer(case: Case, body: Body, chance: Random) -> Body:
+    """One in ten has the customer already (409)."""
+    to_user_id = DEMO.users["agent1"] if chance.random() < 0.1 else chance.choice(DEMO.receivers)
+    return {**body, "to_user_id": to_user_id}
+
+
+def _settings(case: Case, body: Body, chance: Random) -> Body:
+    """These two would shut everybody out who has no device key or second factor: the fuzzer itself."""
+    shut = ("is_dpop_required", "is_second_factor_required")
+    return {**body, **{flag: False for flag in shut if flag in body}}
+
+
+def _accept(case: Case, body: Body, chance: Random) -> Body:
+    """Most tokens open something: a new account, or a new password for an old one.
+
+    The drawn ones may do so too, when they were captured from an answer; so no password is weak.
+    """
+    if not is_stateful(case) and chance.random() < 0.4:
+        return {**body, "password": new_password()}
+    if chance.random() < 0.7:
+        token = DEMO.crew.invite()["token"]
+    else:
+        answer = DEMO.ask("POST", f"/v1/users/{DEMO.crew.target(chance)}/password-resets", ADMIN)
+        assert answer.status_code == 201, answer.text
+        token = answer.json()["token"]
+    return {"token": token, "password": new_password()}
+
+
+def _new_own_password(case: Case, body: Body, chance: Random) -> Body:
+    """One in five does not know the present password (401)."""
+    if not is_stateful(case) and chance.random() < 0.2:
+        return body
+    return {"current_password": DEMO.crew.own(PASSWORD).password, "new_password": new_password()}
+
+
+def _step_up(case: Case, body: Body, chance: Random) -> Body:
+    """One of the two must be there: without a second factor, the password."""
+    if not is_stateful(case) and chance.random() < 0.2:
+        return {**body, "password": body.get("password") or uuid4().hex}
+    return {**body, "password": DEMO.crew.own(PASSWORD).password}
+
+
+def _confirm(case: Case, body: Body, chance: Random) -> Body:
+    """One in ten has nothing to confirm (409)."""
+    is_ready = is_stateful(case) or chance.random() < 0.9
+    code = DEMO.crew.own(FACTOR).set_second_factor("open" if is_ready else "none")
+    return {"code": code or body["code"]}
+
+
+AIMS: dict[str, Callable[[Case, Random], None]] = {
+    f"PATCH {_USER}": _target,
+    f"POST {_USER}/disable": _target,
+    f"POST {_USER}/enable": _target,
+    f"POST {_USER}/password-resets": _target,
+    f"POST {_USER}/departure": _leaver,
+    f"DELETE {_USER}/second-factor": _factor_of_another,
+    f"DELETE {_USER}/sessions/{{session_id}}": _session_of_another,
+    f"PATCH {_TEAM}": _team,
+    f"DELETE {_TEAM}": _team,
+    f"PUT {_MEMBER}": _member,
+    f"DELETE {_MEMBER}": _member,
+    f"DELETE {_INVITATION}": _invitation,
+    "PATCH /v1/organizations/{organization_id}": _organization,
+    "POST /v1/customers/{customer_id}/transfer": _handed_over,
+}
+BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
+    f"PATCH {_USER}": _changed_user,
+    f"POST {_USER}/departure": _departure,
+    "POST /v1/teams": _new_team,
+    f"PATCH {_TEAM}": _changed_team,
+    "POST /v1/invitations": _changed_user,
+    "PATCH /v1/organizations/{organization_id}": _settings,
+    "POST /v1/customers/{customer_id}/transfer": _transfer,
+    "POST /v1/auth/invitations/accept": _accept,
+    "POST /v1/auth/password": _new_own_password,
+    "POST /v1/auth/step-up": _step_up,
+    "POST /v1/auth/second-factor/confirm": _confirm,
+}
+# Writes that make something new, or change a customer of the demo's hundreds: nothing rests on any one of them.
+HARMLESS = frozenset(
+    {
+        "POST /v1/auth/login",
+        "POST /v1/auth/refresh",
+        "POST /v1/auth/invitations/accept",
+        "DELETE /v1/auth/sessions/{session_id}",  # one that was opened for it: `_aim` of the hooks
+        "POST /v1/customers",
+        "PATCH /v1/customers/{customer_id}",
+        "DELETE /v1/customers/{customer_id}",
+        "POST /v1/customers/{customer_id}/restore",
+        "POST /v1/customers/{customer_id}/reveal",
+        "POST /v1/customers/{customer_id}/dossier-facts",
+        "PATCH /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}",
+        "DELETE /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}",
+        "POST /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}/restore",
+        "POST /v1/customers/{customer_id}/relationships",
+        "PATCH /v1/customers/{customer_id}/relationships/{relationship_id}",
+        "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}",
+        "POST /v1/customers/{customer_id}/relationships/{relationship_id}/restore",
+        "POST /v1/form-responses",
+        "PATCH /v1/form-responses/{form_response_id}",
+        "POST /v1/form-responses/{form_response_id}/complete",
+        "POST /v1/teams",
+        "POST /v1/invitations",
+    }
+)
+
+
+# --- what is read ------------------------------------------------------------------------------------------------
+
+
+def aim_read(case: Case, chance: Random) -> None:
+    """Let a read, or a write of AIMS that is not aimed yet, name users, teams, invitations that exist."""
+    given = case.path_parameters
+    if "user_id" in given:
+        found = list(DEMO.users.values())
+        if case.operation.path.endswith("/departure"):
+            found = [DEMO.departed]
+        _replace(case, "user_id", "", found, chance)
+    if "team_id" in given:
+        _replace(case, "team_id", "/v1/teams", DEMO.sales_teams, chance)
+    if "invitation_id" in given and not _is_kept(case, "invitation_id", "/v1/invitations", chance):
+        given["invitation_id"] = DEMO.crew.invite()["id"]
+    if "organization_id" in given:
+        _organization(case, chance)
+
+
+def _replace(case: Case, member: str, collection: str, found: list[str], chance: Random) -> None:
+    path = (
+        f"{collection}/{case.path_parameters[member]}"
+        if collection
+        else str(case.operation.path).format(**case.path_parameters)
+    )
+    is_there = DEMO.ask("GET", path, ADMIN).status_code == 200
+    if (
+        not is_there
+        and (is_stateful(case) or chance.random() < 0.9)
+        and not (is_stateful(case) and is_drawn(case, member))
+    ):
+        case.path_parameters[member] = chance.choice(found)
