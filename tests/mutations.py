@@ -69,8 +69,8 @@ MUTATIONS = (
         ("accept a proof again", "raise ProofRefused", "return"),
         (
             "refresh without the key",
-            "if row.dpop_jkt is not None and row.dpop_jkt != jkt:",
-            "if row.dpop_jkt is not None and jkt is None:",
+            "if proof is None or row.dpop_jkt != proof.jkt:",
+            "if proof is None:",
         ),
     ),
     *_each(
@@ -94,8 +94,8 @@ MUTATIONS = (
         "tests/test_customers.py",
         (
             "drop the owner filter (writes)",
-            "or_(col(Customer.owner_id).in_(actor.owners), col(Customer.service_team_id).in_(actor.owners))",
-            "col(Customer.owner_id).is_not(None)",
+            "statement = statement.where(or_(col(Customer.owner_id) == owners, col(Customer.service_team_id) == owners))",
+            "",
         ),
         ("unmask for auditors", "is_masked=role is Role.auditor,", "is_masked=False,"),
     ),
@@ -129,14 +129,32 @@ MUTATIONS = (
     *_each(
         "app/access.py",
         "tests/test_users.py",
-        ("manage every account", "statement = statement.where(col(User.id).in_(actor.managed))", "pass"),
+        ("manage every account", "statement = statement.where(col(User.id) == _any_of(actor.managed))", "pass"),
+    ),
+    *_each(
+        "app/services/sessions_login.py",
+        "tests/test_races.py",
+        (
+            "sign in to an account that changed meanwhile",
+            "if user is None or not is_right or not await _is_unchanged(session, user):",
+            "if user is None or not is_right:",
+        ),
+    ),
+    *_each(
+        "app/access.py",
+        "tests/test_races.py",
+        (
+            "customers for somebody who is leaving",
+            'statement = "SELECT true FROM users WHERE org_id = $1 AND id = $2 AND disabled_at IS NULL FOR KEY SHARE"',
+            'statement = "SELECT true FROM users WHERE org_id = $1 AND id = $2 FOR KEY SHARE"',
+        ),
     ),
     *_each(
         "app/sql/actor_state.sql",
         "tests/test_users.py",
         (
             "manager manages administrators",
-            "WHERE below.id <> me.id AND below.role IN ('agent', 'manager'))",
+            "WHERE below.role = 'agent' OR (below.role = 'manager' AND below.team_id <> me.team_id))",
             "WHERE below.id <> me.id)",
         ),
         ("disabled user acts on", "AND u.disabled_at IS NULL AND u.deleted_at IS NULL", "AND u.deleted_at IS NULL"),
