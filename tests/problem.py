@@ -6,7 +6,14 @@ import httpx
 
 from app.errors import TITLES
 
-_MEMBERS = {"type", "title", "status", "code", "request_id", "errors", "current_version", "required_scope"}
+_MEMBERS = {"type", "title", "status", "code", "request_id", "errors", "current_version", "required_scope",
+            "max_age"}  # fmt: skip
+# How to prove oneself where it is not said by the realm alone.
+_CHALLENGES = {
+    "dpop_proof_invalid": 'DPoP realm="renmai", error="invalid_dpop_proof"',
+    "dpop_nonce_required": 'DPoP realm="renmai", error="use_dpop_nonce"',
+    "step_up_required": 'Bearer realm="renmai", error="insufficient_user_authentication"',
+}
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str, *places: tuple[str, str]) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str, *places: tupl
         assert issue["message"]
     assert found == list(places)
     if status == 401:
-        assert answer.headers["www-authenticate"] == 'Bearer realm="renmai"'
+        assert answer.headers["www-authenticate"].startswith(_CHALLENGES.get(code, 'Bearer realm="renmai"'))
     if status in (429, 503):
         assert int(answer.headers["retry-after"]) >= 1
     if status == 405:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app import cli, operating
 from app.config import Settings
-from tests import test_invitations, test_organizations, test_second_factors, test_sessions
+from tests import test_invitations, test_second_factors, test_sessions
 from tests.apart import apart
 from tests.commands import Run, Said, fails, runner
 from tests.factories import World
@@ -235,7 +235,7 @@ async def test_everybody_is_listed_with_what_became_of_him(run: Run, world: Worl
 
 async def test_way_back_from_device_keys_nobody_has(run: Run, world: World) -> None:
     await give_password(world)
-    assert (await test_organizations.change(world, is_dpop_required=True)).status_code == 200
+    await world.db.execute("UPDATE org_settings SET is_dpop_required = true WHERE org_id = $1", world.org_id)
     assert (await _login(world, test_sessions.PASSWORD, "agent")).json()["code"] == "dpop_required"
     said = await run("org", "settings", "--org", world.code, "--no-dpop-required")
     assert "is_dpop_required: false\n" in said.out

@@ -315,7 +315,9 @@ async def test_who_does_not_see_a_customer_cannot_change_him(world: World, other
         answers = [
             await client.patch(url, json={"name": "张三"}, headers=current),
             await client.delete(url, headers=current),
-            await client.post(f"{url}/reveal", json={"fields": ["id_number"], "purpose": "claim"}),
+            await client.post(
+                f"{url}/reveal", json={"fields": ["id_number"], "purpose": "claim"}, headers={"Idempotency-Key": "k"}
+            ),
         ]
         assert [answer.status_code for answer in answers] == [404] * 3
     assert (await world.agent.get(url)).json() == made

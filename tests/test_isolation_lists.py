@@ -18,7 +18,11 @@ from tests.traces import said, unknown
 # --- filters ---------------------------------------------------------------------------------------------------
 
 # (operation, filter) → how to come to have what it points at, and which of the ids it is.
-FILTERS: dict[tuple[str, str], tuple[Make, str]] = {("list_users", "team_id"): (make.team, "team_id")}
+FILTERS: dict[tuple[str, str], tuple[Make, str]] = {
+    ("list_users", "team_id"): (make.team, "team_id"),
+    ("list_audit_events", "actor_id"): (make.person, "user_id"),
+    ("list_audit_events", "object_id"): (make.customer, "customer_id"),
+}
 
 
 def test_every_filter_by_id_is_looked_at(api: FastAPI) -> None:
@@ -104,6 +108,7 @@ LISTS = {
     "list_dossier_facts": Listed(_facts, other_query=("fact_key", "family_hometown")),
     "list_form_responses": Listed(_drafts, other_query=("status", "draft")),
     "list_needs_analyses": Listed(_analyses),
+    "list_audit_events": Listed(_customers, "admin", ("action", "customer.created")),
     "list_users": Listed(make.person, "manager", ("is_disabled", "false")),
     "list_teams": Listed(make.team, other_query=("kind", "sales")),
     "list_invitations": Listed(_invitations, "admin", ("state", "open")),
