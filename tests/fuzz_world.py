@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import requests
 
+from app.domain.demo_world import USERS
 from tests import fuzz_repair as repair
 from tests.fuzz_people import Account, Crew
 
@@ -23,7 +24,7 @@ class Demo:
     """The demo world as its users find it."""
 
     def __init__(self, url: str, password: str) -> None:
-        self.url = url
+        self.url, self.password = url, password
         self.accounts = {name: Account(url, name, password) for name in (AGENT, PEER, ADMIN)}
         self.crew = Crew(self.accounts[ADMIN])
         self._spares: dict[str, str] = {}
@@ -114,11 +115,9 @@ class Demo:
     @cached_property
     def users(self) -> dict[str, str]:
         """User name → id of the demo's own users, whom nothing may happen to."""
-        return {
-            one["username"]: one["id"]
-            for one in self.items("/v1/users?limit=200", ADMIN)
-            if "fuzz" not in one["username"]
-        }
+        known = {one.username: self.accounts.get(one.username) for one in USERS}
+        found = {name: account or Account(self.url, name, self.password) for name, account in known.items()}
+        return {name: account.ask("GET", "/v1/me").json()["id"] for name, account in found.items()}
 
     @cached_property
     def receivers(self) -> list[str]:
@@ -127,8 +126,9 @@ class Demo:
 
     @cached_property
     def sales_teams(self) -> list[str]:
-        """Ids of the demo's own teams, which stay where they are."""
-        return [one["id"] for one in self.items("/v1/teams?kind=sales&limit=200") if not one["name"].startswith("fuzz")]
+        """Ids of the demo's own teams, which stay where they are; the oldest come first."""
+        names = {one.team for one in USERS}
+        return [one["id"] for one in self.items("/v1/teams?kind=sales&limit=200") if one["name"] in names][: len(names)]
 
     @cached_property
     def service_team(self) -> str:
