@@ -1,8 +1,7 @@
 """The mutations of `make mutants`: each takes one decision out of the code that keeps people apart or strangers out.
 
 `before` is one whole line of the file without its indentation, and stands there exactly once; an empty `after` leaves
-the line out. `tests` names the file (or, where the file is slow, the test) that is meant to notice. A mutant must
-still run: one that only breaks a statement would be killed by everything and show nothing.
+the line out. `tests` names the file (or the test) that is meant to notice. A mutant must still run.
 """
 
 from collections.abc import Iterator
