@@ -31,6 +31,16 @@ SELF = {
     "POST /v1/auth/second-factor/confirm": FACTOR,
     "DELETE /v1/auth/second-factor": FACTOR,
 }
+# Everybody in an organisation may read these, whoever made them. `object_level_authorization` finds that out by listing
+# them as the other user, which fails on a later page: its cursor belongs to who asked.
+SHARED = frozenset(
+    {
+        "GET /v1/teams/{team_id}",
+        "GET /v1/organizations/{organization_id}",
+        "GET /v1/forms/{form_key}",
+        "GET /v1/forms/{form_key}/versions/{form_version}",
+    }
+)
 
 
 def callers(label: str, security: list[dict[str, list[str]]]) -> list[str]:
@@ -115,6 +125,10 @@ class Turns(EscalatingAuthProvider):
         name, secret = data
         case._auth_identity = name
         self.provider_for(name).set(case, secret, context)
+
+    def claim_probe(self, key: tuple[str, ...]) -> bool:
+        """Whether to try as the other user what `key` names (what kind of try, operation, …); once each."""
+        return key[1] not in SHARED and super().claim_probe(key)
 
     def record(self, label: str, identity: str | None, status_code: int) -> None:
         """Nothing is learned: the document says who may."""

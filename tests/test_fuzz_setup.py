@@ -69,6 +69,16 @@ def test_promise_28_every_operation_has_a_caller_who_may(every: list[Operation])
     assert len(both) > len(alone) > 10  # the rest acts on the caller himself, or is a partner's
 
 
+def test_only_what_everybody_may_read_is_not_tried_as_somebody_else(every: list[Operation]) -> None:
+    reads = {_label(one) for one in every if one.method == "get"}
+    assert reads >= fuzz_turns.SHARED
+    assert {label.split("/")[2] for label in fuzz_turns.SHARED} == {"teams", "organizations", "forms"}
+    turns = fuzz_turns.Turns()
+    asked = ("read", "GET /v1/customers/{customer_id}", "CustomerPublic", PEER)
+    assert (turns.claim_probe(asked), turns.claim_probe(asked)) == (True, False)
+    assert not turns.claim_probe(("read", "GET /v1/teams/{team_id}", "TeamPublic", PEER))
+
+
 def test_promise_28_every_write_has_a_decision_what_it_may_spoil(every: list[Operation]) -> None:
     writes = {_label(one) for one in every if one.method not in ("get", "head")}
     decided = [*fuzz_turns.SELF, *fuzz_aims.AIMS, *fuzz_aims.HARMLESS]
