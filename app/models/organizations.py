@@ -64,6 +64,8 @@ class OrganizationPublic(Wire):
 
     `mlps` asks for three kinds of characters and a new password every 90 days; `is_dpop_required` refuses sessions
     without a device key; `is_second_factor_required` leaves users without one nothing but enrolling it.
+    `are_cross_agent_paths_allowed` says whether introductions may lead through a colleague's customers; it is kept for
+    them, and nothing reads it yet.
     """
 
     id: UUID
