@@ -2,7 +2,7 @@
 -- {key} is the sort column, {past} the comparison, {order} its direction, {match} the search: closed variants.
 -- {wide} is false for a caller with a few holders (agents, service teams): the page is then among the first rows of each
 -- of them, which their indexes deliver in order. Otherwise PostgreSQL would walk through the whole organisation to find
--- the page of one agent and his team (measured: 9 ms instead of 1).
+-- the page of one agent and his team (with 100,000 customers: up to 150 ms instead of 6).
 WITH page AS (
     SELECT c.id, c.party_type, c.stage, c.name, c.gender, c.occupation,
            c.masked -> 'phones' -> 0 ->> 'number' AS phone_masked, c.tags, c.owner_id, c.version,
