@@ -54,7 +54,8 @@ class Capture:
         answer = self.http.request(method, path, json=body, headers=sent)
         if answer.is_error:
             raise SystemExit(f"{operation}: {answer.status_code} {answer.text}")
-        received = answer.json() if answer.content else None
+        is_json = "json" in answer.headers.get("content-type", "")
+        received = answer.json() if is_json else answer.text or None
         example = {"status": answer.status_code, "path": ids or {}, "request": shown or body, "response": received}
         text = json.dumps(_open(example), ensure_ascii=False, indent=2, sort_keys=True)
         (FOLDER / f"{operation}.json").write_text(text + "\n", encoding="utf-8")
@@ -267,7 +268,7 @@ def people(ask: Capture, agent: str) -> None:
     customer = ask.http.post("/v1/customers", json=person, headers={"Authorization": agent}).json()
     one, at = {"customer_id": customer["id"]}, f"/v1/customers/{customer['id']}"
     looked = {"fields": ["id_number"], "purpose": "application"}
-    ask("reveal_customer", "POST", f"{at}/reveal", body=looked, ids=one)
+    ask("reveal_customer", "POST", f"{at}/reveal", body=looked, ids=one, Idempotency_Key=f"example-{customer['id']}")
     ask("transfer_customer", "POST", f"{at}/transfer", body={"to_user_id": user_id}, ids=one)
     leaving = {"left_on": "2026-11-01", "to_user_id": known["id"]}
     ask("create_departure", "POST", f"{path}/departure", body=leaving, ids=ids, Idempotency_Key=f"example-{user_id}")
@@ -293,6 +294,8 @@ def main() -> None:
     ask.http.headers["Authorization"] = sign_in(ask, "admin1", PASSWORD)
     organization(ask)
     people(ask, agent)
+    ask("list_audit_events", "GET", "/v1/audit-events?action=customer.created&limit=1")
+    ask("export_customers", "GET", "/v1/customer-exports?stage=investor")
     print(f"{len(list(FOLDER.glob('*.json')))} examples in {FOLDER.name}/")
 
 

@@ -222,7 +222,7 @@ async def work_with_customers(world: World) -> None:
     assert (await complete(world.agent, saved.json())).status_code == 201
     reveal = {"fields": ["id_number"], "purpose": "servicing"}
     assert (await ask(world.agent, "POST", f"{url}/reveal", reveal))["id_number"] == "11010519491231002X"
-    assert "翠鸟" in (await world.manager.get("/v1/customers/export?tag=翠鸟")).text
+    assert "翠鸟" in (await world.manager.get("/v1/customer-exports?tag=翠鸟")).text
     await ask(world.manager, "POST", f"{url}/transfer", {"to_user_id": str(world.users["mate"])})
     company = f"/v1/customers/{other['id']}"
     await ask(world.agent, "DELETE", company, None, **if_match(other))

@@ -81,7 +81,7 @@ async def test_promise_36_formulas_in_profiles_leave_as_text(world: World) -> No
         named = await world.agent.patch(f"/v1/customers/{made['id']}", json={"name": text}, headers=if_match(made))
         stored[made["id"]] = named.json() if named.status_code == 200 else made
     assert len(stored) == 48
-    answer = await world.manager.get("/v1/customers/export")
+    answer = await world.manager.get("/v1/customer-exports")
     header, *rows = read(answer.content)
     assert len(rows) == len(stored)
     assert [found for row in rows for found in row if begins(found) & FORMULA] == []

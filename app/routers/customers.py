@@ -35,7 +35,10 @@ from app.openapi import CSV, IF_MATCH, IF_NONE_MATCH, ONCE, ONCE_REQUIRED, probl
 from app.services import customers, customers_export, customers_reveal, customers_transfer
 from app.services.customers import CustomerFilter
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"])
+router = APIRouter(tags=["customers"])
+
+_ALL = "/v1/customers"
+_ONE = "/v1/customers/{customer_id}"
 
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
 Stages = Annotated[
@@ -73,9 +76,9 @@ def _stages(stage: str | None) -> list[Stage] | None:
     return None if stage is None else [Stage(part) for part in stage.split(",")]
 
 
-# Before the route of one customer, which would take "export" for an id.
+# Not below /v1/customers, where it would stand in the place of an id.
 @router.get(
-    "/export",
+    "/v1/customer-exports",
     response_class=Response,
     summary="Export customers as a spreadsheet",
     responses={200: CSV, **problems(409)},
@@ -96,7 +99,7 @@ async def export_customers(
 
 
 @router.get(
-    "/{customer_id}",
+    _ONE,
     response_model=CustomerPublic,
     summary="Read one customer",
     responses=problems(410),
@@ -107,7 +110,7 @@ async def get_customer(request: Request, actor: CustomersRead, customer_id: UUID
     return deps.answer(request, await customers.read(actor, customer_id))
 
 
-@router.get("", response_model=CustomerPage, summary="List and search customers")
+@router.get(_ALL, response_model=CustomerPage, summary="List and search customers")
 async def list_customers(request: Request, actor: CustomersRead, query: Annotated[CustomerQuery, Query()]) -> Response:
     """The customers the caller may see, newest first unless `sort` says otherwise."""
     wanted = CustomerFilter(
@@ -123,7 +126,7 @@ async def list_customers(request: Request, actor: CustomersRead, query: Annotate
 
 
 @router.post(
-    "",
+    _ALL,
     status_code=201,
     response_model=CustomerPublic,
     summary="Create a customer",
@@ -142,7 +145,7 @@ async def create_customer(session: SessionDep, actor: CustomersWrite, once: Once
 
 
 @router.patch(
-    "/{customer_id}",
+    _ONE,
     response_model=CustomerPublic,
     summary="Change a customer",
     responses=problems(409, 410),
@@ -156,7 +159,7 @@ async def update_customer(
 
 
 @router.delete(
-    "/{customer_id}",
+    _ONE,
     status_code=204,
     response_class=Response,
     summary="Delete a customer",
@@ -169,7 +172,7 @@ async def delete_customer(session: SessionDep, actor: CustomersWrite, customer_i
 
 
 @router.post(
-    "/{customer_id}/restore",
+    _ONE + "/restore",
     response_model=CustomerPublic,
     summary="Restore a deleted customer",
     responses=problems(409),
@@ -185,7 +188,7 @@ async def restore_customer(session: SessionDep, actor: CustomersWrite, once: Onc
 
 
 @router.post(
-    "/{customer_id}/transfer",
+    _ONE + "/transfer",
     response_model=CustomerPublic,
     summary="Hand a customer over to another agent",
     responses=problems(409, 410),
@@ -203,7 +206,7 @@ async def transfer_customer(
 
 
 @router.post(
-    "/{customer_id}/reveal",
+    _ONE + "/reveal",
     response_model=CustomerRevealed,
     summary="Show masked fields in clear",
     responses=problems(410),
