@@ -1,6 +1,6 @@
 """Departures: a user leaves; he is shut out, and his customers are handed over by area or to one colleague."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -93,16 +93,18 @@ async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: Depar
 async def _check(session: AsyncSession, actor: Actor, user: User, data: DepartureCreate) -> None:
     if data.left_on > datetime.now(_CHINA).date():
         raise Invalid.at("/left_on", "in_future")
-    for pointer, receiver_id in _receivers(data):
+    for receiver_id, pointer in _receivers(data).items():
         if receiver_id == user.id:
             raise Invalid.at(pointer, "not_found")
         await receiver(session, actor, receiver_id, pointer=pointer)
 
 
-def _receivers(data: DepartureCreate) -> Iterator[tuple[str, UUID]]:
-    yield "/to_user_id", data.to_user_id
+def _receivers(data: DepartureCreate) -> dict[UUID, str]:
+    """Each of them once, with the first place that names him: two hundred areas may go to one colleague."""
+    found = {data.to_user_id: "/to_user_id"}
     for index, rule in enumerate(data.by_area):
-        yield f"/by_area/{index}/to_user_id", rule.to_user_id
+        found.setdefault(rule.to_user_id, f"/by_area/{index}/to_user_id")
+    return found
 
 
 async def _customers(session: AsyncSession, user: User) -> list[asyncpg.Record]:
