@@ -33,6 +33,16 @@ class Scope(StrEnum):
     transfers_write = "transfers:write"
     relationships_read = "relationships:read"
     relationships_write = "relationships:write"
+    relation_types_read = "relation_types:read"
+    relation_types_write = "relation_types:write"
+    networks_read = "networks:read"
+    shadow_contacts_read = "shadow_contacts:read"
+    shadow_contacts_write = "shadow_contacts:write"
+    introductions_read = "introductions:read"
+    introductions_write = "introductions:write"
+    tasks_read = "tasks:read"
+    tasks_write = "tasks:write"
+    jobs_write = "jobs:write"
     forms_read = "forms:read"
     needs_analyses_read = "needs_analyses:read"
     needs_analyses_write = "needs_analyses:write"
@@ -62,6 +72,14 @@ _AGENT = frozenset(
         Scope.customers_reveal,
         Scope.relationships_read,
         Scope.relationships_write,
+        Scope.relation_types_read,
+        Scope.networks_read,
+        Scope.shadow_contacts_read,
+        Scope.shadow_contacts_write,
+        Scope.introductions_read,
+        Scope.introductions_write,
+        Scope.tasks_read,
+        Scope.tasks_write,
         Scope.forms_read,
         Scope.needs_analyses_read,
         Scope.needs_analyses_write,
@@ -90,6 +108,8 @@ SCOPES: dict[Role, frozenset[Scope]] = {
         {
             Scope.customers_read,
             Scope.relationships_read,
+            Scope.relation_types_read,
+            Scope.networks_read,
             Scope.forms_read,
             Scope.teams_read,
             Scope.users_read,
@@ -167,9 +187,15 @@ async def user_actor(org_id: UUID, user_id: UUID, session_id: UUID) -> Actor | N
     )
 
 
-def visible_customers(actor: Actor) -> SelectOfScalar[Customer]:
-    """All customers the actor may see, tombstones included; every ORM statement on customers starts here."""
+def visible_customers(actor: Actor, *, shadows: bool | None = False) -> SelectOfScalar[Customer]:
+    """All customers the actor may see, tombstones included; every ORM statement on customers starts here.
+
+    Args:
+        shadows: shadow contacts instead (True), or both (None): what a relationship may end at.
+    """
     statement = select(Customer).where(Customer.org_id == actor.org_id)
+    if shadows is not None:
+        statement = statement.where(col(Customer.is_shadow).is_(shadows))
     if actor.owners is not None:
         owners = _any_of(actor.owners)
         statement = statement.where(or_(col(Customer.owner_id) == owners, col(Customer.service_team_id) == owners))
@@ -209,19 +235,26 @@ async def user(session: AsyncSession, actor: Actor, user_id: UUID, *, lock: bool
 
 
 async def customer(
-    session: AsyncSession, actor: Actor, customer_id: UUID, *, lock: bool = False, deleted: bool = False
+    session: AsyncSession,
+    actor: Actor,
+    customer_id: UUID,
+    *,
+    lock: bool = False,
+    deleted: bool = False,
+    shadows: bool | None = False,
 ) -> Customer:
     """The visible customer with this id.
 
     Args:
         lock: read it FOR UPDATE, because it is about to change.
         deleted: a tombstone is wanted too (restore).
+        shadows: as `visible_customers`.
 
     Raises:
         NotFound: absent, foreign, and deleted more than 30 days ago are the same.
         Gone: deleted since, and `deleted` is false.
     """
-    statement = visible_customers(actor).where(Customer.id == customer_id)
+    statement = visible_customers(actor, shadows=shadows).where(Customer.id == customer_id)
     found = (await session.exec(statement.with_for_update() if lock else statement)).first()
     if found is None:
         raise NotFound

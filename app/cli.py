@@ -19,7 +19,8 @@ from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
 from app.embedded import EmbeddedError
-from app.errors import TITLES, AppError
+from app.error_words import TITLES
+from app.errors import AppError
 from app.operating import CommandError, attended, database, owner_url, upgrade
 from app.passwords import WeakPassword
 

@@ -211,6 +211,16 @@ CustomersExport = Annotated[Actor, _with(Scope.customers_export)]
 TransfersWrite = Annotated[Actor, _with(Scope.transfers_write)]
 RelationshipsRead = Annotated[Actor, _with(Scope.relationships_read)]
 RelationshipsWrite = Annotated[Actor, _with(Scope.relationships_write)]
+RelationTypesRead = Annotated[Actor, _with(Scope.relation_types_read)]
+RelationTypesWrite = Annotated[Actor, _with(Scope.relation_types_write)]
+NetworksRead = Annotated[Actor, _with(Scope.networks_read)]
+ShadowContactsRead = Annotated[Actor, _with(Scope.shadow_contacts_read)]
+ShadowContactsWrite = Annotated[Actor, _with(Scope.shadow_contacts_write)]
+IntroductionsRead = Annotated[Actor, _with(Scope.introductions_read)]
+IntroductionsWrite = Annotated[Actor, _with(Scope.introductions_write)]
+TasksRead = Annotated[Actor, _with(Scope.tasks_read)]
+TasksWrite = Annotated[Actor, _with(Scope.tasks_write)]
+JobsWrite = Annotated[Actor, _with(Scope.jobs_write)]
 FormsRead = Annotated[Actor, _with(Scope.forms_read)]
 NeedsAnalysesRead = Annotated[Actor, _with(Scope.needs_analyses_read)]
 NeedsAnalysesWrite = Annotated[Actor, _with(Scope.needs_analyses_write)]
@@ -302,6 +312,11 @@ def answer_cacheable(request: Request, body: bytes, version: str) -> Response:
     response = _conditional(request, body, etags.tag(version))
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
+
+
+def answer_listed(request: Request, body: bytes) -> Response:
+    """A whole small list, or 304 when the caller has it already."""
+    return _conditional(request, body, etags.tag(content_tag(body)))
 
 
 def content_tag(body: bytes) -> str:

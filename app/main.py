@@ -24,8 +24,10 @@ from app.routers import (
     forms,
     invitations,
     needs_analyses,
+    networks,
     organizations,
     partners,
+    relation_types,
     relationships,
     service,
     teams,
@@ -71,10 +73,12 @@ def create_api(settings: Settings) -> FastAPI:
     # Matching is linear: the routers a phone asks most come first, and one include level is enough.
     for module in (
         customers,
+        networks,
         relationships,
         dossiers,
         form_responses,
         needs_analyses,
+        relation_types,
         forms,
         auth,
         users,
@@ -103,7 +107,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 def _express_routes() -> list[APIRoute]:
     """The reads a phone repeats all day."""
     names = ("get_customer", "list_customers", "get_network")
-    routes = [route for module in (customers, relationships) for route in module.router.routes]
+    routes = [route for module in (customers, networks) for route in module.router.routes]
     return [route for name in names for route in routes if isinstance(route, APIRoute) and route.name == name]
 
 

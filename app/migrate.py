@@ -1,6 +1,7 @@
 """Bringing a database to the current schema: alembic steps, then the repeatable functions, then published forms."""
 
 from importlib import resources
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.domain import forms
+from app.domain import forms, relation_catalogue
 
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
 
@@ -29,8 +30,17 @@ async def upgrade(owner_dsn: str, *, app_role: str) -> None:
         await engine.dispose()
         await _install_functions(keeper, app_role)
         await _publish_forms(keeper)
+        for org_id in [row["id"] for row in await keeper.fetch("SELECT id FROM orgs")]:
+            await seed_relation_types(keeper, org_id)
     finally:
         await keeper.close()
+
+
+async def seed_relation_types(connection: asyncpg.Connection, org_id: UUID) -> None:
+    """Give an organisation the built-in relation types it does not have yet; its own changes to them stay."""
+    await connection.execute(
+        "SELECT seed_relation_types($1, $2)", org_id, orjson.dumps(relation_catalogue.rows()).decode()
+    )
 
 
 def _run_steps(connection: Connection, app_role: str) -> None:
@@ -41,13 +51,30 @@ def _run_steps(connection: Connection, app_role: str) -> None:
     command.upgrade(config, "head")
 
 
+# A function that is installed several times, each under its own name and with its own text for every slot.
+_VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
+    "ego_network.sql": (
+        {"{name}": "ego_network", "{valid}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling"},
+        {
+            "{name}": "ego_network_on",
+            "{valid}": "r.deleted_at IS NULL AND NOT r.is_dangling AND (r.since IS NULL OR r.since <= p_on) "
+            "AND (r.until IS NULL OR r.until >= p_on)",
+        },
+    ),
+}
+
+
 async def _install_functions(connection: asyncpg.Connection, app_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
     async with connection.transaction():
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.name.endswith(".sql"):
-                await connection.execute(entry.read_text(encoding="utf-8").replace("{app_role}", app_role))
+                for slots in _VARIANTS.get(entry.name, ({},)):
+                    text = entry.read_text(encoding="utf-8")
+                    for slot, value in {**slots, "{app_role}": app_role}.items():
+                        text = text.replace(slot, value)
+                    await connection.execute(text)
 
 
 async def _publish_forms(connection: asyncpg.Connection) -> None:

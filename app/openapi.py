@@ -226,7 +226,9 @@ Conventions, errors, paging, concurrency and the stability promise stand in `ope
 
 _TAGS = {
     "customers": "Customer profiles, from first contact to loyal customer.",
-    "relationships": "Who knows whom, in six directions, and the network around a customer.",
+    "network": "The penetration network 渗透网: who stands around whom, and which doors are still closed.",
+    "relationships": "Who knows whom, in six directions, how well, and how anybody came to know of it.",
+    "relation types": "What two parties can be to each other: a built-in catalogue, and the organisation's own.",
     "dossiers": "The twelve personal facts, each with source and date.",
     "form-responses": "Answers to forms: drafts and completed records.",
     "needs-analyses": "Protection need, existing cover and gap, with every step.",

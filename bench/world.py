@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
+from app import migrate
 from app.domain import identity, names
 
 AGENTS_PER_TEAM = 10
@@ -58,7 +59,18 @@ _CUSTOMER_COLUMNS = [
     "note",
     "created_digest",
 ]
-_EDGE_COLUMNS = ["org_id", "id", "left_id", "right_id", "type", "strength", "created_digest"]
+_EDGE_COLUMNS = [
+    "org_id",
+    "id",
+    "left_id",
+    "right_id",
+    "type",
+    "direction",
+    "declared_strength",
+    "strength",
+    "warmth",
+    "created_digest",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ async def fill(db: asyncpg.Connection, *, agents: int, customers: int, edges: in
     org_id = uuid7()
     await db.execute("SET session_replication_role = replica")
     await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, 'bench', '测速机构')", org_id)
+    await migrate.seed_relation_types(db, org_id)
     world = World(org_id, await _fill_agents(db, org_id, agents), edges)
     await _fill_customers(db, world, dice, customers)
     await _fill_edges(db, world, dice, edges)
@@ -266,6 +279,7 @@ async def _fill_edges(db: asyncpg.Connection, world: World, dice: random.Random,
             seen.add((left, right) if everybody[left] < everybody[right] else (right, left))
     strengths = [Decimal(n) / 1000 for n in range(50, 1000)]
     digest = bytes(32)
+    drawn = [(pair, dice.choice(_TYPES), dice.choice(strengths)) for pair in seen]
     await db.copy_records_to_table(
         "relationships",
         columns=_EDGE_COLUMNS,
@@ -275,11 +289,14 @@ async def _fill_edges(db: asyncpg.Connection, world: World, dice: random.Random,
                 uuid7(),
                 everybody[left],
                 everybody[right],
-                dice.choice(_TYPES),
-                dice.choice(strengths),
+                kind,
+                kind,
+                strength,
+                strength,
+                round(strength * Decimal("0.765"), 3),
                 digest,
             )
-            for left, right in seen
+            for (left, right), kind, strength in drawn
         ],
     )
 

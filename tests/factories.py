@@ -11,7 +11,7 @@ import httpx
 from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
 
-from app import apikeys, keyring
+from app import apikeys, keyring, migrate
 from tests.contract import Contract
 
 USERS = ("agent", "mate", "stranger", "manager", "admin", "auditor")
@@ -80,6 +80,7 @@ async def make_world(app: ASGIApp, contract: Contract, db: asyncpg.Connection, p
     async with db.transaction():
         await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, $2, '测试机构')", org_id, world.code)
         await db.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", org_id)
+        await migrate.seed_relation_types(db, org_id)
         await db.executemany(
             "INSERT INTO teams (org_id, id, name, parent_id) VALUES ($1, $2, $3, $4)",
             [

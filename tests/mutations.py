@@ -103,7 +103,7 @@ MUTATIONS = (
         "tests/test_customers.py",
         (
             "drop the owner filter (one customer)",
-            "WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}",
+            "WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}",
             "WHERE c.org_id = $1 AND c.id = $3 AND ($2::uuid[] IS NULL OR true)",
         ),
     ),
@@ -112,7 +112,7 @@ MUTATIONS = (
         "tests/test_customers.py",
         (
             "drop the owner filter (list)",
-            "WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL",
+            "WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL AND NOT c.is_shadow",
             "WHERE c.org_id = $1 AND ($2::uuid[] IS NULL OR true) AND c.deleted_at IS NULL",
         ),
     ),

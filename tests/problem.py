@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from app.errors import TITLES
+from app.error_words import TITLES
 
 _MEMBERS = {"type", "title", "status", "code", "request_id", "errors", "current_version", "required_scope",
             "max_age"}  # fmt: skip

@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from app import errors, passwords
+from app import error_words, errors, passwords
 
 REPO = Path(__file__).parents[1]
 APP = REPO / "app"
@@ -174,9 +174,10 @@ def test_every_code_of_an_error_has_its_words() -> None:
     messages |= {f"password_{weakness}" for weakness in get_args(passwords.Weakness)}
     assert len(titles) >= 25
     assert len(messages) >= 20
-    assert titles <= errors.TITLES.keys()
-    assert messages <= errors.MESSAGES.keys()
-    assert [code for code, words in [*errors.TITLES.items(), *errors.MESSAGES.items()] if not all(words)] == []
+    assert titles <= error_words.TITLES.keys()
+    assert messages <= error_words.MESSAGES.keys()
+    every = [*error_words.TITLES.items(), *error_words.MESSAGES.items()]
+    assert [code for code, words in every if not all(words)] == []
 
 
 # --- SQL -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 import app as package
 from app import errors, main, reads
 from app.config import Settings
-from app.errors import MESSAGES, TITLES, AppError, pick_language
+from app.error_words import MESSAGES, TITLES
+from app.errors import AppError, pick_language
 from tests.factories import World, create_customer, if_match
 from tests.problem import assert_problem
 

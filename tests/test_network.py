@@ -77,11 +77,12 @@ def graph(seed: int, nodes: list[UUID]) -> list[Edge]:
 async def test_lonely_customer_is_his_whole_network(world: World) -> None:
     (root,) = await people(world, 1)
     found = await network(world.agent, root)
-    assert list(found) == ["root_id", "depth", "nodes", "edges", "truncated", "omitted"]
+    assert list(found) == ["root_id", "depth", "nodes", "edges", "truncated", "omitted", "hidden"]
     assert found["nodes"] == [
         {
-            "id": str(root), "name": "客户", "party_type": "individual", "stage": "contact",
-            "depth": 0, "parent_id": None, "strength": 1, "via": None,
+            "id": str(root), "name": "客户", "party_type": "individual", "stage": "contact", "tier": None,
+            "gender": None, "is_shadow": False, "ownership": "mine", "depth": 0, "parent_id": None, "strength": 1,
+            "via": None, "via_type": None, "degree": 0, "hidden": 0,
         }
     ]  # fmt: skip
     assert (found["root_id"], found["depth"], found["edges"]) == (str(root), 2, [])
@@ -101,7 +102,7 @@ async def test_node_carries_parent_product_and_direction(world: World) -> None:
     assert [edge["id"] for edge in found["edges"]] == [str(first.id), str(second.id)]
     assert found["edges"][1] == {
         "id": str(second.id), "from_id": str(factory), "to_id": str(uncle),
-        "direction": "client", "strength": 0.15, "role": "角色",
+        "direction": "client", "type": "client", "strength": 0.15, "role": "角色",
     }  # fmt: skip
 
 

@@ -106,10 +106,14 @@ async def test_hidden_ties_do_not_use_up_the_fan(world: World) -> None:
 async def test_deleted_customer_cuts_the_path(world: World) -> None:
     chain = await people(world, 3)
     await link(world, [tie(one, other) for one, other in pairwise(chain)])
-    await world.db.execute("UPDATE customers SET deleted_at = now() WHERE id = $1", chain[1])
+    gone = await world.agent.delete(f"/v1/customers/{chain[1]}", headers={"If-Match": '"1"'})
+    assert gone.status_code == 204
     for end in (chain[0], chain[2]):
         found = await network(world.agent, end, depth=3)
         assert (ids(found), found["edges"], found["truncated"]) == ([end], [], False)
+    back = await world.agent.post(f"/v1/customers/{chain[1]}/restore")
+    assert back.status_code == 200
+    assert ids(await network(world.agent, chain[0], depth=3)) == chain
 
 
 async def test_root_is_404_or_410_as_a_profile(world: World, other_world: World) -> None:
@@ -127,7 +131,7 @@ async def test_root_is_404_or_410_as_a_profile(world: World, other_world: World)
 
 async def test_function_refuses_another_organisation(world: World, other_world: World) -> None:
     (root,) = await people(world, 1)
-    call = "SELECT ego_network($1, NULL, $2, 2, 100, NULL)"
+    call = "SELECT ego_network($1, NULL, $2, $2, 2, 100, NULL, NULL, NULL, NULL)"
     for bound in (None, other_world.org_id):
         async with world.db.transaction():
             if bound is not None:

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from app import main, reads
 from app.config import Settings
-from app.errors import MESSAGES, TITLES
+from app.error_words import MESSAGES, TITLES
 from app.logs import configure_logging
 from tests.contract import Contract
 from tests.factories import World, make_world

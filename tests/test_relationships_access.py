@@ -147,7 +147,7 @@ async def test_list_separates_running_from_ended(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [("current=1", "current"), ("direction=enemy", "direction"), ("direction=", "direction"), ("limit=0", "limit"),
-     ("limit=201", "limit"), ("type=friend", "type")],
+     ("limit=201", "limit"), ("type=Friend", "type")],
 )  # fmt: skip
 async def test_unknown_filter_is_422(world: World, query: str, parameter: str) -> None:
     customer = await create_customer(world.agent)

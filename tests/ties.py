@@ -62,9 +62,12 @@ async def people(world: World, count: int, owner: str = "agent") -> list[UUID]:
 async def link(world: World, edges: Iterable[Edge], *, until: str | None = None) -> None:
     edges = list(edges)
     await world.db.execute(
-        "INSERT INTO relationships (org_id, id, left_id, right_id, type, strength, until, right_role, created_digest) "
-        "SELECT $1, id, a, b, type, s / 1000.0, $2::text::date, '角色', '' "
-        "FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::int[]) AS e (id, a, b, type, s)",
+        "INSERT INTO relationships (org_id, id, left_id, right_id, type, direction, strength, declared_strength, "
+        "warmth, until, right_role, created_digest) "
+        "SELECT $1, e.id, a, b, e.type, t.direction, s / 1000.0, s / 1000.0, "
+        "round(s / 1000.0 * t.introduction_weight * 0.9, 3), $2::text::date, '角色', '' "
+        "FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::int[]) AS e (id, a, b, type, s) "
+        "JOIN relation_types t ON t.org_id = $1 AND t.code = e.type",
         world.org_id,
         until,
         [edge.id for edge in edges],

@@ -12,6 +12,29 @@ _TAGS: Final = words("高端医疗 养老规划 子女教育 续保 健身 自�
 _STAGES: Final = ("contact", "prospect", "customer", "investor")
 _KINDS: Final = ("three", "nuclear", "couple", "single", "divorced", "elders")
 
+# What the right one is called → the relation type; whoever is called otherwise has the direction's own.
+_KIND_OF_ROLE: Final = {
+    **dict.fromkeys(("妻子", "丈夫"), "spouse"),
+    **dict.fromkeys(("前妻", "前夫"), "former_spouse"),
+    **dict.fromkeys(("儿子", "女儿"), "child"),
+    **dict.fromkeys(("弟弟", "妹妹"), "younger_sibling"),
+    **dict.fromkeys(("儿媳", "女婿"), "child_in_law"),
+    **dict.fromkeys(("孙子", "孙女"), "grandchild"),
+    **dict.fromkeys(("外孙", "外孙女"), "maternal_grandchild"),
+    "同学": "schoolmate",
+    "同事": "colleague",
+    "邻居": "neighbour",
+    "老乡": "townsman",
+    "战友": "comrade",
+    "球友": "companion",
+    "茶友": "companion",
+    "孩子同学家长": "class_parent",
+    "企业": "represented_company",
+    "雇主": "employer",
+    "转介绍人": "referral_partner",
+    "商会会员": "chamber_fellow",
+}
+
 
 @dataclass(slots=True)
 class Party:
@@ -47,6 +70,11 @@ class Tie:
     strength: Decimal
     since: date | None = None
     until: date | None = None
+
+    @property
+    def kind(self) -> str:
+        """The relation type that says what the right one is to the left one."""
+        return _KIND_OF_ROLE.get(self.right_role, self.type)
 
 
 @dataclass(slots=True)

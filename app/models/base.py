@@ -79,9 +79,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def absent() -> Any:
-    """Default of a merge-patch member that may be left out but never be null (null is then a 422, not a 500)."""
-    return Bound(default=None)
+def absent(description: str | None = None) -> Any:
+    """Default of a member that may be left out but never be null (null is then a 422, not a 500)."""
+    return Bound(default=None, description=description)
 
 
 class Wire(SQLModel):

@@ -1,6 +1,6 @@
 """Customers: persons and organisations, from first contact to loyal customer."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -53,6 +53,15 @@ class Gender(StrEnum):
     unstated = "unstated"
 
 
+class Tier(StrEnum):
+    """What the customer is worth: most valuable, most growable, low contribution, below zero (MVC, MGC, LVC, BZ)."""
+
+    mvc = "mvc"
+    mgc = "mgc"
+    lvc = "lvc"
+    bz = "bz"
+
+
 class ContactKind(StrEnum):
     """Where a phone, e-mail or address belongs."""
 
@@ -63,13 +72,21 @@ class ContactKind(StrEnum):
 
 
 class Customer(TenantRow, table=True):
-    """A party an agent knows. `search_text`, `name_key` and `masked` are derived by the service at every write."""
+    """A party an agent knows. `search_text`, `name_key` and `masked` are derived by the service at every write.
+
+    `is_shadow`: known only through a customer (`known_through_id`), kept until `keep_until`; no customer operation
+    reaches it, and the table refuses everything but a name.
+    """
 
     __tablename__ = "customers"
     __collection__: ClassVar[str | None] = "customers"
 
     owner_id: UUID
     service_team_id: UUID | None = None
+    is_shadow: bool = False
+    known_through_id: UUID | None = None
+    keep_until: date | None = None
+    tier: Tier | None = Field(default=None, sa_column=Column(Text))
     party_type: PartyType = Field(sa_column=Column(Text, nullable=False))
     stage: Stage = Field(sa_column=Column(Text, nullable=False))
     stage_changed_at: datetime = Field(default_factory=utc_now)
@@ -218,6 +235,7 @@ class CustomerUpdate(Wire):
     tags: Tags = absent()
     note: Block2000 | None = None
     id_number: IdNumber | None = None
+    tier: Tier | None = Bound(default=None, description="MVC, MGC, LVC or BZ, as the agent sees it")
     service_team_id: Id | None = Bound(default=None, description="A service team that looks after the customer too")
 
 
@@ -286,6 +304,8 @@ class CustomerPublic(Wire):
     id_number_masked: str | None = Bound(max_length=18)
     owner_id: UUID
     service_team_id: UUID | None
+    tier: Tier | None
+    known_through_id: UUID | None = Bound(description="Through whom the agent came to know of him")
     version: Version
     created_at: datetime
     updated_at: datetime

@@ -1,4 +1,4 @@
-"""Relationships between customers in the six directions of the penetration network 渗透网, and the network itself."""
+"""Relationships between customers: who knows whom, as what, how well, and how anybody came to know of it."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,24 +14,26 @@ from sqlmodel import Field
 
 from app.models.base import Block2000, CalendarDate, Id, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
 from app.models.customers import PartyType, Stage
+from app.models.dossiers import FactSource
+from app.models.forms import Label
+from app.models.relation_types import Direction, RelationCode
 
 
-class Direction(StrEnum):
-    """What the other one is to the customer it is read from: 亲属, 朋友, 客户, 供应商, 合作伙伴, 战略盟友."""
+class NoteVisibility(StrEnum):
+    """Who reads the note: its author; the agents of either end and those above them; all who see both ends."""
 
-    relative = "relative"
-    friend = "friend"
-    client = "client"
-    supplier = "supplier"
-    partner = "partner"
-    ally = "ally"
+    private = "private"
+    owners = "owners"
+    everyone = "everyone"
 
 
 class Relationship(TenantRow, table=True):
-    """One fact about two customers, stored once and read from both ends.
+    """One fact about two parties, stored once and read from both ends.
 
-    "A is B's client" and "B is A's supplier" are one row of type `client` with B left; every other type is
-    symmetric and has the smaller id left. `left_role` is what the left one is to the right one.
+    The right one is `type` of the left one; a symmetric type has the smaller id left. `direction` is the type's: "A is
+    B's client" and "B is A's supplier" are one row with B left. `left_role` is what the left one is to the right one.
+    `strength`, `computed_strength`, `warmth` and `last_interaction_on` are kept by `refresh_relationships.sql`.
+    `is_dangling`: an end is deleted; whoever deletes or restores a customer keeps it.
     """
 
     __tablename__ = "relationships"
@@ -39,10 +41,20 @@ class Relationship(TenantRow, table=True):
 
     left_id: UUID
     right_id: UUID
-    type: Direction = Field(sa_column=Column(Text, nullable=False))
+    type: str
+    direction: Direction = Field(sa_column=Column(Text, nullable=False))
     left_role: str | None = None
     right_role: str | None = None
+    declared_strength: Decimal | None = Field(default=None, sa_column=Column(Numeric(4, 3)))
+    computed_strength: Decimal | None = Field(default=None, sa_column=Column(Numeric(4, 3)))
     strength: Decimal = Field(sa_column=Column(Numeric(4, 3), nullable=False))
+    warmth: Decimal = Field(sa_column=Column(Numeric(4, 3), nullable=False))
+    last_interaction_on: date | None = None
+    source: FactSource = Field(default=FactSource.observed, sa_column=Column(Text, nullable=False))
+    confidence: Decimal = Field(default=Decimal(1), sa_column=Column(Numeric(3, 2), nullable=False))
+    note_visibility: NoteVisibility = Field(default=NoteVisibility.owners, sa_column=Column(Text, nullable=False))
+    author_id: UUID | None = None
+    is_dangling: bool = False
     since: date | None = None
     until: date | None = None
     note: str | None = None
@@ -60,6 +72,12 @@ def _three_decimals(value: float) -> float:
     """Beyond the noise of binary fractions, a fourth decimal is refused: rounding it would change what was sent."""
     if abs(value - round(value, 3)) > 1e-12:
         raise PydanticCustomError("string_pattern_mismatch", "more than three decimals")
+    return value
+
+
+def _two_decimals(value: float) -> float:
+    if abs(value - round(value, 2)) > 1e-12:
+        raise PydanticCustomError("string_pattern_mismatch", "more than two decimals")
     return value
 
 
@@ -83,6 +101,22 @@ Directions = Annotated[
         pattern=r"^(relative|friend|client|supplier|partner|ally)(,(relative|friend|client|supplier|partner|ally)){0,5}$",
     ),
 ]
+Types = Annotated[
+    str | None,
+    StringConstraints(max_length=300, pattern=r"^[a-z][a-z0-9_]{1,39}(,[a-z][a-z0-9_]{1,39}){0,9}$"),
+]
+Confidence = Annotated[
+    float,
+    Bound(
+        strict=True,
+        ge=0,
+        le=1,
+        description="How sure it is, 0 to 1, at most two decimals",
+        examples=[0.9],
+        json_schema_extra={"format": "double", "multipleOf": 0.01},
+    ),
+    AfterValidator(_two_decimals),
+]
 _UNTIL = "Its last day. A relationship with any day here counts as ended, a day to come included; null while it lasts"
 
 
@@ -91,15 +125,19 @@ class RelationshipCreate(Wire):
 
     id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
     other_id: Id
-    direction: Direction
+    direction: Direction = absent("Of the type; alone it stands for the type of its name")
+    type: RelationCode = absent("`code` or `inverse_code` of a relation type: what the other one is to this customer")
     role: Line50 | None = Bound(default=None, description="What the other one is to this customer", examples=["母亲"])
     inverse_role: Line50 | None = Bound(
         default=None, description="What this customer is to the other one", examples=["儿子"]
     )
-    strength: Strength = 0.5
+    strength: Strength = absent("Left out: the type's own")
+    source: FactSource = Bound(default=FactSource.observed, description="How the agent came to know of it")
+    confidence: Confidence = 1.0
     since: CalendarDate | None = None
     until: CalendarDate | None = Bound(default=None, description=_UNTIL)
     note: Block2000 | None = None
+    note_visibility: NoteVisibility = NoteVisibility.owners
 
 
 class RelationshipUpdate(Wire):
@@ -108,30 +146,21 @@ class RelationshipUpdate(Wire):
     role: Line50 | None = None
     inverse_role: Line50 | None = None
     strength: Strength = absent()
+    source: FactSource = absent()
+    confidence: Confidence = absent()
     since: CalendarDate | None = None
     until: CalendarDate | None = Bound(default=None, description=_UNTIL)
     note: Block2000 | None = None
+    note_visibility: NoteVisibility = absent()
 
 
 class RelationshipQuery(PageQuery):
     """Filters of the list."""
 
     direction: Directions = Bound(default=None, description="One or several directions, comma separated")
+    type: Types = Bound(default=None, description="One or several types as read from this customer, comma separated")
     current: Annotated[bool, BeforeValidator(_only_word)] | None = Bound(
         default=None, description="true: only those without `until`; false: only ended ones"
-    )
-
-
-class NetworkQuery(Wire):
-    """How far to go, in which directions, and how much to answer."""
-
-    depth: int = Bound(default=2, ge=1, le=3, json_schema_extra={"format": "int32"}, description="Hops from the root")
-    direction: Directions = Bound(
-        default=None,
-        description="Follow only these directions, comma separated; each as seen from the customer already reached",
-    )
-    limit: int = Bound(
-        default=100, ge=1, le=300, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
     )
 
 
@@ -142,21 +171,34 @@ class OtherCustomer(Wire):
     name: Line100
     party_type: PartyType
     stage: Stage
+    is_shadow: bool = Bound(description="A shadow contact: known only through a customer")
 
 
 class RelationshipPublic(Wire):
-    """A relationship, read from the side of `customer_id`. `note` is null for auditors."""
+    """A relationship, read from the side of `customer_id`. `note` is null for whom `note_visibility` leaves out.
+
+    `strength` is what counts: the greater of what was declared (or the type's own) and what recorded contacts make of
+    it, unless the organisation prefers one of them. Auditors read the direction's own type instead of a sensitive one.
+    """
 
     id: UUID
     customer_id: UUID
     other: OtherCustomer
     direction: Direction
+    type: RelationCode
+    label: Label
     role: Line50 | None
     inverse_role: Line50 | None
     strength: PartOfOne
+    declared_strength: PartOfOne | None
+    computed_strength: PartOfOne | None = Bound(description="Null while no contact between the two is recorded")
+    last_interaction_on: date | None
+    source: FactSource
+    confidence: PartOfOne
     since: date | None
     until: date | None = Bound(description=_UNTIL)
     note: Block2000 | None
+    note_visibility: NoteVisibility
     version: Version
     created_at: datetime
     updated_at: datetime
@@ -167,46 +209,3 @@ class RelationshipPage(Wire):
 
     items: list[RelationshipPublic] = Bound(max_length=200)
     next_cursor: str | None = Bound(max_length=600)
-
-
-class NetworkNode(Wire):
-    """A customer in the network. Parent, strength and direction belong to the strongest path kept."""
-
-    id: UUID
-    name: Line100
-    party_type: PartyType
-    stage: Stage
-    depth: int = Bound(ge=0, le=3, json_schema_extra={"format": "int32"}, description="Hops from the root")
-    parent_id: UUID | None = Bound(description="The node before it on the path; null for the root")
-    strength: PartOfOne = Bound(description="Product of the strengths along the path; root: 1")
-    via: Direction | None = Bound(description="What it is to its parent; null for the root")
-
-
-class NetworkEdge(Wire):
-    """A current relationship between two nodes: `to_id` is the `direction` (and `role`) of `from_id`."""
-
-    id: UUID
-    from_id: UUID
-    to_id: UUID
-    direction: Direction
-    strength: PartOfOne
-    role: Line50 | None
-
-
-class NetworkPublic(Wire):
-    """The customers around one, breadth first, with the relationships among them."""
-
-    root_id: UUID
-    depth: int = Bound(ge=1, le=3, json_schema_extra={"format": "int32"}, description="As asked")
-    nodes: list[NetworkNode] = Bound(max_length=300, description="The root first, then hop by hop, strongest first")
-    edges: list[NetworkEdge] = Bound(max_length=2000)
-    truncated: bool = Bound(
-        description="There is more: the limit was reached, or a customer with very many relationships was followed "
-        "only along the strongest"
-    )
-    omitted: int = Bound(
-        ge=0,
-        le=2_147_483_647,
-        json_schema_extra={"format": "int32"},
-        description="Customers left out of the hop at which the limit was reached; those behind them are not counted",
-    )

@@ -1,4 +1,4 @@
-"""Relationships and the penetration network."""
+"""Relationships."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,8 +8,6 @@ from fastapi import APIRouter, Query, Request, Response
 from app import deps
 from app.deps import IfMatch, OnceDep, RelationshipsRead, RelationshipsWrite, SessionDep
 from app.models.relationships import (
-    NetworkPublic,
-    NetworkQuery,
     RelationshipCreate,
     RelationshipPage,
     RelationshipPublic,
@@ -23,14 +21,6 @@ router = APIRouter(prefix="/v1/customers/{customer_id}", tags=["relationships"])
 
 _ALL = "/relationships"
 _ONE = "/relationships/{relationship_id}"
-
-
-@router.get(
-    "/network", response_model=NetworkPublic, summary="Read the network around a customer", responses=problems(410)
-)
-async def get_network(actor: RelationshipsRead, customer_id: UUID, query: Annotated[NetworkQuery, Query()]) -> Response:
-    """Breadth first along current relationships, the strongest ties first; only customers the caller sees."""
-    return Response(await relationships.walk(actor, customer_id, query), media_type="application/json")
 
 
 @router.get(_ALL, response_model=RelationshipPage, summary="List a customer's relationships", responses=problems(410))

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field as Bound
 
 from app import db, deps, keyring, logs
-from app.errors import TITLES, NotFound, Unavailable
+from app.error_words import TITLES
+from app.errors import NotFound, Unavailable
 from app.models.base import Wire
 from app.openapi import IF_NONE_MATCH
 

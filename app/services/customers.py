@@ -29,7 +29,7 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-from app.services import customers_phones, teams
+from app.services import customers_phones, relationships, teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -136,6 +136,7 @@ async def create(
         "org_id": actor.org_id,
         "id": customer_id,
         "owner_id": actor.id,
+        "is_shadow": False,
         "party_type": party,
         "stage": data.stage,
         "stage_changed_at": now,
@@ -219,6 +220,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version
     customer.deleted_at = customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.deleted", "customer", customer.id)
+    await relationships.detach(session, customer.id)
 
 
 async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Document:
@@ -233,6 +235,7 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
         customer.deleted_at, customer.updated_at = None, utc_now()
         db.mark(session, customer, access.holders(customer))
         access.record(session, actor, "customer.restored", "customer", customer.id)
+        await relationships.detach(session, customer.id)
     return await _stored(session, actor, customer)
 
 

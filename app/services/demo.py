@@ -26,6 +26,7 @@ from app.services import (
     dossiers,
     form_responses,
     organizations,
+    relation_types,
     relationships,
     sessions,
     teams,
@@ -106,6 +107,7 @@ async def _ties(session: AsyncSession, actors: dict[str, Actor], world: DemoWorl
     """
     stored = (await session.exec(select(Customer).where(col(Customer.org_id) == world.org_id))).all()
     known = {customer.id: customer for customer in stored}
+    types, ids = await relation_types.by_code(session, world.org_id), []
     for tie in world.ties:
         actor = actors[tie.left.owner if tie.left.owner == tie.right.owner else "manager1"]
         data = RelationshipCreate.model_validate(
@@ -113,6 +115,7 @@ async def _ties(session: AsyncSession, actors: dict[str, Actor], world: DemoWorl
                 "id": tie.id,
                 "other_id": tie.right.id,
                 "direction": tie.type,
+                "type": tie.kind,
                 "role": tie.right_role,
                 "inverse_role": tie.left_role,
                 "strength": float(tie.strength),
@@ -120,8 +123,10 @@ async def _ties(session: AsyncSession, actors: dict[str, Actor], world: DemoWorl
                 "until": None if tie.until is None else tie.until.isoformat(),
             }
         )
-        relationships.add(session, actor, known[tie.left.id], known[tie.right.id], data)
+        ids.append(tie.id)
+        relationships.add(session, actor, known[tie.left.id], known[tie.right.id], types[tie.kind], data)
     await session.flush()
+    await relationships.refresh(session, ids)
 
 
 async def _interviews(session: AsyncSession, actors: dict[str, Actor], interviews: Iterable[Interview]) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, audit, etags
+from app import access, audit, db, etags, migrate
 from app.access import Actor
 from app.errors import Conflict, NotFound
 from app.etags import Document
@@ -28,6 +28,7 @@ async def create(session: AsyncSession, code: str, name: str) -> Organization:
     await session.flush()
     session.add(OrganizationSettings(org_id=made.id, id=made.id))
     await session.flush()
+    await migrate.seed_relation_types(db.raw(session), made.id)
     audit.record(session, "organization.created", "organization", made.id)
     return made
 

@@ -1,8 +1,11 @@
-"""Relationships: one row a fact, entered, read and changed from either end; and the network they make.
+"""Relationships: one row a fact, entered, read and changed from either end.
 
-A caller needs to see both ends. Whether the other end is unknown, foreign or deleted is never told apart.
+A caller needs to see both ends, which may be customers or shadow contacts. Whether the other end is unknown, foreign or
+deleted is never told apart. How strong a relationship is, is reckoned in the database (`refresh_relationships.sql`) at
+every write of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,20 +19,30 @@ from uuid_utils.compat import uuid7
 
 from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
-from app.errors import Conflict, Gone, Invalid, NotFound
+from app.domain.dossier import china_date
+from app.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import Customer
 from app.models.relationships import (
-    Direction,
-    NetworkQuery,
+    NoteVisibility,
     Relationship,
     RelationshipCreate,
     RelationshipQuery,
     RelationshipUpdate,
 )
 from app.paging import Page
+from app.services import relation_types
+from app.services.relation_types import Tie
 
+_REFRESH = "SELECT count(*) FROM refresh_relationships($1, $2, $3, $4, $5)"
+_DETACH = """
+UPDATE relationships r SET is_dangling = NOT r.is_dangling
+WHERE r.org_id = $1 AND (r.left_id = $2 OR r.right_id = $2)
+  AND r.is_dangling <> EXISTS (
+      SELECT 1 FROM customers c
+      WHERE c.org_id = $1 AND c.id IN (r.left_id, r.right_id) AND c.deleted_at IS NOT NULL)
+"""
 _CURRENT = {None: "true", True: "r.until IS NULL", False: "r.until IS NOT NULL"}
 
 
@@ -50,7 +63,7 @@ async def read(actor: Actor, customer_id: UUID, relationship_id: UUID) -> Docume
         Gone: it or the customer was deleted in the last 30 days.
     """
     found = await reads.row(
-        actor.org_id, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked
+        actor.org_id, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked, actor.id
     )
     return paging.document(found, relationship_id)
 
@@ -62,7 +75,9 @@ async def search(actor: Actor, customer_id: UUID, query: RelationshipQuery) -> P
         NotFound, Gone: the customer. Malformed: the cursor.
     """
     key = keyring.current().cursors
-    bound = paging.binding("relationships", actor.org_id, actor.id, customer_id, query.direction, query.current)
+    bound = paging.binding(
+        "relationships", actor.org_id, actor.id, customer_id, query.direction, query.type, query.current
+    )
     position = paging.decode(key, bound, query.cursor)
     found = await reads.row(
         actor.org_id,
@@ -74,6 +89,8 @@ async def search(actor: Actor, customer_id: UUID, query: RelationshipQuery) -> P
         None if position is None else position.id,
         query.limit + 1,
         actor.is_masked,
+        actor.id,
+        None if query.type is None else query.type.split(","),
         variants=(("current", _CURRENT[query.current]),),
     )
     if found is None:
@@ -81,26 +98,6 @@ async def search(actor: Actor, customer_id: UUID, query: RelationshipQuery) -> P
     if found["is_deleted"]:
         raise Gone
     return paging.page(key, bound, found)
-
-
-async def walk(actor: Actor, customer_id: UUID, query: NetworkQuery) -> bytes:
-    """The penetration network 渗透网 around a customer as JSON, finished in the database (`ego_network.sql`).
-
-    Whoever the actor sees within `query.depth` hops along current relationships.
-
-    Raises:
-        NotFound: the customer is absent or not visible. Gone: he was deleted in the last 30 days.
-    """
-    directions = None if query.direction is None else query.direction.split(",")
-    found = await reads.row(
-        actor.org_id, actor.owners, "get_network", customer_id, query.depth, query.limit, directions
-    )
-    if found is None:
-        raise NotFound
-    if found["is_deleted"]:
-        raise Gone
-    body: str = found["body"]
-    return body.encode()
 
 
 async def create(
@@ -113,35 +110,47 @@ async def create(
         Invalid: `same_customer`, `not_found` (the other one), `until_before_since`.
         Conflict: `relationship_exists` (same pair, direction and since, from whichever end), `id_taken`.
     """
-    here = await access.customer(session, actor, customer_id)
+    here = await access.customer(session, actor, customer_id, shadows=None)
     digest = _digest(actor, customer_id, data)
     if data.id is not None:
         await offline.queue_up(session, actor)
         if await offline.is_sent_before(session, actor, Relationship, data.id, digest):
-            return await _stored(session, actor, customer_id, data.id), False
+            return await stored(session, actor, customer_id, data.id), False
     if data.other_id == customer_id:
         raise Invalid.at("/other_id", "same_customer")
-    other = await _other(session, actor, data.other_id)
+    other = await _other(session, actor, data.other_id, lock=True)
     if other is None:
         raise Invalid.at("/other_id", "not_found")
+    tie = await relation_types.resolve(session, actor, data.direction, data.type, here, other)
     _check_period(data.since, data.until)
-    row = add(session, actor, here, other, data)
-    return await _stored(session, actor, customer_id, row.id), True
+    row = add(session, actor, here, other, tie, data)
+    return await _reckoned(session, actor, customer_id, row.id), True
 
 
-def add(session: AsyncSession, actor: Actor, here: Customer, other: Customer, data: RelationshipCreate) -> Relationship:
-    """Put what was checked already on the session, with its trail; the next flush writes it.
+def add(
+    session: AsyncSession, actor: Actor, here: Customer, other: Customer, tie: Tie, data: RelationshipCreate
+) -> Relationship:
+    """Put what was checked already on the session, with its trail; the next flush writes it, `refresh` reckons it.
 
     For callers that record many at once; `create` is the one for everybody else.
     """
-    left_id, right_id, kind = canonical(here.id, other.id, data.direction)
+    left_id, right_id = tie.ends(here.id, other.id)
+    declared = None if data.strength is None else _exact(data.strength)
+    strength = tie.type.default_strength if declared is None else declared
     row = Relationship(
         org_id=actor.org_id,
         id=data.id or uuid7(),
         left_id=left_id,
         right_id=right_id,
-        type=kind,
-        strength=_exact(data.strength),
+        type=tie.type.code,
+        direction=tie.type.direction,
+        declared_strength=declared,
+        strength=strength,
+        warmth=strength,
+        source=data.source,
+        confidence=Decimal(f"{data.confidence:.2f}"),
+        note_visibility=data.note_visibility,
+        author_id=actor.id,
         since=data.since,
         until=data.until,
         note=data.note,
@@ -151,6 +160,11 @@ def add(session: AsyncSession, actor: Actor, here: Customer, other: Customer, da
     session.add(row)
     _leave_trail(session, actor, _Found(row, here, other), "created")
     return row
+
+
+async def refresh(session: AsyncSession, ids: Sequence[UUID], *, bump: int = 0) -> None:
+    """Reckon strength and warmth anew, after the rows are flushed. With `bump` 1 it counts as a change of the row."""
+    await db.raw(session).execute(_REFRESH, session.info["org_id"], list(ids), china_date(utc_now()), Decimal(0), bump)
 
 
 async def update(
@@ -167,20 +181,27 @@ async def update(
         NotFound, Gone, PreconditionFailed.
         Invalid: `until_before_since`.
         Conflict: `relationship_exists`: another one has this `since` already.
+        Forbidden: `note_private`: the note is somebody else's own.
     """
-    found = await _find(session, actor, customer_id, relationship_id)
+    found = await find(session, actor, customer_id, relationship_id)
     etags.check(found.row.version, version)
     changes = data.model_dump(exclude_unset=True)
+    if not _may_note(actor, found) and not changes.keys().isdisjoint(("note", "note_visibility")):
+        raise Forbidden("note_private")
     _set_roles(found.row, customer_id, changes)
     if "strength" in changes:
-        found.row.strength = _exact(changes["strength"])
-    for member in ("since", "until", "note"):
+        found.row.declared_strength = _exact(changes["strength"])
+    if "confidence" in changes:
+        found.row.confidence = Decimal(f"{changes['confidence']:.2f}")
+    if changes.get("note") is not None:
+        found.row.author_id = actor.id
+    for member in ("since", "until", "note", "note_visibility", "source"):
         if member in changes:
             setattr(found.row, member, changes[member])
     _check_period(found.row.since, found.row.until)
     found.row.updated_at = utc_now()
     _leave_trail(session, actor, found, "updated", fields=sorted(changes))
-    return await _stored(session, actor, customer_id, relationship_id)
+    return await _reckoned(session, actor, customer_id, relationship_id)
 
 
 async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID, version: int) -> None:
@@ -189,7 +210,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, relatio
     Raises:
         NotFound, Gone, PreconditionFailed.
     """
-    found = await _find(session, actor, customer_id, relationship_id)
+    found = await find(session, actor, customer_id, relationship_id)
     etags.check(found.row.version, version)
     found.row.deleted_at = found.row.updated_at = utc_now()
     _leave_trail(session, actor, found, "deleted")
@@ -202,20 +223,20 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
         NotFound: absent, an end not visible, or deleted more than 30 days ago. Gone: the customer is deleted.
         Conflict: `relationship_exists`: it was recorded anew meanwhile.
     """
-    found = await _find(session, actor, customer_id, relationship_id, deleted=True)
+    found = await find(session, actor, customer_id, relationship_id, deleted=True)
     if found.row.deleted_at is not None:
         found.row.deleted_at, found.row.updated_at = None, utc_now()
         _leave_trail(session, actor, found, "restored")
-    return await _stored(session, actor, customer_id, relationship_id)
+    return await _reckoned(session, actor, customer_id, relationship_id)
 
 
-def canonical(customer_id: UUID, other_id: UUID, direction: Direction) -> tuple[UUID, UUID, Direction]:
-    """The one form of a fact: left, right, type. See `Relationship`."""
-    if direction is Direction.client:
-        return customer_id, other_id, direction
-    if direction is Direction.supplier:
-        return other_id, customer_id, Direction.client
-    return min(customer_id, other_id), max(customer_id, other_id), direction
+async def detach(session: AsyncSession, customer_id: UUID) -> None:
+    """Keep `is_dangling` true to the ends, after one of them was deleted or restored.
+
+    It is what lets a walk trust the indexes. Whoever makes a tie holds both ends meanwhile (`_other`, `find`).
+    """
+    await session.flush()
+    await db.raw(session).execute(_DETACH, session.info["org_id"], customer_id)
 
 
 def _digest(actor: Actor, customer_id: UUID, data: RelationshipCreate) -> bytes:
@@ -240,19 +261,33 @@ def _check_period(since: date | None, until: date | None) -> None:
         raise Invalid.at("/until", "until_before_since")
 
 
-async def _other(session: AsyncSession, actor: Actor, customer_id: UUID) -> Customer | None:
-    """The other end, if the actor sees it alive."""
-    statement = access.visible_customers(actor).where(
+def _may_note(actor: Actor, found: _Found) -> bool:
+    """Whether the actor reads the note, as the read statements say it; what he cannot read he does not overwrite."""
+    row = found.row
+    if row.author_id == actor.id or row.note_visibility == NoteVisibility.everyone or row.note is None:
+        return True
+    owners = (found.here.owner_id, found.other.owner_id)
+    is_theirs = actor.owners is None or not set(actor.owners).isdisjoint(owners)
+    return row.note_visibility == NoteVisibility.owners and is_theirs
+
+
+async def _other(session: AsyncSession, actor: Actor, customer_id: UUID, *, lock: bool = False) -> Customer | None:
+    """The other end, if the actor sees it alive. Locked, it cannot be deleted while a tie to it is being made."""
+    statement = access.visible_customers(actor, shadows=None).where(
         col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None)
     )
-    return (await session.exec(statement)).first()
+    return (await session.exec(statement.with_for_update(read=True) if lock else statement)).first()
 
 
-async def _find(
+async def find(
     session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID, *, deleted: bool = False
 ) -> _Found:
-    """The relationship, locked, if the actor sees both ends; `deleted`: a tombstone is wanted too."""
-    here = await access.customer(session, actor, customer_id)
+    """The relationship, locked, if the actor sees both ends; `deleted`: a tombstone is wanted too.
+
+    Raises:
+        NotFound: absent, not of this customer, or an end not visible. Gone: it or the customer was deleted.
+    """
+    here = await access.customer(session, actor, customer_id, shadows=None)
     statement = select(Relationship).where(
         col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id
     )
@@ -266,16 +301,23 @@ async def _find(
     return _Found(row, here, other)
 
 
-async def _stored(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
-    """Flush, then answer exactly what a read would answer."""
+async def _reckoned(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
+    """Flush, reckon the strength, then answer exactly what a read would answer."""
     try:
-        found = await reads.row_in(
-            session, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked
-        )
+        await session.flush()
     except IntegrityError as error:
         if db.constraint_of(error) == "relationships_fact":
             raise Conflict("relationship_exists") from None
         raise offline.id_taken() from None
+    await refresh(session, [relationship_id])
+    return await stored(session, actor, customer_id, relationship_id)
+
+
+async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
+    """What a read would answer within this transaction."""
+    found = await reads.row_in(
+        session, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked, actor.id
+    )
     return paging.document(found, relationship_id)
 
 

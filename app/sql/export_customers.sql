@@ -9,7 +9,7 @@ WITH found AS (
                array_to_string(c.tags, '|'), u.username, iso(c.created_at), iso(c.updated_at)) AS cells
     FROM customers c
     JOIN users u ON u.org_id = $1 AND u.id = c.owner_id
-    WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL
+    WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL AND NOT c.is_shadow
       AND ($3::text[] IS NULL OR c.stage = ANY($3))
       AND ($4::text[] IS NULL OR c.tags && $4)
     ORDER BY c.created_at DESC, c.id DESC

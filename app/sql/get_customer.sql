@@ -9,8 +9,8 @@ FROM customers c, LATERAL (
            c.tags,
            -- What an agent notes is for him and for those above him, not for his service team.
            CASE WHEN NOT $4 AND ($2::uuid[] IS NULL OR c.owner_id = ANY($2)) THEN c.note END AS note,
-           c.id_type, c.id_number_masked, c.owner_id, c.service_team_id,
+           c.id_type, c.id_number_masked, c.owner_id, c.service_team_id, c.tier, c.known_through_id,
            c.version, iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at
 ) x
-WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
+WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
   AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')

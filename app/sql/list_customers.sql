@@ -8,7 +8,7 @@ WITH page AS (
            c.masked -> 'phones' -> 0 ->> 'number' AS phone_masked, c.tags, c.owner_id, c.version,
            iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at, c.{key} AS sort_value
     FROM customers c
-    WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL
+    WHERE c.org_id = $1 AND {visible:c} AND c.deleted_at IS NULL AND NOT c.is_shadow
       AND ($3::text[] IS NULL OR c.stage = ANY($3)) AND ($4::text[] IS NULL OR c.tags && $4)
       AND ($5::text IS NULL OR c.party_type = $5)
       AND ($7::uuid IS NULL OR (c.{key}, c.id) {past} ($6::text::{type}, $7))
@@ -16,14 +16,14 @@ WITH page AS (
       AND ({wide} OR c.id = ANY (ARRAY(
           SELECT n.id FROM unnest($2::uuid[]) AS h (id) CROSS JOIN LATERAL (
              (SELECT o.id FROM customers o
-              WHERE o.org_id = $1 AND o.owner_id = h.id AND o.deleted_at IS NULL
+              WHERE o.org_id = $1 AND o.owner_id = h.id AND o.deleted_at IS NULL AND NOT o.is_shadow
               AND ($3::text[] IS NULL OR o.stage = ANY($3)) AND ($4::text[] IS NULL OR o.tags && $4)
               AND ($5::text IS NULL OR o.party_type = $5)
               AND ($7::uuid IS NULL OR (o.{key}, o.id) {past} ($6::text::{type}, $7))
               ORDER BY o.{key} {order}, o.id {order} LIMIT $8)
              UNION ALL
              (SELECT s.id FROM customers s
-              WHERE s.org_id = $1 AND s.service_team_id = h.id AND s.deleted_at IS NULL
+              WHERE s.org_id = $1 AND s.service_team_id = h.id AND s.deleted_at IS NULL AND NOT s.is_shadow
               AND ($3::text[] IS NULL OR s.stage = ANY($3)) AND ($4::text[] IS NULL OR s.tags && $4)
               AND ($5::text IS NULL OR s.party_type = $5)
               AND ($7::uuid IS NULL OR (s.{key}, s.id) {past} ($6::text::{type}, $7))

@@ -3,32 +3,45 @@
 -- From every customer of the last hop the strongest ties that lead to somebody new and visible are followed, at most
 -- `fan` of them, so that a hub cannot swallow the answer. The fan shares a budget of 4,000 ties a hop among the
 -- customers of that hop (20 to 1,000 each). Of everybody met, the best by product of strengths are kept until p_limit
--- (the root included); the hop that overflows is the last. Only current ties count: until IS NULL.
+-- (the root included); the hop that overflows is the last.
+--
+-- The file is installed twice (app/migrate.py): {name} = ego_network walks the ties that are current, by the partial
+-- indexes; ego_network_on those that were valid on the day p_on, ended ones included. {valid} is their difference.
 --
 -- Visibility is tested inside the walk, by primary key: whom the caller may not see takes no place in a fan, is never
--- passed through, and leaves no mark in `truncated` or `omitted`. (Hashing all he may see first was measured too:
+-- passed through, and leaves no mark in `truncated` or `omitted`. What the caller is told is how many of them stand
+-- behind each customer the walk went on from (`hidden`, counted to 99). (Hashing all he may see first was measured too:
 -- 9 to 30 ms before the first hop, against 0.5 ms for a whole depth 1.) Whether he sees the root is asked by
 -- get_network.sql. The function has the rights of its caller: row-level security stands behind it.
 DROP FUNCTION IF EXISTS ego_network(uuid, uuid[], uuid, integer, integer, text[]);
-CREATE FUNCTION ego_network(
-    p_org uuid, p_owners uuid[], p_root uuid, p_depth integer, p_limit integer, p_directions text[])
+DROP FUNCTION IF EXISTS {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date);
+CREATE FUNCTION {name}(
+    p_org uuid, p_owners uuid[], p_me uuid, p_root uuid, p_depth integer, p_limit integer, p_directions text[],
+    p_types text[], p_least numeric, p_on date)
 RETURNS text LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_max_edges CONSTANT integer := 2000;
+    v_max_hidden CONSTANT integer := 99;
+    v_least numeric := coalesce(p_least, 0);
     -- A direction is read from the customer already reached: a supplier stands left of a "client" row.
-    v_left_types text[] := ARRAY(
+    v_left_ways text[] := ARRAY(
         SELECT d FROM unnest(coalesce(p_directions, '{relative,friend,client,partner,ally}')) d WHERE d <> 'supplier');
-    v_right_types text[] := ARRAY(
+    v_right_ways text[] := ARRAY(
         SELECT CASE d WHEN 'supplier' THEN 'client' ELSE d END
         FROM unnest(coalesce(p_directions, '{relative,friend,supplier,partner,ally}')) d WHERE d <> 'client');
+    -- So is a type: from the right end it bears its inverse code. Null: all of them.
+    v_left_types text[];
+    v_right_types text[];
     -- One element a kept customer, in the order they were kept; v_edges holds the tie that led to him.
     v_ids uuid[] := ARRAY[p_root];
     v_parents uuid[] := ARRAY[NULL::uuid];
     v_depths integer[] := ARRAY[0];
     v_strengths numeric[] := ARRAY[1.0];
     v_vias text[] := ARRAY[NULL::text];
+    v_types text[] := ARRAY[NULL::text];
     v_edges uuid[] := '{}';
+    v_ends uuid[];  -- both ends of every tie of the answer
     v_front integer := 1;  -- where the last hop begins
     v_fan integer;
     v_size integer;
@@ -39,34 +52,45 @@ DECLARE
     v_new record;
     v_nodes text;
     v_ties text;
+    v_hidden integer := 0;
 BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF p_types IS NOT NULL THEN
+        SELECT coalesce(array_agg(t.code) FILTER (WHERE t.code = ANY(p_types)), '{}'),
+               coalesce(array_agg(t.code) FILTER (WHERE t.inverse_code = ANY(p_types)), '{}')
+        INTO v_left_types, v_right_types FROM relation_types t WHERE t.org_id = p_org;
     END IF;
     FOR v_depth IN 1 .. p_depth LOOP
         v_size := cardinality(v_ids);
         EXIT WHEN v_front > v_size OR v_omitted > 0;
         v_fan := greatest(20, least(1000, 4000 / (v_size - v_front + 1)));
         WITH reached AS (
-            SELECT t.node, f.id AS parent, t.via, t.edge, f.strength * t.strength AS strength, t.place
+            SELECT t.node, f.id AS parent, t.via, t.type, t.edge, f.strength * t.strength AS strength, t.place
             FROM unnest(v_ids[v_front:], v_strengths[v_front:]) AS f (id, strength)
             CROSS JOIN LATERAL (
                 SELECT s.*, row_number() OVER (ORDER BY s.strength DESC, s.edge DESC) AS place
                 FROM (
-                    (SELECT r.id AS edge, r.right_id AS node, r.type AS via, r.strength
+                    (SELECT r.id AS edge, r.right_id AS node, r.direction AS via, r.type, r.strength
                      FROM relationships r
-                     JOIN customers c ON c.org_id = p_org AND c.id = r.right_id AND c.deleted_at IS NULL
-                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
-                     WHERE r.org_id = p_org AND r.left_id = f.id AND r.type = ANY(v_left_types)
-                       AND r.until IS NULL AND r.deleted_at IS NULL AND r.right_id NOT IN (SELECT unnest(v_ids))
+                     WHERE r.org_id = p_org AND r.left_id = f.id AND r.direction = ANY(v_left_ways) AND {valid}
+                       AND r.strength >= v_least AND (v_left_types IS NULL OR r.type = ANY(v_left_types))
+                       AND r.right_id NOT IN (SELECT unnest(v_ids))
+                       AND (p_owners IS NULL OR (
+                           SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
+                           FROM customers c WHERE c.org_id = p_org AND c.id = r.right_id))
                      ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
                     UNION ALL
-                    (SELECT r.id, r.left_id, CASE r.type WHEN 'client' THEN 'supplier' ELSE r.type END, r.strength
+                    (SELECT r.id, r.left_id, CASE r.direction WHEN 'client' THEN 'supplier' ELSE r.direction END,
+                            r.type, r.strength
                      FROM relationships r
-                     JOIN customers c ON c.org_id = p_org AND c.id = r.left_id AND c.deleted_at IS NULL
-                      AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
-                     WHERE r.org_id = p_org AND r.right_id = f.id AND r.type = ANY(v_right_types)
-                       AND r.until IS NULL AND r.deleted_at IS NULL AND r.left_id NOT IN (SELECT unnest(v_ids))
+                     WHERE r.org_id = p_org AND r.right_id = f.id AND r.direction = ANY(v_right_ways) AND {valid}
+                       AND r.strength >= v_least AND (v_right_types IS NULL OR r.type = ANY(v_right_types))
+                       AND r.left_id NOT IN (SELECT unnest(v_ids))
+                       AND (p_owners IS NULL OR (
+                           SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
+                           FROM customers c WHERE c.org_id = p_org AND c.id = r.left_id))
                      ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
                     ORDER BY strength DESC, edge DESC LIMIT v_fan + 1
                 ) s
@@ -82,6 +106,7 @@ BEGIN
                array_agg(parent ORDER BY strength DESC, node) AS parents,
                array_agg(strength ORDER BY strength DESC, node) AS strengths,
                array_agg(via ORDER BY strength DESC, node) AS vias,
+               array_agg(type ORDER BY strength DESC, node) AS types,
                array_agg(edge ORDER BY strength DESC, node) AS edges
         INTO v_new FROM kept;
         v_met := coalesce(cardinality(v_new.nodes), 0);
@@ -92,36 +117,66 @@ BEGIN
         v_parents := v_parents || v_new.parents;
         v_strengths := v_strengths || v_new.strengths;
         v_vias := v_vias || v_new.vias;
+        v_types := v_types || v_new.types;
         v_edges := v_edges || v_new.edges;
         v_depths := v_depths || array_fill(v_depth, ARRAY[v_met]);
     END LOOP;
 
-    SELECT string_agg(row_to_json(x)::text, ',' ORDER BY k.place) INTO v_nodes
-    FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias) WITH ORDINALITY
-         AS k (id, parent_id, depth, strength, via, place)
-    JOIN customers c ON c.org_id = p_org AND c.id = k.id
-    CROSS JOIN LATERAL (SELECT k.id, c.name, c.party_type, c.stage, k.depth, k.parent_id,
-                               trim_scale(k.strength) AS strength, k.via) x;
-
     -- Read from the index alone (that is why it carries the role). The ties that led somewhere are never cut off.
     SELECT string_agg(row_to_json(x)::text, ',' ORDER BY t.is_path DESC, t.strength DESC, t.id DESC),
-           coalesce(max(t.total), 0) > v_max_edges
-    INTO v_ties, v_is_cut
+           coalesce(array_agg(t.left_id) || array_agg(t.right_id), '{}'), coalesce(max(t.total), 0) > v_max_edges
+    INTO v_ties, v_ends, v_is_cut
     FROM (
-        SELECT r.id, r.left_id, r.right_id, r.type, r.strength, r.right_role, count(*) OVER () AS total,
-               r.id IN (SELECT unnest(v_edges)) AS is_path
+        SELECT r.id, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role,
+               count(*) OVER () AS total, r.id IN (SELECT unnest(v_edges)) AS is_path
         FROM unnest(v_ids) AS k (id)
-        JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL
-         AND r.type = ANY(v_left_types || v_right_types)
+        JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {valid} AND r.strength >= v_least
+         AND ((r.direction = ANY(v_left_ways) AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))
+              OR (r.direction = ANY(v_right_ways) AND (v_right_types IS NULL OR r.type = ANY(v_right_types))))
         WHERE r.right_id IN (SELECT unnest(v_ids))
         ORDER BY is_path DESC, r.strength DESC, r.id DESC
         LIMIT v_max_edges
     ) t
-    CROSS JOIN LATERAL (SELECT t.id, t.left_id AS from_id, t.right_id AS to_id, t.type AS direction,
+    CROSS JOIN LATERAL (SELECT t.id, t.left_id AS from_id, t.right_id AS to_id, t.direction, t.type,
                                trim_scale(t.strength) AS strength, t.right_role AS role) x;
 
-    RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s}',
-                  p_root, p_depth, v_nodes, coalesce(v_ties, ''), (v_is_truncated OR v_is_cut)::text, v_omitted);
+    SELECT string_agg(row_to_json(x)::text, ',' ORDER BY k.place), sum(x.hidden) INTO v_nodes, v_hidden
+    FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias, v_types) WITH ORDINALITY
+         AS k (id, parent_id, depth, strength, via, type, place)
+    JOIN customers c ON c.org_id = p_org AND c.id = k.id
+    LEFT JOIN (SELECT e.id, count(*) AS ties FROM unnest(v_ends) AS e (id) GROUP BY e.id) d ON d.id = k.id
+    -- The type as read from the parent: with the parent right, the customer is its inverse.
+    LEFT JOIN relation_types y ON y.org_id = p_org AND y.code = k.type
+    LEFT JOIN relationships r ON r.org_id = p_org AND k.place > 1 AND r.id = v_edges[k.place - 1]
+    CROSS JOIN LATERAL (
+        SELECT k.id, c.name, c.party_type, c.stage, c.tier, c.gender, c.is_shadow,
+               CASE WHEN c.owner_id = p_me THEN 'mine'
+                    WHEN p_owners IS NULL OR c.owner_id = ANY(p_owners) THEN 'colleague'
+                    ELSE 'service_team' END AS ownership,
+               k.depth, k.parent_id, trim_scale(k.strength) AS strength, k.via,
+               CASE WHEN r.left_id = k.parent_id THEN y.code ELSE y.inverse_code END AS via_type,
+               coalesce(d.ties, 0) AS degree,
+               CASE WHEN p_owners IS NULL OR k.depth >= p_depth THEN 0 ELSE (
+                   SELECT count(*) FROM (
+                       SELECT DISTINCT o.id
+                       FROM (
+                           SELECT r.right_id AS id FROM relationships r
+                           WHERE r.org_id = p_org AND r.left_id = k.id AND r.direction = ANY(v_left_ways) AND {valid}
+                             AND r.strength >= v_least AND (v_left_types IS NULL OR r.type = ANY(v_left_types))
+                           UNION ALL
+                           SELECT r.left_id FROM relationships r
+                           WHERE r.org_id = p_org AND r.right_id = k.id AND r.direction = ANY(v_right_ways) AND {valid}
+                             AND r.strength >= v_least AND (v_right_types IS NULL OR r.type = ANY(v_right_types))
+                       ) e
+                       JOIN customers o ON o.org_id = p_org AND o.id = e.id AND o.owner_id <> ALL(p_owners)
+                        AND (o.service_team_id IS NULL OR o.service_team_id <> ALL(p_owners))
+                       LIMIT v_max_hidden) n) END AS hidden
+    ) x;
+
+    RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s,"hidden":%s}',
+                  p_root, p_depth, v_nodes, coalesce(v_ties, ''), (v_is_truncated OR v_is_cut)::text, v_omitted,
+                  v_hidden);
 END $$;
-REVOKE ALL ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ego_network(uuid, uuid[], uuid, integer, integer, text[]) TO {app_role};
+REVOKE ALL ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date)
+    TO {app_role};

@@ -1,0 +1,98 @@
+"""The penetration network 渗透网 around a customer."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field as Bound
+
+from app.models.base import CalendarDate, Line50, Line100, Wire
+from app.models.customers import Gender, PartyType, Stage, Tier
+from app.models.relation_types import Direction, RelationCode
+from app.models.relationships import Directions, PartOfOne, Types
+
+
+class Ownership(StrEnum):
+    """Whose customer it is: the caller's, somebody's he answers for, or his service team's."""
+
+    mine = "mine"
+    colleague = "colleague"
+    service_team = "service_team"
+
+
+Hops = Annotated[int, Bound(ge=0, le=3, json_schema_extra={"format": "int32"})]
+Count = Annotated[int, Bound(ge=0, le=2_147_483_647, json_schema_extra={"format": "int32"})]
+
+
+class NetworkQuery(Wire):
+    """How far to go, along which ties, and how much to answer."""
+
+    depth: int = Bound(default=2, ge=1, le=3, json_schema_extra={"format": "int32"}, description="Hops from the root")
+    direction: Directions = Bound(
+        default=None,
+        description="Follow only these directions, comma separated; each as seen from the customer already reached",
+    )
+    type: Types = Bound(default=None, description="Follow only these types, likewise as seen from the one reached")
+    min_strength: float = Bound(
+        default=0, ge=0, le=1, json_schema_extra={"format": "double"}, description="Follow only ties at least as strong"
+    )
+    on: CalendarDate | None = Bound(
+        default=None, description="The network as of this day; without it, of ties that have not ended"
+    )
+    limit: int = Bound(
+        default=100, ge=1, le=300, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
+    )
+
+
+class NetworkNode(Wire):
+    """A party in the network. Parent, strength and direction belong to the strongest path kept."""
+
+    id: UUID
+    name: Line100
+    party_type: PartyType
+    stage: Stage
+    tier: Tier | None
+    gender: Gender | None
+    is_shadow: bool = Bound(description="A shadow contact: known only through a customer")
+    ownership: Ownership
+    depth: Hops = Bound(description="Hops from the root")
+    parent_id: UUID | None = Bound(description="The node before it on the path; null for the root")
+    strength: PartOfOne = Bound(description="Product of the strengths along the path; root: 1")
+    via: Direction | None = Bound(description="What it is to its parent; null for the root")
+    via_type: RelationCode | None = Bound(description="The type of that tie as read from the parent")
+    degree: Count = Bound(description="Ties it has in this answer")
+    hidden: int = Bound(
+        ge=0,
+        le=99,
+        json_schema_extra={"format": "int32"},
+        description="Neighbours the walk would have met but for the caller's access, counted to 99",
+    )
+
+
+class NetworkEdge(Wire):
+    """A relationship between two nodes: `to_id` is the `direction` (and `type`, and `role`) of `from_id`."""
+
+    id: UUID
+    from_id: UUID
+    to_id: UUID
+    direction: Direction
+    type: RelationCode
+    strength: PartOfOne
+    role: Line50 | None
+
+
+class NetworkPublic(Wire):
+    """The parties around one, breadth first, with the relationships among them."""
+
+    root_id: UUID
+    depth: int = Bound(ge=1, le=3, json_schema_extra={"format": "int32"}, description="As asked")
+    nodes: list[NetworkNode] = Bound(max_length=300, description="The root first, then hop by hop, strongest first")
+    edges: list[NetworkEdge] = Bound(max_length=2000)
+    truncated: bool = Bound(
+        description="There is more: the limit was reached, or a customer with very many relationships was followed "
+        "only along the strongest"
+    )
+    omitted: Count = Bound(
+        description="Parties left out of the hop at which the limit was reached; those behind them are not counted",
+    )
+    hidden: Count = Bound(description="Sum of `hidden` over the nodes")
