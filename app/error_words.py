@@ -104,6 +104,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "name_invisible": ("含有不可见字符", "contains invisible characters"),
     "name_too_long": ("姓名太长", "is too long"),
     "name_private_use": ("含有非标准字(自造字)", "contains private-use characters"),
+    "one_target": ("请且仅请指定一个目标", "name exactly one target"),
+    "segment_too_wide": ("目标人群过大(最多2000人)", "is more than 2,000 customers"),
     "relation_type_unknown": ("没有这种关系类型或已停用", "is no active relation type of the organisation"),
     "direction_mismatch": ("方向与关系类型不符", "is not the direction of the type"),
     "party_kind_mismatch": ("该关系类型不适用于这类客户", "does not fit persons or companies as they are here"),

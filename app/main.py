@@ -24,6 +24,7 @@ from app.routers import (
     forms,
     invitations,
     needs_analyses,
+    network_paths,
     networks,
     organizations,
     partners,
@@ -74,6 +75,7 @@ def create_api(settings: Settings) -> FastAPI:
     for module in (
         customers,
         networks,
+        network_paths,
         relationships,
         dossiers,
         form_responses,
