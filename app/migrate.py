@@ -70,11 +70,15 @@ async def _install_functions(connection: asyncpg.Connection, app_role: str) -> N
     async with connection.transaction():
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.name.endswith(".sql"):
+                text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
-                    text = entry.read_text(encoding="utf-8")
-                    for slot, value in {**slots, "{app_role}": app_role}.items():
-                        text = text.replace(slot, value)
-                    await connection.execute(text)
+                    await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+
+
+def _filled(text: str, slots: dict[str, str]) -> str:
+    for slot, value in slots.items():
+        text = text.replace(slot, value)
+    return text
 
 
 async def _publish_forms(connection: asyncpg.Connection) -> None:

@@ -76,6 +76,12 @@ def _team(case: Case, chance: Random) -> None:
         case.path_parameters["team_id"] = DEMO.new_team(chance.choice(("sales", "service")))
 
 
+def _relation_type(case: Case, chance: Random) -> None:
+    """One of its own: a built-in one that is retired would refuse every relationship that has it."""
+    if is_stateful(case) or chance.random() < 0.9:
+        case.path_parameters["relation_type_id"] = DEMO.new_relation_type()
+
+
 def _member(case: Case, chance: Random) -> None:
     """Into, or out of, a service team of our own; one in ten is a sales team (409)."""
     given = case.path_parameters
@@ -195,6 +201,8 @@ AIMS: dict[str, Callable[[Case, Random], None]] = {
     f"DELETE {_USER}/sessions/{{session_id}}": _session_of_another,
     f"PATCH {_TEAM}": _team,
     f"DELETE {_TEAM}": _team,
+    "PATCH /v1/relation-types/{relation_type_id}": _relation_type,
+    "DELETE /v1/relation-types/{relation_type_id}": _relation_type,
     f"PUT {_MEMBER}": _member,
     f"DELETE {_MEMBER}": _member,
     f"DELETE {_INVITATION}": _invitation,
@@ -238,6 +246,7 @@ HARMLESS = frozenset(
         "PATCH /v1/form-responses/{form_response_id}",
         "POST /v1/form-responses/{form_response_id}/complete",
         "POST /v1/teams",
+        "POST /v1/relation-types",
         "POST /v1/invitations",
     }
 )
@@ -258,6 +267,8 @@ def aim_read(case: Case, chance: Random) -> None:
         _replace(case, "team_id", "/v1/teams", DEMO.sales_teams, chance)
     if "invitation_id" in given and not _is_kept(case, "invitation_id", "/v1/invitations", chance):
         given["invitation_id"] = DEMO.crew.invite()["id"]
+    if "relation_type_id" in given and not _is_kept(case, "relation_type_id", "/v1/relation-types", chance):
+        given["relation_type_id"] = DEMO.new_relation_type()
     if "organization_id" in given:
         _organization(case, chance)
 

@@ -144,6 +144,14 @@ class Demo:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
+    def new_relation_type(self) -> str:
+        """The id of a relation type no relationship has."""
+        label = {"zh": "茶友", "en": "tea friend"}
+        body = {"code": f"own_{uuid4().hex[:12]}", "direction": "friend", "label": label}
+        answer = self.ask("POST", "/v1/relation-types", ADMIN, json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
     @cached_property
     def departed(self) -> str:
         """The id of somebody who has left."""

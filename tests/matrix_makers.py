@@ -148,6 +148,12 @@ async def team(world: World, _name: str) -> Ids:
     return {"team_id": (await _made(world, "/v1/teams", {"name": "三部"}))["id"]}
 
 
+async def relation_type(world: World, _name: str) -> Ids:
+    label = {"zh": "茶友", "en": "tea friend"}
+    body = {"code": f"own_{uuid7().hex[-12:]}", "direction": "friend", "label": label}
+    return {"relation_type_id": (await _made(world, "/v1/relation-types", body))["id"]}
+
+
 async def service_team_and_person(world: World, name: str) -> Ids:
     return {"team_id": await create_service_team(world), **await person(world, name)}
 

@@ -263,7 +263,12 @@ def test_promise_39_errors_help_and_never_leak(walk: Walk) -> None:
 # --- 54 --------------------------------------------------------------------------------------------------------
 
 # The searches whose words have no other way to come: agents look people up by them.
-SEARCHES = {("list_customers", "q"), ("list_customers", "tag"), ("export_customers", "tag")}
+SEARCHES = {
+    ("list_customers", "q"),
+    ("list_customers", "tag"),
+    ("export_customers", "tag"),
+    ("list_network_paths", "to_tag"),
+}
 
 
 def test_promise_54_logs_and_metrics_carry_no_person(walk: Walk) -> None:

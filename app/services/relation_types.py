@@ -73,7 +73,7 @@ async def create(session: AsyncSession, actor: Actor, data: RelationTypeCreate) 
     """A type of the organisation's own.
 
     Raises:
-        Invalid: `required`: an asymmetric direction or label without its inverse.
+        Invalid: `missing`: an asymmetric direction or label without its inverse.
         Conflict: `relation_type_exists`: one of the codes is in use; `too_many_relation_types`; `id_taken`.
     """
     row = _row(actor, data)
@@ -153,12 +153,12 @@ async def resolve(
     """The type that was meant, checked against both parties.
 
     Raises:
-        Invalid: `required` (neither direction nor type), `relation_type_unknown` (or retired), `direction_mismatch`,
+        Invalid: `missing` (neither direction nor type), `relation_type_unknown` (or retired), `direction_mismatch`,
             `party_kind_mismatch` (a company has no parents).
     """
     wanted = code or (None if direction is None else direction.value)
     if wanted is None:
-        raise Invalid.at("/type", "required")
+        raise Invalid.at("/type", "missing")
     statement = select(RelationType).where(
         col(RelationType.org_id) == actor.org_id,
         col(RelationType.deleted_at).is_(None),
@@ -217,9 +217,9 @@ def _row(actor: Actor, data: RelationTypeCreate) -> RelationType:
     """What was sent in its one form: a type whose other end is a supplier is turned round."""
     is_symmetric = data.inverse_code in (None, data.code)
     if is_symmetric and data.direction in (Direction.client, Direction.supplier):
-        raise Invalid.at("/inverse_code", "required")
+        raise Invalid.at("/inverse_code", "missing")
     if not is_symmetric and data.inverse_label is None:
-        raise Invalid.at("/inverse_label", "required")
+        raise Invalid.at("/inverse_label", "missing")
     if is_symmetric and data.customer_kind != data.other_kind:
         raise Invalid.at("/other_kind", "party_kind_mismatch")
     label = data.label.model_dump(exclude_none=True)
