@@ -24,7 +24,8 @@ DECLARE
     v_least CONSTANT numeric := 0.001;
     v_slack CONSTANT numeric := 0.000000001;  -- more than a division rounds off
     v_sees_all boolean := p_is_open OR p_owners IS NULL;
-    v_known uuid[];  -- whom no path passes through
+    v_known uuid[];  -- whom a path may begin with, and none passes through
+    v_trusts numeric[];  -- how well the caller knows each of them
     -- The halo: a party, whom the path begins with, the tie between the two, what both are worth together.
     h_nodes uuid[];
     h_keys uuid[];
@@ -52,19 +53,21 @@ BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    v_known := CASE WHEN p_from IS NOT NULL THEN ARRAY[p_from] ELSE ARRAY(
-        SELECT c.id FROM customers c
+    IF p_from IS NULL THEN
+        SELECT array_agg(c.id),
+               array_agg(CASE c.stage WHEN 'prospect' THEN 0.6 WHEN 'customer' THEN 0.9 ELSE 1.0 END)
+        INTO v_known, v_trusts
+        FROM customers c
         WHERE c.org_id = p_org AND c.owner_id = p_me AND c.deleted_at IS NULL AND NOT c.is_shadow
-          AND c.stage <> 'contact' AND c.id NOT IN (SELECT unnest(p_targets))) END;
+          AND c.stage <> 'contact' AND c.id NOT IN (SELECT unnest(p_targets));
+    ELSE
+        v_known := ARRAY[p_from];
+        v_trusts := ARRAY[1.0];
+    END IF;
     SELECT array_agg(n.node), array_agg(CASE WHEN p_from IS NULL THEN k.id ELSE n.node END), array_agg(n.edge),
            array_agg(n.warmth * k.value), max(n.warmth * k.value)
     INTO h_nodes, h_keys, h_edges, h_values, v_warmest
-    FROM (
-        SELECT i.id, CASE WHEN p_from IS NOT NULL THEN 1.0 ELSE (
-            SELECT CASE c.stage WHEN 'prospect' THEN 0.6 WHEN 'customer' THEN 0.9 ELSE 1.0 END
-            FROM customers c WHERE c.org_id = p_org AND c.id = i.id) END AS value
-        FROM unnest(v_known) AS i (id)
-    ) k
+    FROM unnest(v_known, v_trusts) AS k (id, value)
     CROSS JOIN LATERAL (
         SELECT r.right_id AS node, r.id AS edge, r.warmth FROM relationships r
         WHERE r.org_id = p_org AND r.left_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
@@ -76,7 +79,7 @@ BEGIN
       AND (v_sees_all OR (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
                           FROM customers c WHERE c.org_id = p_org AND c.id = n.node));
 
-    FOREACH v_floor IN ARRAY ARRAY[0.3, 0.15, 0.08, 0.04, 0.02, 0.01, v_least] LOOP
+    FOREACH v_floor IN ARRAY ARRAY[0.2, 0.05, 0.01, v_least] LOOP
         EXIT WHEN h_nodes IS NULL OR cardinality(p_targets) = 0;
         CONTINUE WHEN v_floor > v_warmest AND v_floor > v_least;
         v_size := cardinality(p_targets);
@@ -159,7 +162,8 @@ BEGIN
         EXIT WHEN cardinality(c_keys) = p_k;
     END LOOP;
 
-    -- From every beginning along the arrivals: one row a tie, in the order of walking it.
+    -- From every beginning along the arrivals: one row a tie, in the order of walking it. (LIMIT 1: by primary key, one
+    -- by one. The planner cannot know how few rows an array holds, and would read the whole table.)
     WITH RECURSIVE starts AS (
         SELECT c.key, c.value, c.arrival, c.edge, c.rank, coalesce(p_from, c.key) AS begin
         FROM unnest(c_keys, c_values, c_arrivals, c_edges) WITH ORDINALITY AS c (key, value, arrival, edge, rank)
@@ -173,12 +177,12 @@ BEGIN
                p_owners IS NULL OR c.owner_id = ANY(p_owners) OR coalesce(c.service_team_id = ANY(p_owners), false)
                    AS is_seen
         FROM (SELECT from_id AS id FROM steps UNION SELECT to_id FROM steps) i
-        JOIN customers c ON c.org_id = p_org AND c.id = i.id
-        JOIN users u ON u.org_id = p_org AND u.id = c.owner_id
+        CROSS JOIN LATERAL (SELECT * FROM customers c WHERE c.org_id = p_org AND c.id = i.id LIMIT 1) c
+        CROSS JOIN LATERAL (SELECT u.name FROM users u WHERE u.org_id = p_org AND u.id = c.owner_id LIMIT 1) u
     ), hops AS (
         SELECT s.rank, s.place, row_to_json(x) AS hop
         FROM steps s
-        JOIN relationships r ON r.org_id = p_org AND r.id = s.edge
+        CROSS JOIN LATERAL (SELECT * FROM relationships r WHERE r.org_id = p_org AND r.id = s.edge LIMIT 1) r
         JOIN relation_types t ON t.org_id = p_org AND t.code = r.type
         JOIN parties f ON f.id = s.from_id
         JOIN parties o ON o.id = s.to_id
