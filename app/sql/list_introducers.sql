@@ -1,28 +1,29 @@
 -- $1 org, $2 owners, $3 statuses and $4 their points, $5 shares by generation, $6 tiers and $7 the credit each begins
 -- with, $8 cursor credit, $9 cursor id, $10 limit + 1: who introduced whom, with what success, the greatest credit
 -- first. Only introductions both ends of which are visible and alive count. The credit is that of get_referrals.sql,
--- for all introducers at once.
+-- for all introducers at once: the walk knows a party once a root and generation (and worth), so a circle ends; what
+-- counts is the first generation a party is met in, and the introduction worth most that leads there.
 WITH RECURSIVE links AS MATERIALIZED (
     SELECT i.id, i.introducer_id, i.target_id, i.status, i.reached, i.asked_on, i.introduced_on, p.points
     FROM introductions i
-    JOIN customers a ON a.org_id = $1 AND a.id = i.introducer_id AND a.deleted_at IS NULL AND {visible:a}
-    JOIN customers b ON b.org_id = $1 AND b.id = i.target_id AND b.deleted_at IS NULL AND {visible:b}
     LEFT JOIN unnest($3::text[], $4::numeric[]) AS p (status, points) ON p.status = i.status
     WHERE i.org_id = $1 AND i.deleted_at IS NULL
-), walk (root_id, id, depth) AS (
-    SELECT DISTINCT l.introducer_id, l.introducer_id, 0 FROM links l
+      -- By primary key, one by one: a join trusts statistics, which know nothing of a young organisation.
+      AND (SELECT a.deleted_at IS NULL AND {visible:a} FROM customers a WHERE a.org_id = $1 AND a.id = i.introducer_id)
+      AND (SELECT b.deleted_at IS NULL AND {visible:b} FROM customers b WHERE b.org_id = $1 AND b.id = i.target_id)
+), pairs AS MATERIALIZED (
+    SELECT l.introducer_id, l.target_id, max(l.points) AS points
+    FROM links l WHERE l.points IS NOT NULL GROUP BY l.introducer_id, l.target_id
+), walk (root_id, id, depth, points) AS (
+    SELECT DISTINCT p.introducer_id, p.introducer_id, 0, NULL::numeric FROM pairs p
     UNION
-    SELECT w.root_id, l.target_id, w.depth + 1
-    FROM walk w JOIN links l ON l.introducer_id = w.id AND l.points IS NOT NULL AND l.target_id <> w.root_id
+    SELECT w.root_id, p.target_id, w.depth + 1, p.points
+    FROM walk w JOIN pairs p ON p.introducer_id = w.id AND p.target_id <> w.root_id
     WHERE w.depth < cardinality($5::numeric[])
-), met AS (
-    SELECT w.root_id, w.id, min(w.depth) AS depth FROM walk w GROUP BY w.root_id, w.id
 ), best AS (
-    SELECT n.root_id, max(l.points) * ($5::numeric[])[n.depth] AS credit
-    FROM met n
-    JOIN met b ON b.root_id = n.root_id AND b.depth = n.depth - 1
-    JOIN links l ON l.introducer_id = b.id AND l.target_id = n.id AND l.points IS NOT NULL
-    GROUP BY n.root_id, n.id, n.depth
+    SELECT DISTINCT ON (w.root_id, w.id) w.root_id, w.points * ($5::numeric[])[w.depth] AS credit
+    FROM walk w WHERE w.depth > 0
+    ORDER BY w.root_id, w.id, w.depth, w.points DESC
 ), credits AS (
     SELECT root_id, sum(credit) AS credit FROM best GROUP BY root_id
 ), tally AS (
