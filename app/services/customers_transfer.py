@@ -42,7 +42,7 @@ UPDATE introductions SET note = NULL, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND agent_id = $2 AND ($3::uuid[] IS NULL OR introducer_id = ANY($3)) AND note IS NOT NULL
 RETURNING id
 """
-_PASS_INTRODUCTIONS = """
+_HAND_ON_INTRODUCTIONS = """
 UPDATE introductions i SET agent_id = c.owner_id, version = i.version + 1, updated_at = now()
 FROM customers c
 WHERE i.org_id = $1 AND i.agent_id = $2 AND ($3::uuid[] IS NULL OR i.introducer_id = ANY($3)) AND i.status <> 'policy'
@@ -53,7 +53,7 @@ WHERE i.org_id = $1 AND i.agent_id = $2 AND ($3::uuid[] IS NULL OR i.introducer_
         AND o.agent_id = c.owner_id AND o.deleted_at IS NULL AND o.status NOT IN ('policy', 'declined'))
 RETURNING i.introducer_id AS customer_id
 """
-_PASS_TASKS = """
+_HAND_ON_TASKS = """
 UPDATE tasks t SET owner_id = c.owner_id, version = t.version + 1, updated_at = now()
 FROM customers c
 WHERE t.org_id = $1 AND t.owner_id = $2 AND ($3::uuid[] IS NULL OR t.customer_id = ANY($3)) AND t.done_at IS NULL
@@ -121,7 +121,7 @@ async def move(session: AsyncSession, actor: Actor, from_user_id: UUID, to: Mapp
             access.record(session, actor, "customer.transferred", "customer", customer_id, **detail)
     moved = [customer_id for ids in to.values() for customer_id in ids]
     notes += len(await driver.fetch(_REDACT_INTRODUCTIONS, actor.org_id, from_user_id, moved))
-    await _pass_on(session, from_user_id, moved)
+    await _hand_on(session, from_user_id, moved)
     await customers_phones.tell(session, moved, left=[from_user_id])
     return notes
 
@@ -134,14 +134,14 @@ async def leave(session: AsyncSession, from_user_id: UUID) -> int:
     await session.flush()
     driver, org_id = db.raw(session), session.info["org_id"]
     notes = len(await driver.fetch(_REDACT_INTRODUCTIONS, org_id, from_user_id, None))
-    await customers_phones.tell(session, await _pass_on(session, from_user_id, None), left=[])
+    await customers_phones.tell(session, await _hand_on(session, from_user_id, None), left=[])
     return notes
 
 
-async def _pass_on(session: AsyncSession, from_user_id: UUID, moved: Sequence[UUID] | None) -> list[UUID]:
+async def _hand_on(session: AsyncSession, from_user_id: UUID, moved: Sequence[UUID] | None) -> list[UUID]:
     """Give what is not done to the present owners of the customers; the customers it was done for."""
     found: set[UUID] = set()
-    for statement in (_PASS_INTRODUCTIONS, _PASS_TASKS):
+    for statement in (_HAND_ON_INTRODUCTIONS, _HAND_ON_TASKS):
         rows = await db.raw(session).fetch(statement, session.info["org_id"], from_user_id, moved)
         found.update(row["customer_id"] for row in rows)
     return sorted(found)
