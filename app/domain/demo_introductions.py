@@ -58,7 +58,7 @@ def introductions(source: Source, ties: Sequence[Tie]) -> tuple[DemoIntroduction
     arrived: dict[UUID, date] = {}  # who was introduced, and on which day: only then he introduces others
     met: set[UUID] = set()  # nobody is introduced twice, or by somebody who came through him
     for status in _ENDS:
-        free = [way for way in ways if way[2].id not in met and way[1].gender is not None]
+        free = [way for way in ways if way[2].id not in met and way[1].gender is not None and _fits(way[2], status)]
         chained = [way for way in free if way[1].id in arrived]
         is_chained = bool(chained) and source.chance(0.6)
         tie, introducer, target = source.pick(chained if is_chained else [way for way in free if way[1].id not in met])
@@ -77,6 +77,11 @@ def introductions(source: Source, ties: Sequence[Tie]) -> tuple[DemoIntroduction
 
 def _is_grown(party: Party) -> bool:
     return party.gender is None or 26 <= party.age <= 68
+
+
+def _fits(target: Party, status: str) -> bool:
+    """Whoever has a policy is a customer by now."""
+    return status != STEPS[-1] or target.body["stage"] in ("customer", "investor")
 
 
 def _steps(source: Source, status: str, since: date) -> tuple[Step, ...]:
