@@ -4,6 +4,7 @@ Scopes follow from the role, visibility from the role, the team tree and the ser
 take the same answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -262,6 +263,15 @@ async def customer(
     return found
 
 
+async def held(session: AsyncSession, actor: Actor, ids: Sequence[UUID]) -> Sequence[Customer]:
+    """Those of these customers and shadow contacts the actor sees, tombstones included, in the order of their ids.
+
+    They are held as they are: nobody deletes them or gives them away before this transaction ends.
+    """
+    statement = visible_customers(actor, shadows=None).where(col(Customer.id) == _any_of(tuple(ids)))
+    return (await session.exec(statement.order_by(col(Customer.id)).with_for_update(read=True))).all()
+
+
 def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
     """What a tombstone is to its owner: Gone for 30 days (none of that if `deleted` ones are wanted), then NotFound."""
     if row.deleted_at is None:
@@ -289,7 +299,16 @@ def check_answers(actor: Actor, customer: Customer) -> None:
     Raises:
         Forbidden: the actor sees the customer with a service team only.
     """
-    if actor.managed is not None and customer.owner_id not in (actor.id, *actor.managed):
+    check_answers_for(actor, customer.owner_id)
+
+
+def check_answers_for(actor: Actor, user_id: UUID) -> None:
+    """Refuse what is only for a user himself and those above him, to others who see his work.
+
+    Raises:
+        Forbidden: the actor is neither.
+    """
+    if actor.managed is not None and user_id not in (actor.id, *actor.managed):
         raise Forbidden
 
 

@@ -229,6 +229,8 @@ _TAGS = {
     "network": "The penetration network 渗透网: who stands around whom, and which doors are still closed.",
     "relationships": "Who knows whom, in six directions, how well, and how anybody came to know of it.",
     "relation types": "What two parties can be to each other: a built-in catalogue, and the organisation's own.",
+    "introductions": "Who is asked to introduce whom, what becomes of it, and whom that does credit.",
+    "tasks": "What a user owes somebody by a day: thanks, to begin with.",
     "dossiers": "The twelve personal facts, each with source and date.",
     "form-responses": "Answers to forms: drafts and completed records.",
     "needs-analyses": "Protection need, existing cover and gap, with every step.",

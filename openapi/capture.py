@@ -141,6 +141,31 @@ def relations(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
     ask("get_network", "GET", f"/v1/customers/{other['id']}/network?depth=2&limit=5", ids=ids)
 
 
+def introductions(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Introductions, the tasks they make, and what they are worth; nothing of it is left behind."""
+    body = {"introducer_id": other["id"], "target_id": one["id"], "note": "饭局上提起,先加微信"}
+    made = ask("create_introduction", "POST", "/v1/introductions", body={**body, "asked_on": "2026-10-20"})
+    ids, path = {"introduction_id": made["id"]}, f"/v1/introductions/{made['id']}"
+    ask("update_introduction", "PATCH", path, body={"note": "由介绍人先打招呼"}, ids=ids, If_Match='"1"')
+    step = {"status": "introduced", "happened_on": "2026-10-28"}
+    ask("advance_introduction", "POST", f"{path}/advance", body=step, ids=ids, If_Match='"2"')
+    declined = {"status": "declined", "happened_on": "2026-11-01", "reason": "not_now"}
+    ask.http.post(f"{path}/advance", json=declined, headers={"If-Match": '"3"'}).raise_for_status()
+    ask("reopen_introduction", "POST", f"{path}/reopen", ids=ids)
+    ask("get_introduction", "GET", path, ids=ids)
+    ask("list_introductions", "GET", f"/v1/introductions?introducer_id={other['id']}&limit=2")
+    task = ask("list_tasks", "GET", f"/v1/tasks?state=open&customer_id={other['id']}&limit=2")["items"][0]
+    found = {"task_id": task["id"]}
+    ask("complete_task", "POST", f"/v1/tasks/{task['id']}/complete", ids=found)
+    ask("reopen_task", "POST", f"/v1/tasks/{task['id']}/reopen", ids=found)
+    ask("get_task", "GET", f"/v1/tasks/{task['id']}", ids=found)
+    best = ask("list_introducers", "GET", "/v1/introducers?limit=2")["items"][0]
+    ask("get_referrals", "GET", f"/v1/customers/{best['id']}/referrals", ids={"customer_id": best["id"]})
+    ask("delete_introduction", "DELETE", path, ids=ids, If_Match='"5"')
+    made = ask("restore_introduction", "POST", f"{path}/restore", ids=ids)
+    ask.http.delete(path, headers={"If-Match": f'"{made["version"]}"'}).raise_for_status()
+
+
 def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     """Form, response and analysis operations."""
     ask("list_forms", "GET", "/v1/forms")
@@ -288,6 +313,7 @@ def main() -> None:
     service(ask, given.partner_key)
     made, known = profiles(ask)
     relations(ask, made, known)
+    introductions(ask, made, known)
     analyses(ask, made)
     dossier(ask, made)
     agent = ask.http.headers["Authorization"]

@@ -248,6 +248,14 @@ HARMLESS = frozenset(
         "POST /v1/teams",
         "POST /v1/relation-types",
         "POST /v1/invitations",
+        "POST /v1/introductions",
+        "PATCH /v1/introductions/{introduction_id}",
+        "DELETE /v1/introductions/{introduction_id}",
+        "POST /v1/introductions/{introduction_id}/advance",
+        "POST /v1/introductions/{introduction_id}/reopen",
+        "POST /v1/introductions/{introduction_id}/restore",
+        "POST /v1/tasks/{task_id}/complete",
+        "POST /v1/tasks/{task_id}/reopen",
     }
 )
 

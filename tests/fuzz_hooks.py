@@ -20,6 +20,7 @@ from schemathesis.generation.meta import CoverageScenario
 from tests import fuzz_repair as repair
 from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
 from tests.fuzz_aims import is_stateful as _is_stateful
+from tests.fuzz_introductions import aim_introduction, aim_task, new_introduction, next_step
 from tests.fuzz_turns import FACTOR, PASSWORD, SELF, asker
 from tests.fuzz_world import AGENT, DEMO
 
@@ -154,6 +155,10 @@ def _aim(case: Case, chance: Random) -> None:
         given["session_id"] = DEMO.accounts[asker(case)].sign_in()["session_id"]
     if "form_response_id" in given:
         _aim_response(case, chance)
+    if "introduction_id" in given:
+        aim_introduction(case, chance, asker(case))
+    if "task_id" in given:
+        aim_task(case, chance, asker(case))
     if "customer_id" in given:
         path = f"/v1/customers/{given['customer_id']}"
         # A company has no dossier (409).
@@ -209,7 +214,7 @@ def _fit_headers(case: Case) -> None:
         suffix = f".{case.id}"
         headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
     if "If-Match" in headers and len(headers["If-Match"]) <= 10:  # longer ones stay stale
-        found = DEMO.read(_path(case).removesuffix("/complete"), asker(case))
+        found = DEMO.read(_path(case).removesuffix("/complete").removesuffix("/advance"), asker(case))
         if found is not None:
             headers["If-Match"] = f'"{found["version"]}"'
 
@@ -307,6 +312,10 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "PATCH /v1/customers/{customer_id}/relationships/{relationship_id}": _changed_relationship,
     "POST /v1/form-responses": _response,
     "PATCH /v1/form-responses/{form_response_id}": _changed_response,
+    "POST /v1/introductions": new_introduction,
+    "POST /v1/introductions/{introduction_id}/advance": lambda case, body, chance: next_step(
+        case, body, chance, asker(case)
+    ),
     "POST /v1/auth/login": _login,
     "POST /v1/auth/refresh": _refresh,
     **BODIES,

@@ -14,7 +14,7 @@ from app.access import PARTNER_SCOPES, SCOPES
 from app.models.users import Role
 from tests.factories import World
 from tests.life_form import FORM
-from tests.matrix import BODIES, ROWS
+from tests.matrix import BODIES, NEEDED, ROWS
 from tests.matrix_makers import customer
 from tests.operations import Operation, operations
 from tests.traces import filled
@@ -77,7 +77,8 @@ async def good(world: World, operation: Operation) -> tuple[dict[str, str], Any]
     ids = unknown_ids(operation)
     if operation.id not in BODIES:
         return ids, None
-    return ids, filled(BODIES[operation.id], {**ids, **await customer(world, "agent")})
+    needed = NEEDED.get(operation.id, customer)
+    return ids, filled(BODIES[operation.id], {**ids, **await needed(world, "agent")})
 
 
 # --- free text -------------------------------------------------------------------------------------------------

@@ -116,6 +116,16 @@ ROWS = {
     "delete_invitation": Row(ADMIN, make.invitation, good=204),
     "get_organization": Row(COMMON, make.organization),
     "update_organization": Row(ADMIN, make.organization, {"session_idle_days": 6}),
+    "get_introduction": Row(THEIRS, make.introduction),
+    "update_introduction": Row(THEIRS, make.introduction, {"note": "x"}),
+    "advance_introduction": Row(THEIRS, make.introduction, {"status": "introduced"}),
+    "reopen_introduction": Row(THEIRS, make.introduction),
+    "delete_introduction": Row(THEIRS, make.introduction, good=204),
+    "restore_introduction": Row(THEIRS, make.deleted_introduction),
+    "get_referrals": Row(THEIRS, make.customer),
+    "get_task": Row(THEIRS, make.task),
+    "complete_task": Row(THEIRS, make.task),
+    "reopen_task": Row(THEIRS, make.task),
 }
 
 # Operations on something that belongs to something else.
@@ -137,16 +147,24 @@ BODIES: dict[str, Any] = {
     "change_password": {"current_password": "x" * 12, "new_password": "y" * 12},
     "confirm_second_factor": {"code": "000000"},
     "accept_invitation": {"token": "rmi_" + "A" * 64, "password": "x" * 12},
+    "create_introduction": {"introducer_id": "{customer_id}", "target_id": "{other_id}"},
 }  # fmt: skip
+
+# What the placeholders of those bodies stand for, where it is more than a customer.
+NEEDED: dict[str, Make] = {"create_introduction": make.two_customers}
 
 
 @dataclass(frozen=True)
 class Pointer:
-    """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose."""
+    """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose.
+
+    `along`: other members of the body that must fit to it, and which of the ids they are.
+    """
 
     make: Make
     which: str
     tries: tuple[tuple[str, str], ...]
+    along: tuple[tuple[str, str], ...] = ()
 
 
 _CUSTOMER = Pointer(
@@ -169,6 +187,14 @@ POINTERS = {
     ("create_invitation", "team_id"): _TEAM,
     ("create_team", "parent_id"): _TEAM,
     ("update_team", "parent_id"): _TEAM,
+    ("create_introduction", "introducer_id"): _CUSTOMER,
+    ("create_introduction", "target_id"): _CUSTOMER,
+    ("create_introduction", "relationship_id"): Pointer(
+        make.related_customers,
+        "relationship_id",
+        _CUSTOMER.tries,
+        (("introducer_id", "customer_id"), ("target_id", "other_id")),
+    ),
 }
 
 # What a manager reaches of people: those below him. All others are as unknown, he himself included.

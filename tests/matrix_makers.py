@@ -64,6 +64,41 @@ async def deleted_relationship(world: World, name: str) -> Ids:
     return ids
 
 
+async def related_customers(world: World, name: str) -> Ids:
+    """Both ends of a relationship beside it."""
+    ids = await two_customers(world, name)
+    url, body = f"/v1/customers/{ids['customer_id']}/relationships", {"other_id": ids["other_id"], **FRIEND}
+    return {**ids, "relationship_id": (await getattr(world, name).post(url, json=body)).json()["id"]}
+
+
+async def introduction(world: World, name: str) -> Ids:
+    ids = await two_customers(world, name)
+    body = {"introducer_id": ids["customer_id"], "target_id": ids["other_id"]}
+    return {"introduction_id": (await getattr(world, name).post("/v1/introductions", json=body)).json()["id"]}
+
+
+async def deleted_introduction(world: World, name: str) -> Ids:
+    ids = await introduction(world, name)
+    await _delete(getattr(world, name), f"/v1/introductions/{ids['introduction_id']}")
+    return ids
+
+
+async def introducer(world: World, name: str) -> Ids:
+    """Of somebody, who was thanked for nothing yet."""
+    ids = await two_customers(world, name)
+    client, body = getattr(world, name), {"introducer_id": ids["customer_id"], "target_id": ids["other_id"]}
+    made = (await client.post("/v1/introductions", json=body)).json()
+    step = {"json": {"status": "introduced"}, "headers": {"If-Match": '"1"'}}
+    assert (await client.post(f"/v1/introductions/{made['id']}/advance", **step)).status_code == 200
+    return {"customer_id": ids["customer_id"], "introduction_id": made["id"]}
+
+
+async def task(world: World, name: str) -> Ids:
+    owed = {"customer_id": (await introducer(world, name))["customer_id"]}
+    (found,) = (await getattr(world, name).get("/v1/tasks", params=owed)).json()["items"]
+    return {**owed, "task_id": found["id"]}
+
+
 async def draft(world: World, name: str) -> Ids:
     owner: httpx.AsyncClient = getattr(world, name)
     return {"form_response_id": (await create_draft(owner, (await customer(world, name))["customer_id"]))["id"]}

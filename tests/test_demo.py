@@ -91,17 +91,30 @@ async def test_everything_generated_is_stored(loaded: DemoAccess, owner_db: asyn
     assert await _count(owner_db, "form_responses", "status = 'draft'") == 5
     assert await _count(owner_db, "needs_analyses") == 9
     assert await _count(owner_db, "dossier_facts", "superseded_at IS NULL") == facts
+    assert await _count(owner_db, "introductions", "deleted_at IS NULL") == 25
+    assert await _count(owner_db, "introduction_steps") == sum(len(one.steps) for one in WORLD.introductions)
+    assert await _count(owner_db, "tasks", "done_at IS NULL") >= 5
+    assert await _count(owner_db, "tasks", "done_at IS NOT NULL") >= 5
 
 
 async def test_ids_in_the_database_are_those_of_the_world(loaded: DemoAccess, owner_db: asyncpg.Connection) -> None:
-    for table, rows in (("customers", WORLD.parties), ("users", WORLD.users), ("relationships", WORLD.ties)):
+    for table, rows in (
+        ("customers", WORLD.parties), ("users", WORLD.users), ("relationships", WORLD.ties),
+        ("introductions", WORLD.introductions),
+    ):  # fmt: skip
         stored = {row["id"] for row in await owner_db.fetch(f"SELECT id FROM {table} WHERE org_id = $1", WORLD.org_id)}
         assert stored == {row.id for row in rows}, table
 
 
 @pytest.mark.parametrize(
     ("table", "object_type"),
-    [("customers", "customer"), ("relationships", "relationship"), ("dossier_facts", "dossier_fact")],
+    [
+        ("customers", "customer"),
+        ("relationships", "relationship"),
+        ("dossier_facts", "dossier_fact"),
+        ("introductions", "introduction"),
+        ("tasks", "task"),
+    ],
 )
 async def test_rows_have_the_trail_a_service_leaves(
     loaded: DemoAccess, owner_db: asyncpg.Connection, table: str, object_type: str
@@ -165,6 +178,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> DemoWorld:
         parties=WORLD.parties[:3],
         ties=(),
         interviews=(),
+        introductions=(),
         dossiers=(Dossier(WORLD.parties[-1], WORLD.dossiers[0].facts),),
     )
     monkeypatch.setattr("app.services.demo.ORG_CODE", "small")
@@ -278,6 +292,26 @@ async def test_analyses_of_the_completed_interviews_can_be_read(login: Login) ->
     response = (await client.get(f"/v1/form-responses/{interview.id}")).json()
     assert response["needs_analysis_id"] == found["id"]
     assert response["answers"] == interview.answers
+
+
+async def test_introductions_stand_where_they_were_generated_to_stand(login: Login) -> None:
+    for username in ("agent1", "manager1"):
+        client = await login(username)
+        found = {item["id"]: item for item in await _all(client, "/v1/introductions")}
+        owners = {"agent1"} if username == "agent1" else {"agent1", "agent2"}
+        mine = [one for one in WORLD.introductions if one.introducer.owner in owners]
+        assert {one["id"]: one["status"] for one in found.values()} == {
+            str(one.id): one.steps[-1].status for one in mine
+        }
+        assert {one["relationship_id"] for one in found.values()} == {str(one.tie.id) for one in mine}
+        ranked = await _all(client, "/v1/introducers")
+        assert sum(item["total"] for item in ranked) == len(mine)
+        assert len({item["tier"] for item in ranked}) >= 2
+        assert await _all(client, "/v1/tasks", state="open")
+    best = ranked[0]
+    tree = (await client.get(f"/v1/customers/{best['id']}/referrals")).json()
+    assert tree["credit"] == best["credit"]
+    assert max(node["depth"] for node in tree["nodes"]) >= 2
 
 
 def test_demo_needs_the_owner_role(settings: Settings) -> None:

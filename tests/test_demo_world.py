@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from datetime import date
 from functools import cache
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.domain.demo_business import degrees
 from app.domain.demo_families import Party, Tie
 from app.domain.demo_source import AS_OF, Source
 from app.domain.dossier import FactKey
+from app.domain.introductions import DECLINED, STEPS, may_follow
 from app.models.customers import CustomerCreate
 
 WORLD = demo_world.build()
@@ -77,6 +79,7 @@ def test_sizes_are_those_promised() -> None:
 def test_ids_are_unique_uuid7() -> None:
     ids = [one.id for group in (WORLD.teams, WORLD.users, WORLD.ties, WORLD.parties) for one in group]
     ids += [WORLD.org_id, *(one.id for one in WORLD.interviews)]
+    ids += [one.id for one in WORLD.introductions]
     ids += [fact.id for dossier in WORLD.dossiers for fact in dossier.facts]
     assert len(set(ids)) == len(ids)
     assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
@@ -271,3 +274,32 @@ def test_logins_are_the_users_of_the_world() -> None:
     teams = {team.id: team.name for team in WORLD.teams}
     found = [(user.username, user.name, user.role, teams[user.team_id]) for user in WORLD.users]
     assert found == [(one.username, one.name, one.role, one.team) for one in demo_world.USERS]
+
+
+def test_introductions_stand_everywhere_between_people_who_know_each_other() -> None:
+    found = WORLD.introductions
+    assert len(found) == 25
+    assert {one.steps[-1].status for one in found} == {*STEPS, DECLINED}
+    assert len({one.target.id for one in found}) == 25
+    for one in found:
+        assert {one.introducer.id, one.target.id} == {one.tie.left.id, one.tie.right.id}
+        assert one.introducer.owner == one.target.owner
+        ways = [step.status for step in one.steps]
+        assert all(may_follow(before, after) for before, after in pairwise(ways))
+        assert ways[-1] != "policy" or one.target.body["stage"] in ("customer", "investor")
+        days = [step.happened_on for step in one.steps]
+        assert days == sorted(days)
+        assert days[-1] < AS_OF
+    introduced = {
+        one.target.id: step.happened_on for one in found for step in reversed(one.steps) if step.status in STEPS[2:]
+    }
+    assert all(one.steps[0].happened_on > introduced.get(one.introducer.id, date.min) for one in found)
+    chained = {one.target.id for one in found} & {one.introducer.id for one in found}
+    assert len(chained) >= 3
+
+
+def test_content_of_before_is_what_it_was() -> None:
+    """Examples name customers of the demo: what was added later draws from a source of its own."""
+    assert str(WORLD.parties[0].id) == "019c27cf-612a-707c-b8f8-d9785f48af35"
+    assert str(WORLD.ties[-1].id) == "019c47d5-5ac8-79bb-b5a7-adbb485c9a2d"
+    assert str(WORLD.dossiers[-1].facts[-1].id) == "019c4c3b-0271-70a1-8555-90d275b2ab2d"

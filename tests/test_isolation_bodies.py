@@ -10,7 +10,7 @@ from app.access import SCOPES, Scope
 from app.models.users import Role
 from tests import matrix_makers as make
 from tests.factories import World, create_customer
-from tests.matrix import BODIES, POINTERS, ROWS, Row, called, cast, place
+from tests.matrix import BODIES, NEEDED, POINTERS, ROWS, Row, called, cast, place
 from tests.operations import Operation, by_id, operations
 from tests.traces import filled, fingerprint, put, said
 
@@ -41,6 +41,11 @@ def test_every_id_in_a_body_is_looked_at(api: FastAPI) -> None:
 # --- ids that point at something -------------------------------------------------------------------------------
 
 
+def _maker(name: str) -> make.Make:
+    """How the ids in the path and in the body of an operation come to be."""
+    return ROWS[name].make if name in ROWS else NEEDED.get(name, make.customer)
+
+
 @pytest.mark.parametrize(("name", "path"), POINTERS)
 async def test_foreign_id_in_a_body_is_as_unknown(
     api: FastAPI, world: World, other_world: World, name: str, path: str
@@ -52,7 +57,7 @@ async def test_foreign_id_in_a_body_is_as_unknown(
         home, name_there = place(principal, world, other_world)
         # His own object; managers and administrators reach an agent's.
         mine = name_there if principal in ("mate", "stranger") else "agent"
-        ids = await (row.make if row else make.customer)(home, mine)
+        ids = await _maker(name)(home, mine)
         body = filled(row.body if row else BODIES[name], ids)
         victim = (await pointer.make(*place(whose, world, other_world)))[pointer.which]
         before = await fingerprint(world), await fingerprint(other_world)
@@ -61,12 +66,13 @@ async def test_foreign_id_in_a_body_is_as_unknown(
         nobody = await operation.call(clients[principal], ids, put(body, path, str(uuid7())))
         assert said(refused) == said(nobody), (principal, whose)
         assert (await fingerprint(world), await fingerprint(other_world)) == before
-        rightful = (await pointer.make(home, mine))[pointer.which]
-        answer = await operation.call(clients[principal], ids, put(body, path, rightful))
+        rightful = await pointer.make(home, mine)
+        body |= {member: rightful[which] for member, which in pointer.along}
+        answer = await operation.call(clients[principal], ids, put(body, path, rightful[pointer.which]))
         assert answer.status_code in (200, 201), (principal, answer.text)
 
 
-@pytest.mark.parametrize("name", [name for name in BODIES if name in ("create_customer", "create_form_response")])
+@pytest.mark.parametrize("name", ["create_customer", "create_form_response", "create_introduction"])
 async def test_id_a_phone_made_says_nothing_about_other_organisations(
     api: FastAPI, world: World, other_world: World, name: str
 ) -> None:
@@ -74,7 +80,7 @@ async def test_id_a_phone_made_says_nothing_about_other_organisations(
     operation, body = by_id(api.openapi())[name], BODIES[name]
     taken = {"id": str(uuid7())}
     for home, caller, expected in ((world, "agent", 201), (other_world, "agent", 201), (world, "stranger", 409)):
-        ids = await make.customer(home, caller)
+        ids = await _maker(name)(home, caller)
         answer = await operation.call(getattr(home, caller), ids, {**filled(body, ids), **taken})
         assert answer.status_code == expected
     assert set(answer.json()) == {"type", "title", "status", "code", "request_id", "errors"}
@@ -94,8 +100,10 @@ async def test_id_a_phone_made_below_a_customer_is_taken_within_the_organisation
 
 def test_every_id_a_phone_makes_is_looked_at(api: FastAPI) -> None:
     named = {operation.id for operation in operations(api.openapi()) if "id" in operation.body_ids()}
-    assert named == {"create_customer", "create_form_response", "create_relationship", "create_dossier_fact",
-                     "create_relation_type"}  # fmt: skip
+    assert named == {
+        "create_customer", "create_form_response", "create_relationship", "create_dossier_fact",
+        "create_relation_type", "create_introduction",
+    }  # fmt: skip
 
 
 # --- members nobody may write ----------------------------------------------------------------------------------
@@ -113,7 +121,7 @@ def _who(operation: Operation, row: Row | None) -> str:
 async def test_promise_24_members_nobody_may_write_are_refused(api: FastAPI, world: World, name: str) -> None:
     """Each alone, beside an otherwise valid body: 422 that names it, and no row of any table is touched."""
     operation, row = by_id(api.openapi())[name], ROWS.get(name)
-    ids = await row.make(world, "agent") if row else await make.customer(world, "agent")
+    ids = await _maker(name)(world, "agent")
     body = filled(row.body if row else BODIES[name], ids)
     forbidden = sorted({*NEVER, "id", *operation.answer_members()} - set(operation.body_members()))
     assert len(forbidden) > 15

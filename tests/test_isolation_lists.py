@@ -22,6 +22,9 @@ FILTERS: dict[tuple[str, str], tuple[Make, str]] = {
     ("list_users", "team_id"): (make.team, "team_id"),
     ("list_audit_events", "actor_id"): (make.person, "user_id"),
     ("list_audit_events", "object_id"): (make.customer, "customer_id"),
+    ("list_introductions", "introducer_id"): (make.introducer, "customer_id"),
+    ("list_introductions", "target_id"): (make.customer, "customer_id"),
+    ("list_tasks", "customer_id"): (make.introducer, "customer_id"),
 }
 # Not what a list is narrowed by, but what is asked for: one that is not there is 404 (tests of the operation).
 ASKED_FOR = {("list_network_paths", "to"), ("list_network_paths", "at_company")}
@@ -104,6 +107,10 @@ async def _invitations(world: World, name: str) -> Ids:
     return {**await make.invitation(world, name), **await make.invitation(world, name)}
 
 
+async def _introducers(world: World, name: str) -> Ids:
+    return {**await make.introducer(world, name), **await make.introducer(world, name)}
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -114,6 +121,9 @@ LISTS = {
     "list_users": Listed(make.person, "manager", ("is_disabled", "false")),
     "list_teams": Listed(make.team, other_query=("kind", "sales")),
     "list_invitations": Listed(_invitations, "admin", ("state", "open")),
+    "list_introductions": Listed(_introducers, other_query=("status", "introduced")),
+    "list_introducers": Listed(_introducers),
+    "list_tasks": Listed(_introducers, other_query=("state", "open")),
 }
 
 

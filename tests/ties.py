@@ -87,3 +87,25 @@ async def network(client: httpx.AsyncClient, root: UUID, **params: Any) -> Json:
 
 def ids(found: Json) -> list[UUID]:
     return [UUID(node["id"]) for node in found["nodes"]]
+
+
+async def introduce(client: httpx.AsyncClient, introducer: Json, target: Json, *steps: str, **over: Any) -> Json:
+    """An introduction that was asked for and has gone these steps since."""
+    body = {"introducer_id": introducer["id"], "target_id": target["id"], **over}
+    answer = await client.post("/v1/introductions", json=body)
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    for step in steps:
+        answer = await go_on(client, made, step)
+        assert answer.status_code == 200, answer.text
+        made = answer.json()
+    return made
+
+
+async def go_on(client: httpx.AsyncClient, introduction: Json, step: str, **over: Any) -> httpx.Response:
+    reason = {"reason": "no_need"} if step == "declined" else {}
+    return await client.post(
+        f"/v1/introductions/{introduction['id']}/advance",
+        json={"status": step, **reason, **over},
+        headers={"If-Match": f'"{introduction["version"]}"'},
+    )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.domain.demo_business import Business
 from app.domain.demo_families import Families, Party, Tie
+from app.domain.demo_introductions import DemoIntroduction, introductions
 from app.domain.demo_papers import Dossier, Interview, dossiers, interviews
 from app.domain.demo_source import Source
 
@@ -19,6 +20,7 @@ ORG_CODE: Final = "wuhan"
 ORG_NAME: Final = "江城人寿武汉分公司(演示)"
 PARTNER: Final = "江城演示银行"
 TIES: Final = 1500
+_INTRODUCTIONS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class DemoWorld:
     ties: tuple[Tie, ...]
     interviews: tuple[Interview, ...]
     dossiers: tuple[Dossier, ...]
+    introductions: tuple[DemoIntroduction, ...]
 
 
 # agent → (persons, companies)
@@ -101,12 +104,15 @@ def build(seed: int = SEED) -> DemoWorld:
     business.befriend(left, across=0.25)
     parties = [*families.people, *business.companies]
     source.random.shuffle(parties)  # lists show the newest first: let the newest be of all kinds
+    ties = (*families.ties, *business.ties)
     return DemoWorld(
         org_id=org_id,
         teams=teams,
         users=users,
         parties=tuple(parties),
-        ties=(*families.ties, *business.ties),
+        ties=ties,
         interviews=interviews(source, families.households),
         dossiers=dossiers(source, parties),
+        # A source of its own: whatever is drawn for them changes nothing else.
+        introductions=introductions(Source(seed + _INTRODUCTIONS), ties),
     )

@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import db
 
-# $1 org, $2 customers, $3 who holds them no longer. A relationship is held by the holders of both its ends. Whoever
-# holds a thing through several customers forgets it only when none of them is left to him.
+# $1 org, $2 customers, $3 who holds them no longer. A relationship or introduction is held by the holders of both its
+# ends. Whoever holds a thing through several customers forgets it only when none of them is left to him. A task is its
+# owner's; he forgets it with the customer.
 _TELL = """
 WITH parts AS MATERIALIZED (
     SELECT 'customers' AS collection, c.id, c.id AS customer_id FROM customers c
@@ -22,6 +23,10 @@ WITH parts AS MATERIALIZED (
     FROM relationships r CROSS JOIN LATERAL (VALUES (r.left_id), (r.right_id)) AS e (customer_id)
     WHERE r.org_id = $1 AND r.deleted_at IS NULL AND (r.left_id = ANY($2) OR r.right_id = ANY($2))
     UNION ALL
+    SELECT 'introductions', i.id, e.customer_id
+    FROM introductions i CROSS JOIN LATERAL (VALUES (i.introducer_id), (i.target_id)) AS e (customer_id)
+    WHERE i.org_id = $1 AND i.deleted_at IS NULL AND (i.introducer_id = ANY($2) OR i.target_id = ANY($2))
+    UNION ALL
     SELECT 'form_responses', f.id, f.customer_id FROM form_responses f
     WHERE f.org_id = $1 AND f.customer_id = ANY($2) AND f.deleted_at IS NULL
     UNION ALL
@@ -30,6 +35,9 @@ WITH parts AS MATERIALIZED (
     UNION ALL
     SELECT 'dossier_facts', d.id, d.customer_id FROM dossier_facts d
     WHERE d.org_id = $1 AND d.customer_id = ANY($2) AND d.deleted_at IS NULL
+), duties AS MATERIALIZED (
+    SELECT t.id, t.owner_id, t.customer_id FROM tasks t
+    WHERE t.org_id = $1 AND t.customer_id = ANY($2) AND t.deleted_at IS NULL
 ), told AS (
     SELECT h.scope, p.collection, p.id, c.deleted_at IS NOT NULL AS is_gone
     FROM parts p
@@ -38,6 +46,12 @@ WITH parts AS MATERIALIZED (
     WHERE h.scope IS NOT NULL AND h.scope <> ALL ($3::uuid[])
     UNION ALL
     SELECT l.scope, p.collection, p.id, true FROM parts p CROSS JOIN unnest($3::uuid[]) AS l (scope)
+    UNION ALL
+    SELECT d.owner_id, 'tasks', d.id, c.deleted_at IS NOT NULL
+    FROM duties d JOIN customers c ON c.org_id = $1 AND c.id = d.customer_id AND c.owner_id = d.owner_id
+    UNION ALL
+    SELECT u.id, 'tasks', d.id, true
+    FROM duties d CROSS JOIN users u WHERE u.org_id = $1 AND u.id = ANY($3)
 )
 INSERT INTO feed AS f (org_id, scope, collection, id, removed)
 SELECT $1, t.scope, t.collection, t.id, bool_and(t.is_gone)

@@ -1,7 +1,8 @@
 """Handing customers over to another agent: one of them, or all of somebody who leaves.
 
-What an agent wrote for himself, the notes on customers and on their relationships, is not handed over. The phones of
-both sides hear of everything that hangs on the customer: it leaves the one and reaches the other.
+What an agent wrote for himself, the notes on customers, their relationships and introductions, is not handed over. What
+he still had to do for a customer goes along: open tasks, and the introductions the customer was asked for. The phones
+of both sides hear of everything that hangs on the customer: it leaves the one and reaches the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,31 @@ _REDACT_DELETED = """
 UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note IS NOT NULL AND deleted_at IS NOT NULL
 RETURNING id
+"""
+# $2 the former agent, $3 the customers; null: whatever he did for the customers of others, when he leaves. A policy was
+# his, and stays so. Who asked the same for himself already goes on with his own. Tombstones can still be restored.
+_REDACT_INTRODUCTIONS = """
+UPDATE introductions SET note = NULL, version = version + 1, updated_at = now()
+WHERE org_id = $1 AND agent_id = $2 AND ($3::uuid[] IS NULL OR introducer_id = ANY($3)) AND note IS NOT NULL
+RETURNING id
+"""
+_HAND_ON_INTRODUCTIONS = """
+UPDATE introductions i SET agent_id = c.owner_id, version = i.version + 1, updated_at = now()
+FROM customers c
+WHERE i.org_id = $1 AND i.agent_id = $2 AND ($3::uuid[] IS NULL OR i.introducer_id = ANY($3)) AND i.status <> 'policy'
+  AND c.org_id = $1 AND c.id = i.introducer_id AND c.owner_id <> $2
+  AND NOT EXISTS (
+      SELECT 1 FROM introductions o
+      WHERE o.org_id = $1 AND o.introducer_id = i.introducer_id AND o.target_id = i.target_id
+        AND o.agent_id = c.owner_id AND o.deleted_at IS NULL AND o.status NOT IN ('policy', 'declined'))
+RETURNING i.introducer_id AS customer_id
+"""
+_HAND_ON_TASKS = """
+UPDATE tasks t SET owner_id = c.owner_id, version = t.version + 1, updated_at = now()
+FROM customers c
+WHERE t.org_id = $1 AND t.owner_id = $2 AND ($3::uuid[] IS NULL OR t.customer_id = ANY($3)) AND t.done_at IS NULL
+  AND c.org_id = $1 AND c.id = t.customer_id AND c.owner_id <> $2
+RETURNING t.customer_id
 """
 
 
@@ -94,5 +120,28 @@ async def move(session: AsyncSession, actor: Actor, from_user_id: UUID, to: Mapp
         for customer_id in ids:
             access.record(session, actor, "customer.transferred", "customer", customer_id, **detail)
     moved = [customer_id for ids in to.values() for customer_id in ids]
+    notes += len(await driver.fetch(_REDACT_INTRODUCTIONS, actor.org_id, from_user_id, moved))
+    await _hand_on(session, from_user_id, moved)
     await customers_phones.tell(session, moved, left=[from_user_id])
     return notes
+
+
+async def leave(session: AsyncSession, from_user_id: UUID) -> int:
+    """Whoever leaves leaves nothing undone with the customers of others either; how many notes were redacted.
+
+    To be called when his own customers are moved.
+    """
+    await session.flush()
+    driver, org_id = db.raw(session), session.info["org_id"]
+    notes = len(await driver.fetch(_REDACT_INTRODUCTIONS, org_id, from_user_id, None))
+    await customers_phones.tell(session, await _hand_on(session, from_user_id, None), left=[])
+    return notes
+
+
+async def _hand_on(session: AsyncSession, from_user_id: UUID, moved: Sequence[UUID] | None) -> list[UUID]:
+    """Give what is not done to the present owners of the customers; the customers it was done for."""
+    found: set[UUID] = set()
+    for statement in (_HAND_ON_INTRODUCTIONS, _HAND_ON_TASKS):
+        rows = await db.raw(session).fetch(statement, session.info["org_id"], from_user_id, moved)
+        found.update(row["customer_id"] for row in rows)
+    return sorted(found)

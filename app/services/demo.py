@@ -13,22 +13,27 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.access import SCOPES, Actor
 from app.domain import demo_world
+from app.domain.demo_introductions import DemoIntroduction
 from app.domain.demo_papers import FORM, Dossier, Interview
 from app.domain.demo_world import ORG_CODE, DemoWorld
 from app.models.customers import Customer, CustomerCreate
 from app.models.dossiers import DossierFactCreate
 from app.models.form_responses import FormResponseCreate
+from app.models.introductions import IntroductionAdvance, IntroductionCreate
 from app.models.relationships import RelationshipCreate
+from app.models.tasks import Task
 from app.models.users import Role, User
 from app.services import (
     api_keys,
     customers,
     dossiers,
     form_responses,
+    introductions,
     organizations,
     relation_types,
     relationships,
     sessions,
+    tasks,
     teams,
     users,
 )
@@ -62,6 +67,7 @@ async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
     await _ties(session, actors, world)
     await _interviews(session, actors, world.interviews)
     await _dossiers(session, actors, world.dossiers)
+    await _introductions(session, actors, world.introductions)
     return key
 
 
@@ -159,3 +165,29 @@ async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iter
                 }
             )
             await dossiers.create(session, actor, dossier.customer.id, data)
+
+
+async def _introductions(session: AsyncSession, actors: dict[str, Actor], found: Iterable[DemoIntroduction]) -> None:
+    """Asked for and gone on with; of every second one that came so far the introducer has been thanked."""
+    for one in found:
+        actor, (asked, *steps) = actors[one.introducer.owner], one.steps
+        data = IntroductionCreate.model_validate(
+            {
+                "id": one.id,
+                "introducer_id": one.introducer.id,
+                "target_id": one.target.id,
+                "relationship_id": one.tie.id,
+                "asked_on": asked.happened_on.isoformat(),
+                "note": one.note,
+            }
+        )
+        made, _ = await introductions.create(session, actor, data)
+        for step in steps:
+            sent = {"status": step.status, "happened_on": step.happened_on.isoformat()}
+            advance = IntroductionAdvance.model_validate(
+                sent if step.reason is None else {**sent, "reason": step.reason}
+            )
+            made = await introductions.advance(session, actor, one.id, made.version, advance)
+        owed = (await session.exec(select(Task.id).where(Task.org_id == actor.org_id, Task.subject_id == one.id))).all()
+        for task_id in owed if one.is_thanked else ():
+            await tasks.complete(session, actor, task_id)

@@ -28,7 +28,7 @@ from app.models.forms import Label
 from app.models.teams import Team, TeamMember
 from app.models.users import User
 from app.services import users
-from app.services.customers_transfer import move, receiver
+from app.services.customers_transfer import leave, move, receiver
 
 NOTICE = timedelta(days=30)  # 保险销售行为管理办法 (令2023-2) art. 36
 _BASIS = "保险销售行为管理办法(令2023-2)第三十六条"
@@ -75,7 +75,7 @@ async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: Depar
     await users.check_removable(session, actor, user)
     rows = await _customers(session, user)
     moved = _divided(rows, data)
-    notes = await move(session, actor, user.id, moved)
+    notes = await move(session, actor, user.id, moved) + await leave(session, user.id)
     user.departed_on = data.left_on
     ended = await users.shut_out(session, user)
     await _forget(session, actor, user)
