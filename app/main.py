@@ -17,6 +17,7 @@ from app.logs import RequestLog, configure_logging
 from app.routers import (
     audit_events,
     auth,
+    coverages,
     customers,
     departures,
     dossiers,
@@ -74,6 +75,7 @@ def create_api(settings: Settings) -> FastAPI:
     for module in (
         customers,
         networks,
+        coverages,
         relationships,
         dossiers,
         form_responses,
