@@ -112,6 +112,11 @@ ROWS = {
     "delete_invitation": Row(ADMIN, make.invitation, good=204),
     "get_organization": Row(COMMON, make.organization),
     "update_organization": Row(ADMIN, make.organization, {"session_idle_days": 6}),
+    "get_coverage": Row(SEEN, make.customer),
+    "put_coverage_answer": Row(THEIRS, make.asked_customer, {"asked_on": "2026-01-06"}),
+    "delete_coverage_answer": Row(THEIRS, make.asked_customer, good=204),
+    "put_recommendation_dismissal": Row(THEIRS, make.customer, {"reason": "not_now"}),
+    "delete_recommendation_dismissal": Row(THEIRS, make.customer, good=204),
 }
 
 # Operations on something that belongs to something else.
