@@ -4,7 +4,8 @@
 -- Element n + 1 of $4 to $7 is for the answered directions of mask n; bit 0 relative, then friend, client, supplier,
 -- partner, ally (app/domain/coverage.py: SCORES, NEXT).
 -- Most other ends are the agent's own, shadow contacts included: those are told by one small hashed set, read from an
--- index alone. Only where a direction has no such tie, the remaining other ends are looked up.
+-- index alone. Where a direction has no such tie, the remaining other ends are looked up by key, and only for a caller
+-- who sees more than his own; to who sees everybody they are all there. (A tie that is not dangling has living ends.)
 WITH book AS MATERIALIZED (
     SELECT c.id, c.name, c.party_type, c.stage
     FROM customers c
@@ -13,27 +14,32 @@ WITH book AS MATERIALIZED (
     SELECT o.id FROM customers o
     WHERE o.org_id = $1 AND o.owner_id = $3 AND ($2::uuid[] IS NULL OR $3 = ANY($2))
 ), ties AS MATERIALIZED (
-    SELECT b.id, e.other_id, e.bit, e.other_id IN (SELECT own.id FROM own) AS is_own
-    FROM book b CROSS JOIN LATERAL (
-        SELECT r.right_id AS other_id,
+    SELECT e.id, e.other_id, e.bit, $2::uuid[] IS NULL OR e.other_id IN (SELECT own.id FROM own) AS is_seen
+    FROM (
+        SELECT r.left_id AS id, r.right_id AS other_id,
                CASE r.direction WHEN 'relative' THEN 1 WHEN 'friend' THEN 2 WHEN 'client' THEN 4
                                 WHEN 'partner' THEN 16 ELSE 32 END AS bit
         FROM relationships r
-        WHERE r.org_id = $1 AND r.left_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
+        WHERE r.org_id = $1 AND r.left_id = ANY (ARRAY(SELECT book.id FROM book))
+          AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
         UNION ALL
-        SELECT r.left_id,
+        SELECT r.right_id, r.left_id,
                CASE r.direction WHEN 'relative' THEN 1 WHEN 'friend' THEN 2 WHEN 'client' THEN 8
                                 WHEN 'partner' THEN 16 ELSE 32 END
         FROM relationships r
-        WHERE r.org_id = $1 AND r.right_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
+        WHERE r.org_id = $1 AND r.right_id = ANY (ARRAY(SELECT book.id FROM book))
+          AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) e
 ), known AS MATERIALIZED (
-    SELECT t.id, bit_or(CASE WHEN t.is_own THEN t.bit ELSE 0 END) AS mask FROM ties t GROUP BY t.id
+    SELECT t.id, bit_or(CASE WHEN t.is_seen THEN t.bit ELSE 0 END) AS mask FROM ties t GROUP BY t.id
+), rest AS MATERIALIZED (
+    SELECT t.id, t.other_id, t.bit
+    FROM ties t JOIN known k ON k.id = t.id AND k.mask & t.bit = 0
+    WHERE cardinality($2) > 1
 ), found AS (
     SELECT t.id, bit_or(t.bit) AS mask
-    FROM ties t
-    JOIN known k ON k.id = t.id AND k.mask & t.bit = 0
-    JOIN customers o ON o.org_id = $1 AND o.id = t.other_id AND o.deleted_at IS NULL AND {visible:o}
+    FROM rest t
+    WHERE (SELECT {visible:o} FROM customers o WHERE o.org_id = $1 AND o.id = t.other_id AND o.deleted_at IS NULL)
     GROUP BY t.id
 ), asked AS (
     SELECT a.customer_id AS id,
