@@ -191,6 +191,10 @@ def _confirm(case: Case, body: Body, chance: Random) -> Body:
     return {"code": code or body["code"]}
 
 
+def _asked(case: Case, body: Body, chance: Random) -> Body:
+    return {**body, "asked_on": repair.past_day(body["asked_on"])} if "asked_on" in body else body
+
+
 AIMS: dict[str, Callable[[Case, Random], None]] = {
     f"PATCH {_USER}": _target,
     f"POST {_USER}/disable": _target,
@@ -221,6 +225,7 @@ BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "POST /v1/auth/password": _new_own_password,
     "POST /v1/auth/step-up": _step_up,
     "POST /v1/auth/second-factor/confirm": _confirm,
+    "PUT /v1/customers/{customer_id}/coverage-answers/{direction}": _asked,
 }
 # Writes that make something new, or change a customer of the demo's hundreds: nothing rests on any one of them.
 HARMLESS = frozenset(
@@ -256,6 +261,10 @@ HARMLESS = frozenset(
         "POST /v1/introductions/{introduction_id}/restore",
         "POST /v1/tasks/{task_id}/complete",
         "POST /v1/tasks/{task_id}/reopen",
+        "PUT /v1/customers/{customer_id}/coverage-answers/{direction}",
+        "DELETE /v1/customers/{customer_id}/coverage-answers/{direction}",
+        "PUT /v1/network/recommendation-dismissals/{customer_id}",
+        "DELETE /v1/network/recommendation-dismissals/{customer_id}",
     }
 )
 

@@ -126,6 +126,11 @@ ROWS = {
     "get_task": Row(THEIRS, make.task),
     "complete_task": Row(THEIRS, make.task),
     "reopen_task": Row(THEIRS, make.task),
+    "get_coverage": Row(SEEN, make.customer),
+    "put_coverage_answer": Row(THEIRS, make.asked_customer, {"asked_on": "2026-01-06"}),
+    "delete_coverage_answer": Row(THEIRS, make.asked_customer, good=204),
+    "put_recommendation_dismissal": Row(THEIRS, make.customer, {"reason": "not_now"}),
+    "delete_recommendation_dismissal": Row(THEIRS, make.customer, good=204),
 }
 
 # Operations on something that belongs to something else.

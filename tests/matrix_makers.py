@@ -109,6 +109,14 @@ async def analysis(world: World, name: str) -> Ids:
     return {"needs_analysis_id": (await create_analysis(owner, (await customer(world, name))["customer_id"]))["id"]}
 
 
+async def asked_customer(world: World, name: str) -> Ids:
+    """He knows nobody who is an ally."""
+    ids = {**await customer(world, name), "direction": "ally"}
+    url = f"/v1/customers/{ids['customer_id']}/coverage-answers/ally"
+    assert (await getattr(world, name).put(url, json={"asked_on": "2026-01-05"})).status_code == 200
+    return ids
+
+
 async def _delete(client: httpx.AsyncClient, url: str) -> None:
     assert (await client.delete(url, headers={"If-Match": '"1"'})).status_code == 204
 
@@ -126,6 +134,10 @@ async def person(world: World, name: str) -> Ids:
     await add_user(world, new, *_PLACES[name])
     deps.forget_actors()  # those above him see him at the next request
     return {"user_id": str(world.users[new])}
+
+
+async def person_with_customer(world: World, name: str) -> Ids:
+    return {"user_id": str(world.users[name]), **await customer(world, name)}
 
 
 async def disabled_person(world: World, name: str) -> Ids:

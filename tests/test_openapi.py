@@ -43,6 +43,10 @@ NO_VERSION = {
     "delete_user_second_factor": "a second factor is only there or not",
     "put_team_member": "somebody serves in a team or not",
     "delete_team_member": "somebody serves in a team or not",
+    "put_coverage_answer": "the last day told counts",
+    "delete_coverage_answer": "an answer is only there or not",
+    "put_recommendation_dismissal": "the caller's own, and the last reason told counts",
+    "delete_recommendation_dismissal": "the caller's own, and only there or not",
 }
 
 
@@ -135,7 +139,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
-             "accept", "kin", "advance", "reopen"}  # fmt: skip
+             "accept", "kin", "advance", "reopen", "coverage"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
