@@ -17,6 +17,7 @@ from app.logs import RequestLog, configure_logging
 from app.routers import (
     audit_events,
     auth,
+    companies,
     customers,
     departures,
     dossiers,
@@ -74,6 +75,7 @@ def create_api(settings: Settings) -> FastAPI:
     for module in (
         customers,
         networks,
+        companies,
         relationships,
         dossiers,
         form_responses,

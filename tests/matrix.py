@@ -74,6 +74,7 @@ ROWS = {
     "get_network_drawing": Row(SEEN, make.customer),
     "export_network_graphml": Row(SEEN, make.customer),
     "export_network_json_graph": Row(SEEN, make.customer),
+    "get_company": Row(SEEN, make.company),
     "list_relationships": Row(SEEN, make.customer),
     "create_relationship": Row(THEIRS, make.two_customers, {"other_id": "{other_id}", **make.FRIEND}, 201),
     "get_relationship": Row(SEEN, make.relationship),
