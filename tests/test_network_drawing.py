@@ -205,6 +205,17 @@ def test_what_is_not_drawn_is_said(more: Json, said: str) -> None:
     assert any(said in text for text in texts(draw(_alone("王永庆", **more), TIES, "zh")))
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_title_and_legend_end_before_the_sheet_does(language: str) -> None:
+    picture = draw(_alone("W王" * 50, omitted=1_234_567, hidden=9_900, truncated=True), TIES, language)
+    texts_ = ElementTree.fromstring(picture.svg).iter(f"{SVG}text")
+    lines = [text for text in texts_ if not text.get("text-anchor")]
+    assert len(lines) == 9
+    for line in lines:
+        assert float(line.get("x", 0)) + measured(line.text or "", float(line.get("font-size", 0))) <= WIDTH
+        assert 0 < float(line.get("y", 0)) < picture.height
+
+
 def _luminance(colour: str) -> float:
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]

@@ -35,7 +35,7 @@ FONTS: Final = (
 _SIZES: Final = ((16.0, 12.0, 0.0), (13.0, 7.0, 6.0), (11.5, 6.0, 4.5), (10.5, 6.0, 3.5))
 _SMALL: Final = 10.0  # what somebody is to the one before him
 _TIE_EMS: Final = 7.0
-_TOP: Final = 58
+_TOP: Final = 58  # with a second line below the title: 15 more
 _SIDE: Final = 8
 _FOOT: Final = 66
 _WORDS: Final = {
@@ -45,7 +45,7 @@ _WORDS: Final = {
         "desc": "以{name}为中心,{hops} 步以内:{doors}。", "door": "{door} {count}", "closed": "{door}未知",
         "more": "另有 {count} 个未画出", "cut": "还有更多", "hidden": "另有 {count} 个您无权查看",
         "person": "个人", "company": "企业", "shadow": "仅听说", "badge": "+n 无权查看", "strength": "线粗 = 关系强",
-        "lone": "还没有任何关系", "is": "{name},{tie}", "list": "、",
+        "lone": "还没有任何关系", "others": "彼此相识", "is": "{name},{tie}", "list": "、",
     },
     "en": {
         "relative": "Relatives", "friend": "Friends", "client": "Clients", "supplier": "Suppliers",
@@ -54,7 +54,8 @@ _WORDS: Final = {
         "desc": "Around {name}, up to {hops} steps: {doors}.", "door": "{door} {count}", "closed": "{door} unknown",
         "more": "{count} more not drawn", "cut": "there are more", "hidden": "{count} more you may not see",
         "person": "person", "company": "company", "shadow": "hearsay", "badge": "+n not yours to see",
-        "strength": "thick = strong", "lone": "no relationship yet", "is": "{name}, {tie}", "list": ", ",
+        "strength": "thick = strong", "lone": "no relationship yet", "others": "know each other",
+        "is": "{name}, {tie}", "list": ", ",
     },
 }  # fmt: skip
 
@@ -112,6 +113,7 @@ def draw(network: Mapping[str, Any], ties: Mapping[str, Mapping[str, str]], lang
         doors.append(node["via"] if parent < 0 else doors[parent])
         items.append(Item(parent, DIRECTIONS.index(doors[-1]), label.width, label.height))
     counts = {door: doors.count(door) for door in DIRECTIONS}
+    facts = _facts(network, words)
     headings = [_heading(words, door, counts[door]) for door in DIRECTIONS]
     root = labels[0]
     layout = lay_out(
@@ -119,12 +121,12 @@ def draw(network: Mapping[str, Any], ties: Mapping[str, Mapping[str, str]], lang
         (max(root.name_width, _badge_width(root.badge)) + 28, 34 + (14 if root.badge else 0)),
         [(max(measured(text, size) for text, size in lines) + 16, 6 + 14.0 * len(lines)) for lines in headings],
         left=_SIDE,
-        top=_TOP,
+        top=_TOP + 15 * (len(facts) - 1),
         width=WIDTH - 2 * _SIDE,
     )
     height = layout.field.y + layout.field.height + _FOOT
     parts = [
-        *_head(network, words, nodes[0]["name"], counts, height, language),
+        *_head(network, counts, facts, height, language),
         *_sectors(layout, counts),
         *_lines(network, places, doors, layout, labels),
         *(
@@ -169,29 +171,31 @@ def _heading(words: Mapping[str, str], door: str, count: int) -> list[tuple[str,
     ]  # fmt: skip
 
 
+def _facts(network: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
+    """The line or two below the title: who is drawn, and what is not."""
+    others = network["nodes"][1:]
+    companies = sum(node["party_type"] == "organization" for node in others)
+    shown = words["count"].format(people=len(others) - companies, companies=companies) if others else words["lone"]
+    missing = []
+    if network["omitted"]:
+        missing.append(words["more"].format(count=network["omitted"]))
+    elif network["truncated"]:
+        missing.append(words["cut"])
+    if network["hidden"]:
+        missing.append(words["hidden"].format(count=network["hidden"]))
+    return [shown, " · ".join(missing)] if missing else [shown]
+
+
 def _head(
-    network: Mapping[str, Any],
-    words: Mapping[str, str],
-    name: str,
-    counts: Mapping[str, int],
-    height: float,
-    language: str,
+    network: Mapping[str, Any], counts: Mapping[str, int], facts: Sequence[str], height: float, language: str
 ) -> list[str]:
+    words, name = _WORDS[language], network["nodes"][0]["name"]
     title = words["title"].format(name=name)
     doors = words["list"].join(
         words["door" if counts[door] else "closed"].format(door=words[door], count=counts[door]) for door in DIRECTIONS
     )
     desc = words["desc"].format(name=name, hops=network["depth"], doors=doors)
     lang = "zh-CN" if language == "zh" else "en"
-    others = network["nodes"][1:]
-    companies = sum(node["party_type"] == "organization" for node in others)
-    facts = [words["count"].format(people=len(others) - companies, companies=companies)] if others else [words["lone"]]
-    if network["omitted"]:
-        facts.append(words["more"].format(count=network["omitted"]))
-    elif network["truncated"]:
-        facts.append(words["cut"])
-    if network["hidden"]:
-        facts.append(words["hidden"].format(count=network["hidden"]))
     shown = shortened(title, 20)
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{_n(height)}" '
@@ -200,7 +204,7 @@ def _head(
         f'<title id="network-title">{written(title)}</title><desc id="network-desc">{written(desc)}</desc>',
         f'<rect width="{WIDTH}" height="{_n(height)}" fill="{PAPER}"/>',
         _text(shown, 16, 28, 17, measured(shown, 17), INK, weight=700),
-        _text(" · ".join(facts), 16, 46, 11, 0, GREY),
+        *(_text(line, 16, 46 + 15 * row, 11, 0, GREY) for row, line in enumerate(facts)),
     ]
 
 
@@ -335,6 +339,9 @@ def _legend(words: Mapping[str, str], layout: Layout) -> list[str]:
     x += measured(words["company"], 11) + 36
     parts.append(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="5" fill="{PAPER}" stroke="{GREY}" stroke-dasharray="2.2 1.8"/>')
     parts.append(_text(words["shadow"], x + 10, y + 4, 11, 0, GREY))
+    x += measured(words["shadow"], 11) + 28
+    parts.append(f'<path d="M{_n(x)} {_n(y)}h18" stroke="#8d96a5" stroke-width="1" stroke-dasharray="1 3.5"/>')
+    parts.append(_text(words["others"], x + 24, y + 4, 11, 0, GREY))
     second = y + 22
     parts.append(
         f'<path d="M17 {_n(second)}h12" stroke="{GREY}" stroke-width=".8"/>'
