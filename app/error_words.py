@@ -52,6 +52,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "response_completed": ("问卷已完成,不能再修改", "The form response is completed and cannot change"),
     "form_withdrawn": ("该版本问卷已停用", "This form version is no longer accepted"),
     "customer_not_individual": ("仅适用于个人客户", "This is for individuals, not for organisations"),
+    "customer_not_organization": ("仅适用于企业客户", "This is for organisations, not for individuals"),
     "fact_superseded": ("该信息已被其他记录取代", "Another record has taken the place of this fact"),
     "retry": ("请重试", "Another request was faster; try again"),
     "gone": ("已删除,可恢复", "Deleted; it can be restored"),

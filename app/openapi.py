@@ -38,6 +38,12 @@ _PROOF = {"type": "string", "minLength": 1, "maxLength": 6000, "pattern": r"^[A-
 DPOP = _header("DPoP", "A proof of the device's key (RFC 9449), with the nonce of the last `DPoP-Nonce`", _PROOF)
 # The longest table there can be: 20,000 rows of at most 2,700 characters, when every one of them is a quote.
 CSV: dict[str, Any] = {"content": {"text/csv": {"schema": {"type": "string", "maxLength": 60_000_000}}}}
+# A picture of 100 parties has some 70,000 characters; a file of 300 parties with 2,000 edges 1.3 million.
+SVG: dict[str, Any] = {"content": {"image/svg+xml": {"schema": {"type": "string", "maxLength": 500_000}}}}
+GRAPHML: dict[str, Any] = {
+    "content": {"application/graphml+xml": {"schema": {"type": "string", "maxLength": 5_000_000}}}
+}
+_FILES = {"text/csv", "application/graphml+xml", "application/vnd.jgf+json"}  # kept under a name, not shown
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -111,7 +117,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status[0] in "23":
             response["headers"] = _headers(status, headers)
-            if "text/csv" in response.get("content", {}):
+            if _FILES & set(response.get("content", {})):
                 response["headers"]["Content-Disposition"] = {"$ref": "#/components/headers/Content-Disposition"}
     operation.setdefault("security", [{}])  # {}: open to everybody, said explicitly
 

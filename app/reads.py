@@ -273,11 +273,15 @@ async def touch_api_key(org_id: UUID, key_row: UUID) -> None:
 
 
 async def row_in(
-    session: AsyncSession, owners: Sequence[UUID] | None, name: str, *args: object
+    session: AsyncSession,
+    owners: Sequence[UUID] | None,
+    name: str,
+    *args: object,
+    variants: tuple[tuple[str, str], ...] = (),
 ) -> asyncpg.Record | None:
     """The same read inside a running write transaction: what a write answers is what a read would."""
     await session.flush()
-    sql = statement(name, _kind(owners))
+    sql = statement(name, _kind(owners), variants)
     return await db.raw(session).fetchrow(sql, session.info["org_id"], owners, *args)
 
 

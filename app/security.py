@@ -19,6 +19,7 @@ EVENTS = {
     "invitation.accepted": False,
     "invitation.created": False,
     "invitation.refused": True,
+    "network.exported": False,
     "organization.updated": False,
     "second_factor.confirmed": False,
     "second_factor.removed": False,

@@ -138,7 +138,14 @@ def relations(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
     ask("restore_relationship", "POST", f"{one_path}/restore", ids=ids)
     ids = {"customer_id": other["id"]}
     ask("list_relationships", "GET", f"/v1/customers/{other['id']}/relationships?limit=3", ids=ids)
-    ask("get_network", "GET", f"/v1/customers/{other['id']}/network?depth=2&limit=5", ids=ids)
+    network = f"/v1/customers/{other['id']}/network"
+    ask("get_network", "GET", f"{network}?depth=2&limit=5", ids=ids)
+    ask("get_network_drawing", "GET", f"{network}.svg?depth=1&limit=3", ids=ids)
+    ask("export_network_graphml", "GET", f"{network}.graphml?depth=1&limit=3", ids=ids)
+    ask("export_network_json_graph", "GET", f"{network}.jgf?depth=1&limit=3", ids=ids)
+    company = ask.http.get("/v1/customers", params={"party_type": "organization", "limit": 1, "sort": "name"}).json()
+    ids = {"customer_id": company["items"][0]["id"]}
+    ask("get_company", "GET", f"/v1/customers/{ids['customer_id']}/company?levels=1", ids=ids)
 
 
 def introductions(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:

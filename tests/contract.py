@@ -45,7 +45,7 @@ class Contract:
             return
         media = response.headers["content-type"].split(";")[0]
         assert media in content, f"{where} answers {media}"
-        said = response.text if media == "text/csv" else response.json()
+        said = response.json() if media.endswith("json") else response.text
         self._validate(content[media].get("schema", {}), said, where)
 
     def _resolve(self, node: dict[str, Any]) -> dict[str, Any]:

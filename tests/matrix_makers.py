@@ -8,7 +8,7 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from app import deps
-from tests.factories import World, add_user, create_customer, create_service_team, if_match
+from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.life_form import create_analysis, create_draft
 
 Ids = dict[str, str]
@@ -23,6 +23,10 @@ FACT = {"fact_key": "family_hometown", "value": "襄阳", "source": "customer", 
 
 async def customer(world: World, name: str) -> Ids:
     return {"customer_id": (await create_customer(getattr(world, name)))["id"]}
+
+
+async def company(world: World, name: str) -> Ids:
+    return {"customer_id": (await create_company(getattr(world, name)))["id"]}
 
 
 async def deleted_customer(world: World, name: str) -> Ids:

@@ -298,3 +298,16 @@ async def test_nothing_stays_bound_on_a_pooled_connection(world: World) -> None:
         )
 
     assert await reads.with_connection(bound) == (None, 0, False)
+
+
+async def test_chain_function_refuses_another_organisation(
+    world: World, other_world: World, settings: Settings
+) -> None:
+    made = await create_customer(world.agent)
+    ask = "SELECT supply_chain($1, NULL, $2, $2, true, 1, 50, false) ->> 'items'"
+    for bound in (None, other_world.org_id):
+        async with as_app(settings, bound) as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="not bound"):
+                await connection.fetch(ask, world.org_id, UUID(made["id"]))
+    async with as_app(settings, world.org_id) as connection:
+        assert await connection.fetchval(ask, world.org_id, UUID(made["id"])) == "[]"

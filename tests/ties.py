@@ -8,9 +8,11 @@ from uuid import UUID
 import httpx
 from uuid_utils.compat import uuid7
 
+from app.domain.relation_catalogue import built_in
 from tests.factories import World, create_customer
 
 Json = dict[str, Any]
+_PAIRED = {kind.code for kind in built_in() if kind.code != kind.inverse_code}
 
 
 def url(customer: Json, *parts: object) -> str:
@@ -43,18 +45,20 @@ class Edge:
 
 
 def tie(one: UUID, other: UUID, kind: str = "friend", strength: int = 500) -> Edge:
-    left, right = (one, other) if kind == "client" else (min(one, other), max(one, other))
+    """`other` is the `kind` (a `code`) of `one`."""
+    left, right = (one, other) if kind in _PAIRED else (min(one, other), max(one, other))
     return Edge(uuid7(), left, right, kind, strength)
 
 
-async def people(world: World, count: int, owner: str = "agent") -> list[UUID]:
+async def people(world: World, count: int, owner: str = "agent", party_type: str = "individual") -> list[UUID]:
     ids = [uuid7() for _ in range(count)]
     await world.db.execute(
         "INSERT INTO customers (org_id, id, owner_id, party_type, stage, name, name_key, search_text, created_digest) "
-        "SELECT $1, id, $2, 'individual', 'contact', '客户', 'k', 's', '' FROM unnest($3::uuid[]) AS c (id)",
+        "SELECT $1, id, $2, $4, 'contact', '客户', 'k', 's', '' FROM unnest($3::uuid[]) AS c (id)",
         world.org_id,
         world.users[owner],
         ids,
+        party_type,
     )
     return ids
 

@@ -1,10 +1,11 @@
 """The penetration network 渗透网 around a customer."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field as Bound
+from pydantic import StringConstraints
 
 from app.models.base import CalendarDate, Line50, Line100, Wire
 from app.models.customers import Gender, PartyType, Stage, Tier
@@ -22,6 +23,7 @@ class Ownership(StrEnum):
 
 Hops = Annotated[int, Bound(ge=0, le=3, json_schema_extra={"format": "int32"})]
 Count = Annotated[int, Bound(ge=0, le=2_147_483_647, json_schema_extra={"format": "int32"})]
+NodeKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
 class NetworkQuery(Wire):
@@ -41,6 +43,14 @@ class NetworkQuery(Wire):
     )
     limit: int = Bound(
         default=100, ge=1, le=300, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
+    )
+
+
+class NetworkDrawingQuery(NetworkQuery):
+    """The same for a picture, which a phone can show of so many."""
+
+    limit: int = Bound(
+        default=60, ge=1, le=100, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
     )
 
 
@@ -96,3 +106,77 @@ class NetworkPublic(Wire):
         description="Parties left out of the hop at which the limit was reached; those behind them are not counted",
     )
     hidden: Count = Bound(description="Sum of `hidden` over the nodes")
+
+
+class JsonGraphNodeFacts(Wire):
+    """What else is known of a node, as in the network."""
+
+    party_type: PartyType
+    stage: Stage
+    tier: Tier | None
+    gender: Gender | None
+    is_shadow: bool
+    ownership: Ownership
+    depth: Hops
+    parent_id: UUID | None
+    strength: PartOfOne
+    via: Direction | None
+    via_type: RelationCode | None
+    via_label: Line50 | None
+    degree: Count
+    hidden: Count
+
+
+class JsonGraphNode(Wire):
+    """A party; its id is the key."""
+
+    label: Line100
+    facts: JsonGraphNodeFacts = Bound(alias="metadata")
+
+
+class JsonGraphEdgeFacts(Wire):
+    """What else is known of an edge, as in the network."""
+
+    direction: Direction
+    strength: PartOfOne
+    role: Line50 | None
+
+
+class JsonGraphEdge(Wire):
+    """A relationship: `target` is the `relation` of `source`."""
+
+    id: UUID
+    source: UUID
+    target: UUID
+    relation: RelationCode
+    directed: Literal[True]
+    label: Line50
+    facts: JsonGraphEdgeFacts = Bound(alias="metadata")
+
+
+class JsonGraphFacts(Wire):
+    """What was asked, and what the answer leaves out."""
+
+    root_id: UUID
+    depth: int = Bound(ge=1, le=3, json_schema_extra={"format": "int32"})
+    truncated: bool
+    omitted: Count
+    hidden: Count
+
+
+class JsonGraph(Wire):
+    """One graph of JSON Graph Format 2."""
+
+    id: UUID
+    label: Line100
+    type: Literal["penetration network"]
+    directed: Literal[True]
+    facts: JsonGraphFacts = Bound(alias="metadata")
+    nodes: dict[NodeKey, JsonGraphNode] = Bound(max_length=300)
+    edges: list[JsonGraphEdge] = Bound(max_length=2000)
+
+
+class NetworkJsonGraph(Wire):
+    """The network as a document of JSON Graph Format 2."""
+
+    graph: JsonGraph
