@@ -32,6 +32,7 @@ from procrastinate.jobs import Status
 
 from app import db, logs
 from app.config import Settings
+from app.logs import describe
 from app.services import relationships_strengths
 from app.services.influences import QUEUE, REFRESH_SCORES, REFRESH_STRENGTHS
 
@@ -126,7 +127,7 @@ async def _told(name: str, org_id: str, work: Awaitable[dict[str, int]]) -> None
         logs.event("job_failed", level=logging.ERROR, task=name, org_id=org_id, error="child")
         raise
     except Exception as error:
-        logs.event("job_failed", level=logging.ERROR, task=name, org_id=org_id, **logs.describe(error))
+        logs.event("job_failed", level=logging.ERROR, task=name, org_id=org_id, **describe(error))
         raise JobFailed(type(error).__name__) from None
     logs.event("job_done", task=name, org_id=org_id, **counts)
 
@@ -210,7 +211,7 @@ async def work(settings: Settings) -> None:
         try:
             await work_off(make(settings), settings)
         except Exception as error:
-            logs.event("jobs_interrupted", level=logging.WARNING, **logs.describe(error))
+            logs.event("jobs_interrupted", level=logging.WARNING, **describe(error))
         await asyncio.sleep(AGAIN_SECONDS)
 
 

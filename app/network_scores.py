@@ -28,9 +28,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from app import db, logs
+from app import db
 from app.domain import graph_scores
 from app.domain.graph_scores import Scores, Ties, Whole
+from app.logs import describe
 
 BATCH = 5_000
 PATIENCE_SECONDS = 600
@@ -342,7 +343,7 @@ def main() -> int:
         said: dict[str, Any] = asyncio.run(_run(order["dsn"], UUID(order["org_id"])))
         status = 0
     except Exception as error:  # a traceback could hold what a row holds
-        said, status = logs.describe(error), 1
+        said, status = describe(error), 1
     sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
     sys.stdout.flush()
     return status

@@ -239,6 +239,7 @@ HARMLESS = frozenset(
         "POST /v1/form-responses/{form_response_id}/complete",
         "POST /v1/teams",
         "POST /v1/invitations",
+        "POST /v1/network/influence/refresh",  # one job waits, however often it is asked for
     }
 )
 

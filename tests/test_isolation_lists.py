@@ -12,7 +12,7 @@ from tests.factories import World, add_user, create_customer, create_service_tea
 from tests.life_form import create_analysis, create_draft
 from tests.matrix_makers import Ids, Make
 from tests.operations import by_id, operations
-from tests.ties import Json, relate, url
+from tests.ties import Json, people, relate, url
 from tests.traces import said, unknown
 
 # --- filters ---------------------------------------------------------------------------------------------------
@@ -102,6 +102,16 @@ async def _invitations(world: World, name: str) -> Ids:
     return {**await make.invitation(world, name), **await make.invitation(world, name)}
 
 
+async def _scores(world: World, name: str) -> Ids:
+    ids = await people(world, 2, name)
+    await world.db.execute(
+        "INSERT INTO network_scores SELECT $1, s.id, c.id, 0.5, 0, 1, 1, 7, false, 0, 40, now() "
+        "FROM unnest($2::uuid[]) AS s (id), unnest($3::uuid[]) AS c (id)",
+        world.org_id, [world.org_id, *world.users.values()], ids,
+    )  # fmt: skip
+    return {}
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -112,6 +122,7 @@ LISTS = {
     "list_users": Listed(make.person, "manager", ("is_disabled", "false")),
     "list_teams": Listed(make.team, other_query=("kind", "sales")),
     "list_invitations": Listed(_invitations, "admin", ("state", "open")),
+    "list_influences": Listed(_scores, other_query=("scope", "organization")),
 }
 
 
