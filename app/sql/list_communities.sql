@@ -11,20 +11,27 @@ WITH seen AS {kept} (
 ), largest AS (
     SELECT community, count(*) AS size FROM scored GROUP BY community HAVING count(*) > 1
     ORDER BY size DESC, community LIMIT $4
+), candidates AS MATERIALIZED (
+    SELECT * FROM scored WHERE is_bridge ORDER BY betweenness DESC, id LIMIT 4 * $6
+), ends AS MATERIALIZED (
+    -- The order is that of the indexes, which are then used whatever the planner knows; a hub's weakest ties are let go.
+    SELECT b.id, e.other_id
+    FROM candidates b
+    CROSS JOIN LATERAL (
+        (SELECT r.right_id AS other_id FROM relationships r
+         WHERE r.org_id = $1 AND r.left_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
+         ORDER BY r.strength DESC, r.id DESC LIMIT 200)
+        UNION ALL
+        (SELECT r.left_id FROM relationships r
+         WHERE r.org_id = $1 AND r.right_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
+         ORDER BY r.strength DESC, r.id DESC LIMIT 200)
+    ) e
 ), bridges AS (
     SELECT b.*, n.connects
-    FROM (SELECT * FROM scored WHERE is_bridge ORDER BY betweenness DESC, id LIMIT 4 * $6) b
-    CROSS JOIN LATERAL (
-        SELECT array_agg(DISTINCT o.community ORDER BY o.community) AS connects
-        FROM (
-            SELECT r.right_id AS id FROM relationships r
-            WHERE r.org_id = $1 AND r.left_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
-            UNION ALL
-            SELECT r.left_id FROM relationships r
-            WHERE r.org_id = $1 AND r.right_id = b.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
-        ) e JOIN scored o ON o.id = e.id AND o.community <> b.community
-    ) n
-    WHERE cardinality(n.connects) >= 2
+    FROM candidates b
+    JOIN (SELECT e.id, array_agg(DISTINCT o.community ORDER BY o.community) AS connects
+          FROM ends e JOIN candidates c ON c.id = e.id JOIN scored o ON o.id = e.other_id AND o.community <> c.community
+          GROUP BY e.id) n ON n.id = b.id AND cardinality(n.connects) >= 2
     ORDER BY b.betweenness DESC, b.id LIMIT $6
 )
 SELECT json_build_object(
