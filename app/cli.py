@@ -1,9 +1,10 @@
-"""`renmai`: serve, migrate, demo, org, team, user, apikey, rotate-keys, sweep, openapi."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, sweep, openapi."""
 
 import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import db, keyring, serving
+from app import db, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
@@ -40,6 +41,25 @@ def serve(
     with attended(get_settings()) as (ready, revive):
         access = serving.load_demo(ready)[1] if demo else None
         serving.run(ready, access, revive)
+
+
+@app.command()
+def work() -> None:
+    """Carry out background jobs until stopped, for services that run with RENMAI_JOBS=off."""
+    from app import jobs  # here: no other command needs the queue
+
+    async def run(settings: Settings) -> None:
+        loop, worker = asyncio.get_running_loop(), asyncio.current_task()
+        assert worker is not None
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(stop, worker.cancel)
+        with suppress(asyncio.CancelledError):
+            async with runtime.opened(settings):
+                await jobs.work(settings)
+
+    with database(get_settings()) as ready:
+        logs.configure_logging(ready.log_level)
+        asyncio.run(run(ready))
 
 
 @app.command()

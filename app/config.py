@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    jobs: Literal["inside", "off"] = Field(
+        default="inside", description="Background jobs in the processes of the service, or only in `renmai work`"
+    )
     demo_password: SecretStr = SecretStr("renmai-demo-2026")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -78,13 +78,18 @@ _dsn = ""
 _probe: asyncio.Task[bool] | None = None
 
 
-async def connect(dsn: str) -> asyncpg.Connection:
-    """A driver connection with the settings every connection of the service has."""
+async def connect(dsn: str, *, patience: float | None = None) -> asyncpg.Connection:
+    """A driver connection with the settings every connection of the service has.
+
+    Args:
+        patience: seconds a statement may take, for a job nobody waits for.
+    """
+    longer = {} if patience is None else {"statement_timeout": f"{patience:.0f}s"}
     return await asyncpg.connect(
         dsn,
-        server_settings=CONNECT_SETTINGS,
+        server_settings=CONNECT_SETTINGS | longer,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=COMMAND_SECONDS if patience is None else patience + COMMAND_SECONDS,
         statement_cache_size=200,
     )
 

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
@@ -25,6 +25,7 @@ from app.routers import (
     form_responses,
     forms,
     introductions,
+    influences,
     invitations,
     kin,
     needs_analyses,
@@ -54,14 +55,25 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
         sessions.passwords()
         passwords.load_list()
+        worker = _jobs(settings)
         # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         try:
-            yield
+            async with worker:
+                yield
         finally:
             deps.forget_actors()
+
+
+def _jobs(settings: Settings) -> AbstractAsyncContextManager[None]:
+    """A worker for background jobs, unless they are carried out elsewhere."""
+    if settings.jobs == "off":
+        return nullcontext()
+    from app import jobs  # here: who carries out none need not load the queue
+
+    return jobs.inside(settings)
 
 
 def create_api(settings: Settings) -> FastAPI:
@@ -101,6 +113,7 @@ def create_api(settings: Settings) -> FastAPI:
         invitations,
         organizations,
         audit_events,
+        influences,
         partners,
         service,
     ):

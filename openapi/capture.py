@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,17 @@ def organization(ask: Capture) -> None:
     ask.http.delete(path, headers={"If-Match": f'"{version}"'}).raise_for_status()
 
 
+def scores(ask: Capture) -> None:
+    """What the service computed of the network when it started, and a wish for more, as an administrator."""
+    for _ in range(60):
+        if ask.http.get("/v1/network/influence").json()["computed_at"] is not None:
+            break
+        time.sleep(1)
+    ask("list_influences", "GET", "/v1/network/influence?scope=organization&limit=3")
+    ask("list_communities", "GET", "/v1/network/communities?scope=organization")
+    ask("refresh_influences", "POST", "/v1/network/influence/refresh")
+
+
 def invite(ask: Capture) -> tuple[str, str, str]:
     """Invitations; answers the id, user name and password of the user who accepted one."""
     body = {"username": f"jiang.{secrets.token_hex(3)}", "name": "江小满", "role": "agent"}
@@ -326,6 +338,7 @@ def main() -> None:
     agent = ask.http.headers["Authorization"]
     ask.http.headers["Authorization"] = sign_in(ask, "admin1", PASSWORD)
     organization(ask)
+    scores(ask)
     people(ask, agent)
     ask("list_audit_events", "GET", "/v1/audit-events?action=customer.created&limit=1")
     ask("export_customers", "GET", "/v1/customer-exports?stage=investor")

@@ -32,6 +32,7 @@ def apart(settings: Settings) -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("RENMAI_DATABASE_URL", settings.database_url or "")
         patch.setenv("RENMAI_OWNER_DATABASE_URL", settings.owner_database_url or "")
         patch.setenv("RENMAI_VAR_DIR", str(settings.var_dir))
+        patch.setenv("RENMAI_JOBS", settings.jobs)
         get_settings.cache_clear()
         try:
             yield patch

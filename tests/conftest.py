@@ -59,6 +59,7 @@ async def settings() -> Settings:
         owner_database_url=server.dsn("renmai_owner", name),
         var_dir=Path(os.environ["RENMAI_TEST_HOME"]) / name,
         rate_limit=0,
+        jobs="off",
         log_level="WARNING",
         _env_file=None,
     )

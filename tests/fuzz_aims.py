@@ -265,6 +265,7 @@ HARMLESS = frozenset(
         "DELETE /v1/customers/{customer_id}/coverage-answers/{direction}",
         "PUT /v1/network/recommendation-dismissals/{customer_id}",
         "DELETE /v1/network/recommendation-dismissals/{customer_id}",
+        "POST /v1/network/influence/refresh",  # one job waits, however often it is asked for
     }
 )
 

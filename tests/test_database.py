@@ -22,6 +22,13 @@ SHARED = {
     "schema_version": "the migration tool's",
     "guess_counts": "keyed hashes; an address guesses at every organisation",
 }
+# Tables of the queue, in a schema of its own: jobs belong to the service, and their arguments are ids of organisations.
+QUEUE = {
+    "procrastinate_jobs": "DELETE INSERT SELECT UPDATE",
+    "procrastinate_periodic_defers": "DELETE INSERT SELECT UPDATE",
+    "procrastinate_workers": "DELETE INSERT SELECT UPDATE",
+    "procrastinate_events": "INSERT SELECT",
+}
 # Tenant tables that do not point at their organisation, each with the reason.
 UNREFERENCED = {"dpop_proofs": "a row per request, for minutes: the check would lock the organisation's row each time"}
 
@@ -59,6 +66,8 @@ async def test_every_table_has_an_organisation_or_a_reason(owner_db: asyncpg.Con
     tables = await column(owner_db, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert set(tables) - set(await tenant_tables(owner_db)) == set(SHARED)
     assert len(tables) >= 15
+    others = "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('public', 'pg_catalog', 'information_schema')"
+    assert set(await column(owner_db, others)) == set(QUEUE)
 
 
 async def test_every_tenant_table_has_the_wall(owner_db: asyncpg.Connection) -> None:
@@ -86,7 +95,8 @@ async def test_app_role_is_small_and_owns_nothing(owner_db: asyncpg.Connection) 
     assert await owner_db.fetchval(owned, role["oid"]) == 0
     member = "SELECT count(*) FROM pg_auth_members WHERE member = $1"
     assert await owner_db.fetchval(member, role["oid"]) == 0
-    assert not await owner_db.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", APP)
+    for schema in ("public", "procrastinate"):
+        assert not await owner_db.fetchval("SELECT has_schema_privilege($1, $2, 'CREATE')", APP, schema)
 
 
 async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -> None:
@@ -102,12 +112,13 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "departures": "INSERT SELECT", "introduction_steps": "INSERT SELECT", "team_members": "DELETE INSERT SELECT",
         "recommendation_dismissals": "DELETE INSERT SELECT UPDATE",
         "idempotency_keys": "DELETE INSERT SELECT UPDATE", "dpop_proofs": "DELETE INSERT SELECT UPDATE",
+        "network_scores": "DELETE INSERT SELECT UPDATE", **QUEUE,
     }  # fmt: skip
-    for table in {*await tenant_tables(owner_db), *SHARED}:
+    for table in {*await tenant_tables(owner_db), *SHARED, *QUEUE}:
         assert granted.pop(table) == special.get(table, "INSERT SELECT UPDATE"), table
     assert granted == {}
     public = "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_schema = $1"
-    assert await owner_db.fetchval(public, "public") == 0
+    assert [await owner_db.fetchval(public, schema) for schema in ("public", "procrastinate")] == [0, 0]
 
 
 async def test_keys_and_unique_indexes_start_with_the_organisation(owner_db: asyncpg.Connection) -> None:
@@ -161,7 +172,7 @@ async def test_security_definer_functions_are_fixed_and_closed(owner_db: asyncpg
         if "p_org" in (row["proargnames"] or []):
             assert "p_org IS DISTINCT FROM app_org()" in row["prosrc"], row["proname"]
         else:
-            assert row["proname"] in {"org_by_code", "org_by_key"}, row["proname"]
+            assert row["proname"] in {"org_by_code", "org_by_key", "org_ids"}, row["proname"]
 
 
 async def test_synced_tables_have_what_sync_needs(owner_db: asyncpg.Connection) -> None:

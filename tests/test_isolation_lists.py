@@ -12,7 +12,7 @@ from tests.factories import World, add_user, create_customer, create_service_tea
 from tests.life_form import create_analysis, create_draft
 from tests.matrix_makers import Ids, Make
 from tests.operations import by_id, operations
-from tests.ties import Json, relate, url
+from tests.ties import Json, people, relate, url
 from tests.traces import said, unknown
 
 # --- filters ---------------------------------------------------------------------------------------------------
@@ -114,6 +114,16 @@ async def _introducers(world: World, name: str) -> Ids:
     return {**await make.introducer(world, name), **await make.introducer(world, name)}
 
 
+async def _scores(world: World, name: str) -> Ids:
+    ids = await people(world, 2, name)
+    await world.db.execute(
+        "INSERT INTO network_scores SELECT $1, s.id, c.id, 0.5, 0, 1, 1, 7, false, 0, 40, now() "
+        "FROM unnest($2::uuid[]) AS s (id), unnest($3::uuid[]) AS c (id)",
+        world.org_id, [world.org_id, *world.users.values()], ids,
+    )  # fmt: skip
+    return {}
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -128,6 +138,7 @@ LISTS = {
     "list_introducers": Listed(_introducers),
     "list_tasks": Listed(_introducers, other_query=("state", "open")),
     "get_agent_coverage": Listed(_customers, other_query=("agent_id", unknown("id")["id"]), whose="agent_id"),
+    "list_influences": Listed(_scores, other_query=("scope", "organization")),
 }
 
 

@@ -139,7 +139,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
-             "accept", "kin", "advance", "reopen", "coverage", "company"}  # fmt: skip
+             "accept", "kin", "advance", "reopen", "coverage", "company", "influence"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
