@@ -239,6 +239,13 @@ HARMLESS = frozenset(
         "POST /v1/form-responses/{form_response_id}/complete",
         "POST /v1/teams",
         "POST /v1/invitations",
+        "POST /v1/shadow-contacts",
+        "PATCH /v1/shadow-contacts/{shadow_contact_id}",
+        "DELETE /v1/shadow-contacts/{shadow_contact_id}",
+        "POST /v1/shadow-contacts/{shadow_contact_id}/promote",
+        "POST /v1/relationships/bulk",
+        "POST /v1/customers/{customer_id}/relationships/{relationship_id}/interactions",
+        "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}/interactions/{interaction_id}",
     }
 )
 

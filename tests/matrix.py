@@ -112,6 +112,15 @@ ROWS = {
     "delete_invitation": Row(ADMIN, make.invitation, good=204),
     "get_organization": Row(COMMON, make.organization),
     "update_organization": Row(ADMIN, make.organization, {"session_idle_days": 6}),
+    "get_shadow_contact": Row(THEIRS, make.shadow_contact),
+    "update_shadow_contact": Row(THEIRS, make.shadow_contact, {"name": "陈建华"}),
+    "delete_shadow_contact": Row(THEIRS, make.shadow_contact, good=204),
+    "export_shadow_contact": Row(THEIRS, make.shadow_contact),
+    "promote_shadow_contact": Row(THEIRS, make.shadow_contact, {"stage": "prospect"}),
+    "list_relationship_interactions": Row(SEEN, make.relationship),
+    "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
+    "get_relationship_interaction": Row(SEEN, make.interaction),
+    "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
 }
 
 # Operations on something that belongs to something else.
@@ -132,6 +141,11 @@ BODIES: dict[str, Any] = {
     "change_password": {"current_password": "x" * 12, "new_password": "y" * 12},
     "confirm_second_factor": {"code": "000000"},
     "accept_invitation": {"token": "rmi_" + "A" * 64, "password": "x" * 12},
+    "create_shadow_contact": {"known_through_id": "{customer_id}", **make.CONTACT},
+    "create_relationships": {
+        "items": [{"customer_id": "{customer_id}", "new_contact": {"name": "陈建国", "party_type": "individual"},
+                   "direction": "friend"}]
+    },
 }  # fmt: skip
 
 
@@ -164,6 +178,12 @@ POINTERS = {
     ("create_invitation", "team_id"): _TEAM,
     ("create_team", "parent_id"): _TEAM,
     ("update_team", "parent_id"): _TEAM,
+    ("create_shadow_contact", "known_through_id"): _CUSTOMER,
+}
+# Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
+POINTERS_IN_ITEMS = {
+    ("create_relationships", "items/*/customer_id"): "test_relationships_bulk.py",
+    ("create_relationships", "items/*/other_id"): "test_relationships_bulk.py",
 }
 
 # What a manager reaches of people: those below him. All others are as unknown, he himself included.

@@ -22,6 +22,7 @@ FILTERS: dict[tuple[str, str], tuple[Make, str]] = {
     ("list_users", "team_id"): (make.team, "team_id"),
     ("list_audit_events", "actor_id"): (make.person, "user_id"),
     ("list_audit_events", "object_id"): (make.customer, "customer_id"),
+    ("list_shadow_contacts", "known_through_id"): (make.customer, "customer_id"),
 }
 
 
@@ -102,6 +103,17 @@ async def _invitations(world: World, name: str) -> Ids:
     return {**await make.invitation(world, name), **await make.invitation(world, name)}
 
 
+async def _shadow_contacts(world: World, name: str) -> Ids:
+    return {**await make.shadow_contact(world, name), **await make.shadow_contact(world, name)}
+
+
+async def _interactions(world: World, name: str) -> Ids:
+    ids = await make.interaction(world, name)
+    place = f"/v1/customers/{ids['customer_id']}/relationships/{ids['relationship_id']}/interactions"
+    assert (await getattr(world, name).post(place, json=make.MEAL)).status_code == 201
+    return ids
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -112,6 +124,8 @@ LISTS = {
     "list_users": Listed(make.person, "manager", ("is_disabled", "false")),
     "list_teams": Listed(make.team, other_query=("kind", "sales")),
     "list_invitations": Listed(_invitations, "admin", ("state", "open")),
+    "list_shadow_contacts": Listed(_shadow_contacts, other_query=("expiring_to", "2999-01-01")),
+    "list_relationship_interactions": Listed(_interactions),
 }
 
 

@@ -43,6 +43,7 @@ NO_VERSION = {
     "delete_user_second_factor": "a second factor is only there or not",
     "put_team_member": "somebody serves in a team or not",
     "delete_team_member": "somebody serves in a team or not",
+    "delete_relationship_interaction": "a recorded contact does not change",
 }
 
 
@@ -62,7 +63,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable"
+    commands = "restore|complete|transfer|reveal|disable|enable|promote"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -135,7 +136,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
-             "accept"}  # fmt: skip
+             "accept", "promote", "export", "bulk"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path

@@ -5,4 +5,4 @@ SELECT c.deleted_at IS NOT NULL AS is_deleted,
             THEN {walk}($1, $2, $4, $3, $5, $6, $7, $8, $9::text::numeric, $10::date) END AS body
 FROM customers c
 WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
-  AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+  AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')
