@@ -63,7 +63,8 @@ async def create(session: AsyncSession, actor: Actor, data: RelationshipBulk, la
         if status == 201:
             made.append(row.id)
         other_id = row.right_id if row.left_id == item.customer_id else row.left_id
-        results.append({"index": index, "status": status, "id": row.id, "other_id": other_id, "problem": None})
+        told = {"id": str(row.id), "other_id": str(other_id), "problem": None}
+        results.append({"index": index, "status": status, **told})
     await relationships.refresh(session, made)
     return orjson.dumps({"results": results})
 
@@ -93,7 +94,7 @@ async def _one(call: _Call, item: RelationshipItem) -> tuple[Relationship, int]:
     try:
         async with db.savepoint(call.session):
             row = await _recorded(call, item, sent)
-    except BaseException:
+    except AppError:
         # What the savepoint undid is to be read anew; contacts it made are not there any more.
         call.held = await relationships.hold(call.session, call.actor, list(call.held))
         raise
@@ -145,6 +146,8 @@ async def _new_contact(call: _Call, here: Customer, item: RelationshipItem, sent
             raise Invalid.at("/customer_id", "not_found")
         through = found
     try:
+        if item.new_contact.id in call.held:
+            raise offline.id_taken()
         return await shadow_contacts.add(call.session, call.actor, through, item.new_contact, sent)
     except (Invalid, Conflict) as error:
         raise error.below("/new_contact") from None
