@@ -17,7 +17,6 @@ from app.models.organizations import Organization, OrganizationPublic, Organizat
 from app.models.sessions import LoginSession
 from app.services import relationships
 
-
 MAX_RECKONED = 20_000  # about a second; the administrator waits for it, and those who record contacts do too
 _STRENGTH = {"strength_rule", "strength_half_life_days", "interaction_weights"}
 _WITH_CONTACTS = """
