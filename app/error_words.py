@@ -73,7 +73,6 @@ TITLES: dict[str, tuple[str, str]] = {
 MESSAGES: dict[str, tuple[str, str]] = {
     "invalid": ("值无效", "is not valid"),
     "missing": ("必填", "is required"),
-    "required": ("必填", "is required"),
     "unknown": ("未知字段", "is not a known member"),
     "repeated": ("不能重复", "may be given only once"),
     "null_not_allowed": ("不能为空", "may not be null"),

@@ -65,7 +65,7 @@ async def test_name_is_normalised_and_searchable_as_a_customers(world: World) ->
         ({"name": " "}, "/name", "name_empty"),
         ({"name": "陈\u200b"}, "/name", "name_invisible"),
         ({"party_type": "organization", "gender": "male"}, "/gender", "unknown"),
-        ({"relation": {}}, "/relation/type", "required"),
+        ({"relation": {}}, "/relation/type", "missing"),
         ({"relation": {"type": "enemy"}}, "/relation/type", "relation_type_unknown"),
         ({"relation": {"type": "sibling", "direction": "ally"}}, "/relation/direction", "direction_mismatch"),
         ({"party_type": "organization"}, "/relation/type", "party_kind_mismatch"),

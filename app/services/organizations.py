@@ -17,7 +17,7 @@ from app.models.organizations import Organization, OrganizationPublic, Organizat
 from app.models.sessions import LoginSession
 from app.services import relationships
 
-MAX_RECKONED = 20_000  # about a second; the administrator waits for it, and those who record contacts do too
+MAX_RECKONED = 20_000  # two seconds for which the administrator waits, and whoever records a contact does, too
 _STRENGTH = {"strength_rule", "strength_half_life_days", "interaction_weights"}
 _WITH_CONTACTS = """
 SELECT DISTINCT relationship_id FROM relationship_interactions WHERE org_id = $1 AND deleted_at IS NULL LIMIT $2

@@ -74,7 +74,7 @@ async def create(session: AsyncSession, actor: Actor, data: RelationTypeCreate) 
     """A type of the organisation's own.
 
     Raises:
-        Invalid: `required`: an asymmetric direction or label without its inverse.
+        Invalid: `missing`: an asymmetric direction or label without its inverse.
         Conflict: `relation_type_exists`: one of the codes is in use; `too_many_relation_types`; `id_taken`.
     """
     row = _row(actor, data)
@@ -154,7 +154,7 @@ async def resolve(
     """The type that was meant, checked against both parties.
 
     Raises:
-        Invalid: `required` (neither direction nor type), `relation_type_unknown` (or retired), `direction_mismatch`,
+        Invalid: `missing` (neither direction nor type), `relation_type_unknown` (or retired), `direction_mismatch`,
             `party_kind_mismatch` (a company has no parents).
     """
     wanted = _wanted(direction, code)
@@ -195,7 +195,7 @@ def _active(actor: Actor) -> SelectOfScalar[RelationType]:
 def _wanted(direction: Direction | None, code: str | None) -> str:
     """The code that was meant: a direction alone stands for the type of its name."""
     if code is None and direction is None:
-        raise Invalid.at("/type", "required")
+        raise Invalid.at("/type", "missing")
     return code or str(direction)
 
 
@@ -248,9 +248,9 @@ def _row(actor: Actor, data: RelationTypeCreate) -> RelationType:
     """What was sent in its one form: a type whose other end is a supplier is turned round."""
     is_symmetric = data.inverse_code in (None, data.code)
     if is_symmetric and data.direction in (Direction.client, Direction.supplier):
-        raise Invalid.at("/inverse_code", "required")
+        raise Invalid.at("/inverse_code", "missing")
     if not is_symmetric and data.inverse_label is None:
-        raise Invalid.at("/inverse_label", "required")
+        raise Invalid.at("/inverse_label", "missing")
     if is_symmetric and data.customer_kind != data.other_kind:
         raise Invalid.at("/other_kind", "party_kind_mismatch")
     label = data.label.model_dump(exclude_none=True)
