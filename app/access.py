@@ -252,12 +252,12 @@ async def customer(
         shadows: as `visible_customers`.
 
     Raises:
-        NotFound: absent, foreign, and deleted more than 30 days ago are the same.
+        NotFound: absent, foreign, and deleted more than 30 days ago are the same; so is an erased shadow contact.
         Gone: deleted since, and `deleted` is false.
     """
     statement = visible_customers(actor, shadows=shadows).where(Customer.id == customer_id)
     found = (await session.exec(statement.with_for_update() if lock else statement)).first()
-    if found is None:
+    if found is None or (found.is_shadow and found.deleted_at is not None):
         raise NotFound
     check_alive(found, deleted=deleted)
     return found

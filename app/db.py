@@ -202,6 +202,24 @@ async def _undo(connection: AsyncConnection, driver: asyncpg.Connection) -> None
     await connection.invalidate()
 
 
+@asynccontextmanager
+async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
+    """A part of the transaction that may fail by itself: what it wrote and its trail are undone, the rest goes on.
+
+    Rows it has changed, and that were loaded before, must be loaded anew after a failure.
+    """
+    info = session.info
+    audit, after = len(info["audit"]), len(info["after_commit"])
+    feed, marked = dict(info["feed"]), set(info["marked"])
+    try:
+        async with session.begin_nested():
+            yield
+    except BaseException:
+        del info["audit"][audit:], info["after_commit"][after:]
+        info.update(feed=feed, marked=marked)
+        raise
+
+
 def mark(session: AsyncSession, row: Any, scopes: Iterable[UUID], *, left: Iterable[UUID] = ()) -> None:
     """Tell the sync feed who must hear of a change.
 

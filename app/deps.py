@@ -307,6 +307,11 @@ def answer(request: Request, document: Document) -> Response:
     return _conditional(request, document.body, etags.tag(document.version))
 
 
+def answer_composed(request: Request, document: Document) -> Response:
+    """As `answer`, for a document that also tells of other rows than its own."""
+    return _conditional(request, document.body, etags.tag_with(document.version, document.body))
+
+
 def answer_cacheable(request: Request, body: bytes, version: str) -> Response:
     """As `answer`, for public documents that may be cached."""
     response = _conditional(request, body, etags.tag(version))

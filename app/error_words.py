@@ -113,6 +113,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "relation_type_unknown": ("没有这种关系类型或已停用", "is no active relation type of the organisation"),
     "direction_mismatch": ("方向与关系类型不符", "is not the direction of the type"),
     "party_kind_mismatch": ("该关系类型不适用于这类客户", "does not fit persons or companies as they are here"),
+    "one_of": ("只能且必须填写其中一项", "must be the only one of the two, and one of them is needed"),
     "same_customer": ("不能与自己建立关系", "must be another customer"),
     "not_found": ("找不到", "was not found"),
     "until_before_since": ("结束日期早于开始日期", "ends before it begins"),

@@ -26,8 +26,9 @@ repeats what the client sent: only where it was (`pointer`, `parameter`, `header
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import orjson
 
@@ -72,6 +73,12 @@ class AppError(Exception):
         self.issues = tuple(issues)
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
+
+    def below(self, place: str) -> Self:
+        """The same error, of a part of the body that stands at `place`."""
+        moved = copy(self)
+        moved.issues = tuple(replace(issue, pointer=f"{place}{issue.pointer or ''}") for issue in self.issues)
+        return moved
 
 
 class Malformed(AppError):

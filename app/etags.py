@@ -1,5 +1,6 @@
 """Strong ETags from row versions, and the conditions clients state with them (RFC 9110 8.8.3, 13.1)."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from uuid import UUID
@@ -26,6 +27,14 @@ def tag(version: int | str) -> str:
     return f'"{version}"'
 
 
+def tag_with(version: int, body: bytes) -> str:
+    """The ETag of a body that also tells of other rows than the one with the version: `"7.1a2b3c4d"`.
+
+    What it tells may change under the same version; a change of the row (If-Match) asks for the version only.
+    """
+    return tag(f"{version}.{hashlib.sha256(body).hexdigest()[:8]}")
+
+
 def _tags(header: str, name: str, longest: int) -> list[str]:
     if len(header) > longest or not _TAGS.fullmatch(header):
         raise Malformed(issues=[Issue("pattern", header=name)])
@@ -44,7 +53,8 @@ def wanted_version(if_match: str | None) -> int:
     tags = _tags(if_match, "If-Match", MAX_ONE)
     if len(tags) != 1:
         raise Malformed(issues=[Issue("repeated", header="If-Match")])
-    return int(tags[0]) if re.fullmatch(r"[1-9][0-9]{0,9}", tags[0]) else 0
+    found = re.fullmatch(r"([1-9][0-9]{0,9})(\.[0-9a-f]{8})?", tags[0])
+    return int(found[1]) if found else 0
 
 
 def check(current: int, wanted: int) -> None:

@@ -234,6 +234,7 @@ _TAGS = {
     "customers": "Customer profiles, from first contact to loyal customer.",
     "network": "The penetration network 渗透网: who stands around whom, and which doors are still closed.",
     "relationships": "Who knows whom, in six directions, how well, and how anybody came to know of it.",
+    "shadow contacts": "People and companies known only through a customer: kept minimal, for a year, and erased.",
     "relation types": "What two parties can be to each other: a built-in catalogue, and the organisation's own.",
     "introductions": "Who is asked to introduce whom, what becomes of it, and whom that does credit.",
     "tasks": "What a user owes somebody by a day: thanks, to begin with.",

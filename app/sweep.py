@@ -10,9 +10,11 @@
     signing_keys       1 day after it was retired                         it verifies for twelve minutes more
     recovery_codes     90 days after the second factor was taken away     with the factor, and before it
     second_factors     90 days after it was taken away                    the question "who took it, when" comes late
+    shadow_contacts    after `keep_until`: a year without being confirmed they never asked to be in anybody's book
 
-Audit events are never touched. A row is deleted only when a fresh look, under its lock, finds it past its time; one
-that somebody holds at this moment is left for the next sweep. Two sweeps at once share the work.
+Audit events are never touched. Of a shadow contact a nameless row is left (`shadow_contacts_erase`), and an audit event
+says that it was erased. A row is deleted only when a fresh look, under its lock, finds it past its time; one that
+somebody holds at this moment is left for the next sweep. Two sweeps at once share the work.
 """
 
 from dataclasses import dataclass
@@ -22,8 +24,11 @@ from uuid import UUID
 import asyncpg
 
 from app import idempotency
+from app.services import shadow_contacts_erase
 
 BATCH = 5_000  # rows a statement: some tens of milliseconds, so nobody waits long for a lock or for the disc
+_ERASED_AT_ONCE = 500  # each has ties, and phones to tell
+_SHADOWS = "shadow_contacts"
 # A counter of a passed window is nothing; the hour forgives a clock that jumped.
 GUESSES_KEPT = timedelta(hours=1)
 # Their last second already has room for clocks that differ (`dpop`).
@@ -131,7 +136,8 @@ async def count(connection: asyncpg.Connection) -> dict[str, int]:
     found = dict.fromkeys((rule.table for rule in _RULES), 0)
     for rule, org_id in await _places(connection):
         found[rule.table] += await connection.fetchval(rule.counting, org_id, rule.kept)
-    return found
+    expired = [await shadow_contacts_erase.count_expired(connection, org_id) for org_id in await _orgs(connection)]
+    return {**found, _SHADOWS: sum(expired)}
 
 
 async def sweep(connection: asyncpg.Connection, *, batch: int = BATCH) -> dict[str, int]:
@@ -150,10 +156,26 @@ async def sweep(connection: asyncpg.Connection, *, batch: int = BATCH) -> dict[s
             done: str = await connection.execute(rule.deleting, org_id, rule.kept, batch)
             rows = int(done.rsplit(" ", 1)[-1])
             deleted[rule.table] += rows
-    return deleted
+    return {**deleted, _SHADOWS: await _erase(connection, min(batch, _ERASED_AT_ONCE))}
+
+
+async def _erase(connection: asyncpg.Connection, bite: int) -> int:
+    """Erase the shadow contacts whose time is up, of one organisation after the other; how many that were."""
+    erased = 0
+    for org_id in await _orgs(connection):
+        rows = bite
+        while rows >= bite:
+            async with connection.transaction():
+                rows = await shadow_contacts_erase.erase_expired(connection, org_id, bite)
+            erased += rows
+    return erased
 
 
 async def _places(connection: asyncpg.Connection) -> list[tuple[_Rule, UUID | None]]:
     """Every rule for every organisation, one after the other: each statement asks for the rows of one."""
-    orgs = [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]
+    orgs = await _orgs(connection)
     return [(rule, org_id) for rule in _RULES for org_id in ([None] if rule.is_shared else orgs)]
+
+
+async def _orgs(connection: asyncpg.Connection) -> list[UUID]:
+    return [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]

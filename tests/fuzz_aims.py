@@ -266,6 +266,13 @@ HARMLESS = frozenset(
         "PUT /v1/network/recommendation-dismissals/{customer_id}",
         "DELETE /v1/network/recommendation-dismissals/{customer_id}",
         "POST /v1/network/influence/refresh",  # one job waits, however often it is asked for
+        "POST /v1/shadow-contacts",
+        "PATCH /v1/shadow-contacts/{shadow_contact_id}",
+        "DELETE /v1/shadow-contacts/{shadow_contact_id}",
+        "POST /v1/shadow-contacts/{shadow_contact_id}/promote",
+        "POST /v1/relationships/bulk",
+        "POST /v1/customers/{customer_id}/relationships/{relationship_id}/interactions",
+        "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}/interactions/{interaction_id}",
     }
 )
 

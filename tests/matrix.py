@@ -135,6 +135,15 @@ ROWS = {
     "delete_coverage_answer": Row(THEIRS, make.asked_customer, good=204),
     "put_recommendation_dismissal": Row(THEIRS, make.customer, {"reason": "not_now"}),
     "delete_recommendation_dismissal": Row(THEIRS, make.customer, good=204),
+    "get_shadow_contact": Row(THEIRS, make.shadow_contact),
+    "update_shadow_contact": Row(THEIRS, make.shadow_contact, {"name": "陈建华"}),
+    "delete_shadow_contact": Row(THEIRS, make.shadow_contact, good=204),
+    "export_shadow_contact": Row(THEIRS, make.shadow_contact),
+    "promote_shadow_contact": Row(THEIRS, make.shadow_contact, {"stage": "prospect"}),
+    "list_relationship_interactions": Row(SEEN, make.relationship),
+    "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
+    "get_relationship_interaction": Row(SEEN, make.interaction),
+    "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
 }
 
 # Operations on something that belongs to something else.
@@ -157,6 +166,11 @@ BODIES: dict[str, Any] = {
     "confirm_second_factor": {"code": "000000"},
     "accept_invitation": {"token": "rmi_" + "A" * 64, "password": "x" * 12},
     "create_introduction": {"introducer_id": "{customer_id}", "target_id": "{other_id}"},
+    "create_shadow_contact": {"known_through_id": "{customer_id}", **make.CONTACT},
+    "create_relationships": {
+        "items": [{"customer_id": "{customer_id}", "new_contact": {"name": "陈建国", "party_type": "individual"},
+                   "direction": "friend"}]
+    },
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
@@ -204,6 +218,12 @@ POINTERS = {
         _CUSTOMER.tries,
         (("introducer_id", "customer_id"), ("target_id", "other_id")),
     ),
+    ("create_shadow_contact", "known_through_id"): _CUSTOMER,
+}
+# Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
+POINTERS_IN_ITEMS = {
+    ("create_relationships", "items/*/customer_id"): "test_relationships_bulk.py",
+    ("create_relationships", "items/*/other_id"): "test_relationships_bulk.py",
 }
 
 # What a manager reaches of people: those below him. All others are as unknown, he himself included.

@@ -15,6 +15,8 @@ Ids = dict[str, str]
 Make = Callable[[World, str], Awaitable[Ids]]
 
 FRIEND = {"direction": "friend", "strength": 0.5}
+CONTACT = {"name": "陈建国", "party_type": "individual", "relation": {"type": "sibling"}}
+MEAL = {"kind": "meal", "occurred_on": "2026-01-05"}
 FACT = {"fact_key": "family_hometown", "value": "襄阳", "source": "customer", "observed_on": "2026-01-05"}
 
 
@@ -101,6 +103,17 @@ async def task(world: World, name: str) -> Ids:
     owed = {"customer_id": (await introducer(world, name))["customer_id"]}
     (found,) = (await getattr(world, name).get("/v1/tasks", params=owed)).json()["items"]
     return {**owed, "task_id": found["id"]}
+
+
+async def interaction(world: World, name: str) -> Ids:
+    ids = await relationship(world, name)
+    url = f"/v1/customers/{ids['customer_id']}/relationships/{ids['relationship_id']}/interactions"
+    return {**ids, "interaction_id": (await getattr(world, name).post(url, json=MEAL)).json()["id"]}
+
+
+async def shadow_contact(world: World, name: str) -> Ids:
+    body = {"known_through_id": (await customer(world, name))["customer_id"], **CONTACT}
+    return {"shadow_contact_id": (await getattr(world, name).post("/v1/shadow-contacts", json=body)).json()["id"]}
 
 
 async def draft(world: World, name: str) -> Ids:
@@ -232,4 +245,5 @@ async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
 # Those that answer two ids for a path: one below the other.
 NESTED = (
     fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
+    interaction,
 )  # fmt: skip

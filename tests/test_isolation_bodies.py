@@ -10,7 +10,7 @@ from app.access import SCOPES, Scope
 from app.models.users import Role
 from tests import matrix_makers as make
 from tests.factories import World, create_customer
-from tests.matrix import BODIES, NEEDED, POINTERS, ROWS, Row, called, cast, place
+from tests.matrix import BODIES, NEEDED, POINTERS, POINTERS_IN_ITEMS, ROWS, Row, called, cast, place
 from tests.operations import Operation, by_id, operations
 from tests.traces import filled, fingerprint, put, said
 
@@ -35,7 +35,8 @@ def test_every_row_has_a_body_where_the_document_has_one(api: FastAPI) -> None:
 def test_every_id_in_a_body_is_looked_at(api: FastAPI) -> None:
     """But `id` itself, which a phone makes."""
     found = {(operation.id, path) for operation in operations(api.openapi()) for path in operation.body_ids()}
-    assert {(name, path) for name, path in found if path != "id"} == set(POINTERS)
+    pointing = {(name, path) for name, path in found if path.rpartition("/")[2] != "id"}
+    assert pointing == {*POINTERS, *POINTERS_IN_ITEMS}
 
 
 # --- ids that point at something -------------------------------------------------------------------------------
@@ -72,7 +73,9 @@ async def test_foreign_id_in_a_body_is_as_unknown(
         assert answer.status_code in (200, 201), (principal, answer.text)
 
 
-@pytest.mark.parametrize("name", ["create_customer", "create_form_response", "create_introduction"])
+@pytest.mark.parametrize(
+    "name", ["create_customer", "create_form_response", "create_introduction", "create_shadow_contact"]
+)
 async def test_id_a_phone_made_says_nothing_about_other_organisations(
     api: FastAPI, world: World, other_world: World, name: str
 ) -> None:
@@ -86,7 +89,7 @@ async def test_id_a_phone_made_says_nothing_about_other_organisations(
     assert set(answer.json()) == {"type", "title", "status", "code", "request_id", "errors"}
 
 
-@pytest.mark.parametrize("name", ["create_relationship", "create_dossier_fact"])
+@pytest.mark.parametrize("name", ["create_relationship", "create_dossier_fact", "create_relationship_interaction"])
 async def test_id_a_phone_made_below_a_customer_is_taken_within_the_organisation_only(
     api: FastAPI, world: World, other_world: World, name: str
 ) -> None:
@@ -103,6 +106,7 @@ def test_every_id_a_phone_makes_is_looked_at(api: FastAPI) -> None:
     assert named == {
         "create_customer", "create_form_response", "create_relationship", "create_dossier_fact",
         "create_relation_type", "create_introduction",
+        "create_shadow_contact", "create_relationship_interaction",
     }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ FILTERS: dict[tuple[str, str], tuple[Make, str]] = {
     ("list_tasks", "customer_id"): (make.introducer, "customer_id"),
     ("get_agent_coverage", "agent_id"): (make.person_with_customer, "user_id"),
     ("list_recommendations", "customer_id"): (make.customer, "customer_id"),
+    ("list_shadow_contacts", "known_through_id"): (make.customer, "customer_id"),
 }
 # Not what a list is narrowed by, but what is asked for: one that is not there is 404 (tests of the operation).
 ASKED_FOR = {("list_network_paths", "to"), ("list_network_paths", "at_company")}
@@ -124,6 +125,17 @@ async def _scores(world: World, name: str) -> Ids:
     return {}
 
 
+async def _shadow_contacts(world: World, name: str) -> Ids:
+    return {**await make.shadow_contact(world, name), **await make.shadow_contact(world, name)}
+
+
+async def _interactions(world: World, name: str) -> Ids:
+    ids = await make.interaction(world, name)
+    place = f"/v1/customers/{ids['customer_id']}/relationships/{ids['relationship_id']}/interactions"
+    assert (await getattr(world, name).post(place, json=make.MEAL)).status_code == 201
+    return ids
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -139,6 +151,8 @@ LISTS = {
     "list_tasks": Listed(_introducers, other_query=("state", "open")),
     "get_agent_coverage": Listed(_customers, other_query=("agent_id", unknown("id")["id"]), whose="agent_id"),
     "list_influences": Listed(_scores, other_query=("scope", "organization")),
+    "list_shadow_contacts": Listed(_shadow_contacts, other_query=("expiring_to", "2999-01-01")),
+    "list_relationship_interactions": Listed(_interactions),
 }
 
 

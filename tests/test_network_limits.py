@@ -131,7 +131,7 @@ async def test_root_is_404_or_410_as_a_profile(world: World, other_world: World)
 
 async def test_function_refuses_another_organisation(world: World, other_world: World) -> None:
     (root,) = await people(world, 1)
-    call = "SELECT ego_network($1, NULL, $2, $2, 2, 100, NULL, NULL, NULL, NULL)"
+    call = "SELECT ego_network($1, NULL, $2, $2, 2, 100, NULL, NULL, NULL, NULL, false)"
     for bound in (None, other_world.org_id):
         async with world.db.transaction():
             if bound is not None:

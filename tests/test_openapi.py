@@ -47,6 +47,7 @@ NO_VERSION = {
     "delete_coverage_answer": "an answer is only there or not",
     "put_recommendation_dismissal": "the caller's own, and the last reason told counts",
     "delete_recommendation_dismissal": "the caller's own, and only there or not",
+    "delete_relationship_interaction": "a recorded contact does not change",
 }
 
 
@@ -67,6 +68,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
     commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen"
+    commands = "restore|complete|transfer|reveal|disable|enable|promote"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -139,7 +141,8 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
 def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -> None:
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
-             "accept", "kin", "advance", "reopen", "coverage", "company", "influence"}  # fmt: skip
+             "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
+             "bulk"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path

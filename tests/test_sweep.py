@@ -157,7 +157,7 @@ async def test_only_what_is_late_goes_and_a_dry_run_says_so_first(run: Run, aged
     assert await left(aged) == {**{what: [IN_TIME] for what in before}, "second_factors": ["one"]}
     again = await run("sweep")
     assert {line.split(": ")[1] for line in again.out.splitlines()} == {"0"}
-    assert len(again.out.splitlines()) == 9
+    assert len(again.out.splitlines()) == 10
 
 
 @pytest.mark.parametrize("end", ["idle_expires_at", "absolute_expires_at", "revoked_at"])

@@ -120,11 +120,9 @@ Confidence = Annotated[
 _UNTIL = "Its last day. A relationship with any day here counts as ended, a day to come included; null while it lasts"
 
 
-class RelationshipCreate(Wire):
-    """What `other_id` is to the customer of the path."""
+class NewTie(Wire):
+    """What the other one is to the customer, and how anybody came to know of it."""
 
-    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
-    other_id: Id
     direction: Direction = absent("Of the type; alone it stands for the type of its name")
     type: RelationCode = absent("`code` or `inverse_code` of a relation type: what the other one is to this customer")
     role: Line50 | None = Bound(default=None, description="What the other one is to this customer", examples=["母亲"])
@@ -135,9 +133,21 @@ class RelationshipCreate(Wire):
     source: FactSource = Bound(default=FactSource.observed, description="How the agent came to know of it")
     confidence: Confidence = 1.0
     since: CalendarDate | None = None
+
+
+class NotedTie(NewTie):
+    """… until when it lasted, and what the agent notes of it."""
+
     until: CalendarDate | None = Bound(default=None, description=_UNTIL)
     note: Block2000 | None = None
     note_visibility: NoteVisibility = NoteVisibility.owners
+
+
+class RelationshipCreate(NotedTie):
+    """What `other_id` is to the customer of the path."""
+
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+    other_id: Id
 
 
 class RelationshipUpdate(Wire):

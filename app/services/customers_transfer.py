@@ -2,7 +2,8 @@
 
 What an agent wrote for himself, the notes on customers, their relationships and introductions, is not handed over. What
 he still had to do for a customer goes along: open tasks, and the introductions the customer was asked for. The phones
-of both sides hear of everything that hangs on the customer: it leaves the one and reaches the other.
+of both sides hear of everything that hangs on the customer: it leaves the one and reaches the other. Shadow
+contacts follow the customer they are known through.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,12 @@ from app.services import customers_phones
 _MOVE = """
 UPDATE customers SET owner_id = $3, note = NULL, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND id = ANY($2)
+"""
+# Whoever is known only through them goes along.
+_FOLLOWING = """
+SELECT id FROM customers
+WHERE org_id = $1 AND known_through_id = ANY($2) AND owner_id = $3 AND is_shadow AND deleted_at IS NULL
+ORDER BY id FOR UPDATE
 """
 _COUNT_NOTES = "SELECT count(*) FROM customers WHERE org_id = $1 AND id = ANY($2) AND note IS NOT NULL"
 # The living and the deleted apart: each has indexes of its own. A deleted relationship can still be restored.
@@ -110,16 +117,21 @@ async def move(session: AsyncSession, actor: Actor, from_user_id: UUID, to: Mapp
         to: new owner → the customers he takes over, locked by the caller.
     """
     driver, notes = db.raw(session), 0
+    moved: list[UUID] = []
     await session.flush()
-    for user_id, ids in to.items():
+    for user_id, customer_ids in to.items():
+        shadows = [row["id"] for row in await driver.fetch(_FOLLOWING, actor.org_id, customer_ids, from_user_id)]
+        ids = [*customer_ids, *shadows]
+        moved += ids
         notes += await driver.fetchval(_COUNT_NOTES, actor.org_id, ids)
         await driver.execute(_MOVE, actor.org_id, ids, user_id)
         for statement in (_REDACT, _REDACT_DELETED):
             notes += len(await driver.fetch(statement, actor.org_id, ids))
         detail = {"from_user_id": str(from_user_id), "to_user_id": str(user_id)}
-        for customer_id in ids:
+        for customer_id in customer_ids:
             access.record(session, actor, "customer.transferred", "customer", customer_id, **detail)
-    moved = [customer_id for ids in to.values() for customer_id in ids]
+        for contact_id in shadows:
+            access.record(session, actor, "shadow_contact.transferred", "shadow_contact", contact_id, **detail)
     notes += len(await driver.fetch(_REDACT_INTRODUCTIONS, actor.org_id, from_user_id, moved))
     await _hand_on(session, from_user_id, moved)
     await customers_phones.tell(session, moved, left=[from_user_id])

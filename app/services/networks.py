@@ -33,6 +33,7 @@ async def walk(actor: Actor, customer_id: UUID, query: NetworkQuery, session: As
         None if query.type is None else query.type.split(","),
         str(Decimal(str(query.min_strength))),
         query.on,
+        actor.is_masked,
     )
     variants = (("walk", "ego_network" if query.on is None else "ego_network_on"),)
     if session is None:

@@ -15,6 +15,13 @@ from app.etags import Document
 from app.models.base import utc_now
 from app.models.organizations import Organization, OrganizationPublic, OrganizationSettings, OrganizationUpdate
 from app.models.sessions import LoginSession
+from app.services import relationships
+
+MAX_RECKONED = 20_000  # two seconds for which the administrator waits, and whoever records a contact does, too
+_STRENGTH = {"strength_rule", "strength_half_life_days", "interaction_weights"}
+_WITH_CONTACTS = """
+SELECT DISTINCT relationship_id FROM relationship_interactions WHERE org_id = $1 AND deleted_at IS NULL LIMIT $2
+"""
 
 
 async def create(session: AsyncSession, code: str, name: str) -> Organization:
@@ -41,9 +48,8 @@ async def adjust(session: AsyncSession, org_id: UUID, data: OrganizationUpdate) 
     """
     row = await _settings(session, org_id, org_id)
     if data.model_fields_set:
-        fields = _apply(row, data)
+        fields = await _apply(session, row, data)
         audit.record(session, "organization.updated", "organization", row.id, fields=fields)
-        await session.flush()
     return row
 
 
@@ -69,17 +75,34 @@ async def update(
     etags.check(row.version, version)
     if data.is_dpop_required and not row.is_dpop_required and not await _is_bound(session, actor):
         raise Conflict("own_session_unbound")
-    fields = _apply(row, data)
+    fields = await _apply(session, row, data)
     access.record(session, actor, "organization.updated", "organization", row.id, fields=fields)
     return await _document(session, row)
 
 
-def _apply(row: OrganizationSettings, data: OrganizationUpdate) -> list[str]:
-    """Set what was sent; its names."""
-    for member in data.model_fields_set:
-        setattr(row, member, getattr(data, member))
+async def _apply(session: AsyncSession, row: OrganizationSettings, data: OrganizationUpdate) -> list[str]:
+    """Set what was sent, and reckon relationships anew where that changes how; the names of what was sent."""
+    changes = data.model_dump(exclude_unset=True)
+    is_reckoned_otherwise = any(
+        getattr(row, member) != value for member, value in changes.items() if member in _STRENGTH
+    )
+    for member, value in changes.items():
+        setattr(row, member, value)
     row.updated_at = utc_now()
-    return sorted(data.model_fields_set)
+    await session.flush()
+    if is_reckoned_otherwise:
+        await _reckon(session)
+    return sorted(changes)
+
+
+async def _reckon(session: AsyncSession) -> None:
+    """Strength and warmth of every tie with recorded contacts; the others do not depend on these settings.
+
+    Phones are not told, as they are not of what time does to a strength every night. Too many are left to that job.
+    """
+    found = await db.raw(session).fetch(_WITH_CONTACTS, session.info["org_id"], MAX_RECKONED + 1)
+    if len(found) <= MAX_RECKONED:
+        await relationships.refresh(session, [row["relationship_id"] for row in found])
 
 
 async def _settings(session: AsyncSession, org_id: UUID, organization_id: UUID) -> OrganizationSettings:

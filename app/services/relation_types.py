@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
 
 from app import access, db, etags
@@ -156,24 +157,54 @@ async def resolve(
         Invalid: `missing` (neither direction nor type), `relation_type_unknown` (or retired), `direction_mismatch`,
             `party_kind_mismatch` (a company has no parents).
     """
-    wanted = code or (None if direction is None else direction.value)
-    if wanted is None:
-        raise Invalid.at("/type", "missing")
-    statement = select(RelationType).where(
-        col(RelationType.org_id) == actor.org_id,
-        col(RelationType.deleted_at).is_(None),
-        col(RelationType.is_active),
-        or_(col(RelationType.code) == wanted, col(RelationType.inverse_code) == wanted),
-    )
+    wanted = _wanted(direction, code)
+    statement = _active(actor).where(or_(col(RelationType.code) == wanted, col(RelationType.inverse_code) == wanted))
     # Held until the end: it is not retired or deleted under a tie that is being made.
     found = (await session.exec(statement.with_for_update(read=True, key_share=True))).first()
     if found is None:
         raise Invalid.at("/type", "relation_type_unknown")
-    tie = Tie(found, is_forward=found.code == wanted)
-    if direction is not None and direction != _seen(found, is_forward=tie.is_forward):
+    return _fitting(Tie(found, is_forward=found.code == wanted), direction, here, other)
+
+
+async def active(session: AsyncSession, actor: Actor) -> dict[str, Tie]:
+    """Every type a new tie can have, under both its codes, for `choose`; held until the end."""
+    statement = _active(actor).order_by(col(RelationType.id)).with_for_update(read=True, key_share=True)
+    rows = (await session.exec(statement)).all()
+    found = {row.inverse_code: Tie(row, is_forward=False) for row in rows}
+    return {**found, **{row.code: Tie(row, is_forward=True) for row in rows}}
+
+
+def choose(ties: dict[str, Tie], direction: Direction | None, code: str | None, here: Customer, other: Customer) -> Tie:
+    """`resolve`, among the `active` ones.
+
+    Raises:
+        Invalid: as `resolve`.
+    """
+    found = ties.get(_wanted(direction, code))
+    if found is None:
+        raise Invalid.at("/type", "relation_type_unknown")
+    return _fitting(found, direction, here, other)
+
+
+def _active(actor: Actor) -> SelectOfScalar[RelationType]:
+    return select(RelationType).where(
+        col(RelationType.org_id) == actor.org_id, col(RelationType.deleted_at).is_(None), col(RelationType.is_active)
+    )
+
+
+def _wanted(direction: Direction | None, code: str | None) -> str:
+    """The code that was meant: a direction alone stands for the type of its name."""
+    if code is None and direction is None:
+        raise Invalid.at("/type", "missing")
+    return code or str(direction)
+
+
+def _fitting(tie: Tie, direction: Direction | None, here: Customer, other: Customer) -> Tie:
+    """The type, if direction and both parties are such as it wants."""
+    if direction is not None and direction != _seen(tie.type, is_forward=tie.is_forward):
         raise Invalid.at("/direction", "direction_mismatch")
     left, right = (here, other) if tie.is_forward else (other, here)
-    for kind, party in ((found.left_kind, left), (found.right_kind, right)):
+    for kind, party in ((tie.type.left_kind, left), (tie.type.right_kind, right)):
         if kind is not None and party.party_type != kind:
             raise Invalid.at("/type", "party_kind_mismatch")
     return tie

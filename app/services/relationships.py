@@ -32,7 +32,7 @@ from app.models.relationships import (
     RelationshipUpdate,
 )
 from app.paging import Page
-from app.services import relation_types
+from app.services import relation_types, shadow_contacts_clock
 from app.services.relation_types import Tie
 
 _REFRESH = "SELECT count(*) FROM refresh_relationships($1, $2, $3, $4, $5)"
@@ -47,7 +47,7 @@ _CURRENT = {None: "true", True: "r.until IS NULL", False: "r.until IS NOT NULL"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """A locked row with both its ends; `here` is the customer of the path."""
 
     row: Relationship
@@ -118,21 +118,35 @@ async def create(
             return await stored(session, actor, customer_id, data.id), False
     if data.other_id == customer_id:
         raise Invalid.at("/other_id", "same_customer")
-    other = await _other(session, actor, data.other_id, lock=True)
+    held = await hold(session, actor, [customer_id, data.other_id])
+    if customer_id not in held:
+        raise Gone  # deleted since it was looked at
+    other = held.get(data.other_id)
     if other is None:
         raise Invalid.at("/other_id", "not_found")
     tie = await relation_types.resolve(session, actor, data.direction, data.type, here, other)
-    _check_period(data.since, data.until)
+    check_period(data.since, data.until)
     row = add(session, actor, here, other, tie, data)
     return await _reckoned(session, actor, customer_id, row.id), True
 
 
 def add(
-    session: AsyncSession, actor: Actor, here: Customer, other: Customer, tie: Tie, data: RelationshipCreate
+    session: AsyncSession,
+    actor: Actor,
+    here: Customer,
+    other: Customer,
+    tie: Tie,
+    data: RelationshipCreate,
+    *,
+    sent: bytes | None = None,
 ) -> Relationship:
     """Put what was checked already on the session, with its trail; the next flush writes it, `refresh` reckons it.
 
-    For callers that record many at once; `create` is the one for everybody else.
+    For callers that record many at once; `create` is the one for everybody else. A shadow contact at an end, which the
+    caller has locked (`hold`), is confirmed by it.
+
+    Args:
+        sent: the digest of the request, where that is not `data`.
     """
     left_id, right_id = tie.ends(here.id, other.id)
     declared = None if data.strength is None else _exact(data.strength)
@@ -154,11 +168,13 @@ def add(
         since=data.since,
         until=data.until,
         note=data.note,
-        created_digest=_digest(actor, here.id, data),
+        created_digest=_digest(actor, here.id, data) if sent is None else sent,
     )
     _set_roles(row, here.id, {"role": data.role, "inverse_role": data.inverse_role})
     session.add(row)
-    _leave_trail(session, actor, _Found(row, here, other), "created")
+    for end in (here, other):
+        shadow_contacts_clock.restart(session, end)
+    _leave_trail(session, actor, Found(row, here, other), "created")
     return row
 
 
@@ -198,7 +214,7 @@ async def update(
     for member in ("since", "until", "note", "note_visibility", "source"):
         if member in changes:
             setattr(found.row, member, changes[member])
-    _check_period(found.row.since, found.row.until)
+    check_period(found.row.since, found.row.until)
     found.row.updated_at = utc_now()
     _leave_trail(session, actor, found, "updated", fields=sorted(changes))
     return await _reckoned(session, actor, customer_id, relationship_id)
@@ -233,7 +249,7 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
 async def detach(session: AsyncSession, customer_id: UUID) -> None:
     """Keep `is_dangling` true to the ends, after one of them was deleted or restored.
 
-    It is what lets a walk trust the indexes. Whoever makes a tie holds both ends meanwhile (`_other`, `find`).
+    It is what lets a walk trust the indexes. Whoever makes a tie holds both ends meanwhile (`hold`).
     """
     await session.flush()
     await db.raw(session).execute(_DETACH, session.info["org_id"], customer_id)
@@ -256,12 +272,13 @@ def _set_roles(row: Relationship, customer_id: UUID, changes: dict[str, Any]) ->
             setattr(row, column, changes[member])
 
 
-def _check_period(since: date | None, until: date | None) -> None:
+def check_period(since: date | None, until: date | None) -> None:
+    """Refuse what ends before it begins (`until_before_since`)."""
     if since is not None and until is not None and until < since:
         raise Invalid.at("/until", "until_before_since")
 
 
-def _may_note(actor: Actor, found: _Found) -> bool:
+def _may_note(actor: Actor, found: Found) -> bool:
     """Whether the actor reads the note, as the read statements say it; what he cannot read he does not overwrite."""
     row = found.row
     if row.author_id == actor.id or row.note_visibility == NoteVisibility.everyone or row.note is None:
@@ -271,17 +288,36 @@ def _may_note(actor: Actor, found: _Found) -> bool:
     return row.note_visibility == NoteVisibility.owners and is_theirs
 
 
-async def _other(session: AsyncSession, actor: Actor, customer_id: UUID, *, lock: bool = False) -> Customer | None:
-    """The other end, if the actor sees it alive. Locked, it cannot be deleted while a tie to it is being made."""
+async def hold(
+    session: AsyncSession, actor: Actor, ids: Sequence[UUID], *, shadows: bool | None = None
+) -> dict[UUID, Customer]:
+    """Those of these customers and shadow contacts the actor sees alive, locked: a tie to them is being made.
+
+    None of them can be deleted, erased or handed over meanwhile. Everybody locks in the order of ids, and ends before
+    relationships.
+
+    Args:
+        shadows: as `access.visible_customers`.
+    """
+    statement = access.visible_customers(actor, shadows=shadows).where(
+        col(Customer.id).in_(ids), col(Customer.deleted_at).is_(None)
+    )
+    locked = statement.order_by(col(Customer.id)).with_for_update(key_share=True)
+    rows = await session.exec(locked, execution_options={"populate_existing": True})
+    return {row.id: row for row in rows}
+
+
+async def _other(session: AsyncSession, actor: Actor, customer_id: UUID) -> Customer | None:
+    """The other end, if the actor sees it alive."""
     statement = access.visible_customers(actor, shadows=None).where(
         col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None)
     )
-    return (await session.exec(statement.with_for_update(read=True) if lock else statement)).first()
+    return (await session.exec(statement)).first()
 
 
 async def find(
     session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID, *, deleted: bool = False
-) -> _Found:
+) -> Found:
     """The relationship, locked, if the actor sees both ends; `deleted`: a tombstone is wanted too.
 
     Raises:
@@ -298,7 +334,7 @@ async def find(
     if other is None:
         raise NotFound
     access.check_alive(row, deleted=deleted)
-    return _Found(row, here, other)
+    return Found(row, here, other)
 
 
 async def _reckoned(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
@@ -306,11 +342,15 @@ async def _reckoned(session: AsyncSession, actor: Actor, customer_id: UUID, rela
     try:
         await session.flush()
     except IntegrityError as error:
-        if db.constraint_of(error) == "relationships_fact":
-            raise Conflict("relationship_exists") from None
-        raise offline.id_taken() from None
+        raise taken(error) from None
     await refresh(session, [relationship_id])
     return await stored(session, actor, customer_id, relationship_id)
+
+
+def taken(error: IntegrityError) -> Conflict:
+    """Which of the two things that must be unique exists already: the fact, or the id."""
+    is_fact = db.constraint_of(error) == "relationships_fact"
+    return Conflict("relationship_exists") if is_fact else offline.id_taken()
 
 
 async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID) -> Document:
@@ -321,7 +361,7 @@ async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, relatio
     return paging.document(found, relationship_id)
 
 
-def _leave_trail(session: AsyncSession, actor: Actor, found: _Found, verb: str, **detail: Any) -> None:
+def _leave_trail(session: AsyncSession, actor: Actor, found: Found, verb: str, **detail: Any) -> None:
     """Tell the phones of both owners, and the audit."""
     db.mark(session, found.row, {*access.holders(found.here), *access.holders(found.other)})
     access.record(

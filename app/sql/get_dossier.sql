@@ -13,5 +13,5 @@ FROM customers c, LATERAL (
     JOIN users u ON u.org_id = $1 AND u.id = d.recorded_by
     WHERE d.org_id = $1 AND d.customer_id = c.id
 ) f
-WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
+WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
   AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')

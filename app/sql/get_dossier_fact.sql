@@ -13,5 +13,5 @@ LEFT JOIN LATERAL (
     WHERE d.org_id = $1 AND d.customer_id = c.id AND d.id = $4
       AND (d.deleted_at IS NULL OR d.deleted_at > now() - interval '30 days')
 ) f ON true
-WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
+WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
   AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')

@@ -7,7 +7,7 @@ JOIN relation_types given ON given.org_id = $1 AND given.code = r.type
 JOIN relation_types t ON t.org_id = $1
  AND t.code = CASE WHEN $5 AND given.sensitivity = 'sensitive' THEN r.direction ELSE r.type END
 JOIN customers c ON c.org_id = $1 AND c.id = $3 AND {visible:c}
- AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+ AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')
 JOIN customers o ON o.org_id = $1 AND o.id = CASE r.left_id WHEN $3 THEN r.right_id ELSE r.left_id END
  AND {visible:o} AND o.deleted_at IS NULL
 CROSS JOIN LATERAL (SELECT r.left_id = $3 AS is_left, t.code <> given.code AS is_veiled) e

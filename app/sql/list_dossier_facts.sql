@@ -26,5 +26,5 @@ FROM customers c, LATERAL (
            max(id::text) FILTER (WHERE n = $7 - 1) AS last_id
     FROM numbered
 ) p
-WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
+WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
   AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')

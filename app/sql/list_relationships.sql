@@ -59,4 +59,4 @@ CROSS JOIN LATERAL (
     ) x
 ) p
 WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
-  AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+  AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')

@@ -15,9 +15,10 @@
 -- get_network.sql. The function has the rights of its caller: row-level security stands behind it.
 DROP FUNCTION IF EXISTS ego_network(uuid, uuid[], uuid, integer, integer, text[]);
 DROP FUNCTION IF EXISTS {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date);
+DROP FUNCTION IF EXISTS {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date, boolean);
 CREATE FUNCTION {name}(
     p_org uuid, p_owners uuid[], p_me uuid, p_root uuid, p_depth integer, p_limit integer, p_directions text[],
-    p_types text[], p_least numeric, p_on date)
+    p_types text[], p_least numeric, p_on date, p_is_masked boolean)
 RETURNS text LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -33,6 +34,8 @@ DECLARE
     -- So is a type: from the right end it bears its inverse code. Null: all of them.
     v_left_types text[];
     v_right_types text[];
+    -- Types that say something delicate: an auditor is told, and can ask for, the generic one of their direction.
+    v_veiled text[] := '{}';
     -- One element a kept customer, in the order they were kept; v_edges holds the tie that led to him.
     v_ids uuid[] := ARRAY[p_root];
     v_parents uuid[] := ARRAY[NULL::uuid];
@@ -57,10 +60,17 @@ BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF p_is_masked THEN
+        v_veiled := ARRAY(SELECT t.code FROM relation_types t WHERE t.org_id = p_org AND t.sensitivity = 'sensitive');
+    END IF;
     IF p_types IS NOT NULL THEN
-        SELECT coalesce(array_agg(t.code) FILTER (WHERE t.code = ANY(p_types)), '{}'),
-               coalesce(array_agg(t.code) FILTER (WHERE t.inverse_code = ANY(p_types)), '{}')
-        INTO v_left_types, v_right_types FROM relation_types t WHERE t.org_id = p_org;
+        SELECT coalesce(array_agg(t.code) FILTER (WHERE g.code = ANY(p_types)), '{}'),
+               coalesce(array_agg(t.code) FILTER (WHERE g.inverse_code = ANY(p_types)), '{}')
+        INTO v_left_types, v_right_types
+        FROM relation_types t
+        JOIN relation_types g ON g.org_id = p_org
+         AND g.code = CASE WHEN t.code = ANY(v_veiled) THEN t.direction ELSE t.code END
+        WHERE t.org_id = p_org;
     END IF;
     FOR v_depth IN 1 .. p_depth LOOP
         v_size := cardinality(v_ids);
@@ -137,8 +147,10 @@ BEGIN
         ORDER BY is_path DESC, r.strength DESC, r.id DESC
         LIMIT v_max_edges
     ) t
-    CROSS JOIN LATERAL (SELECT t.id, t.left_id AS from_id, t.right_id AS to_id, t.direction, t.type,
-                               trim_scale(t.strength) AS strength, t.right_role AS role) x;
+    CROSS JOIN LATERAL (SELECT t.id, t.left_id AS from_id, t.right_id AS to_id, t.direction,
+                               CASE WHEN t.type = ANY(v_veiled) THEN t.direction ELSE t.type END AS type,
+                               trim_scale(t.strength) AS strength,
+                               CASE WHEN t.type <> ALL(v_veiled) THEN t.right_role END AS role) x;
 
     SELECT string_agg(row_to_json(x)::text, ',' ORDER BY k.place), sum(x.hidden) INTO v_nodes, v_hidden
     FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias, v_types) WITH ORDINALITY
@@ -146,8 +158,9 @@ BEGIN
     JOIN customers c ON c.org_id = p_org AND c.id = k.id
     LEFT JOIN (SELECT e.id, count(*) AS ties FROM unnest(v_ends) AS e (id) GROUP BY e.id) d ON d.id = k.id
     -- The type as read from the parent: with the parent right, the customer is its inverse.
-    LEFT JOIN relation_types y ON y.org_id = p_org AND y.code = k.type
     LEFT JOIN relationships r ON r.org_id = p_org AND k.place > 1 AND r.id = v_edges[k.place - 1]
+    LEFT JOIN relation_types y ON y.org_id = p_org
+     AND y.code = CASE WHEN k.type = ANY(v_veiled) THEN r.direction ELSE k.type END
     CROSS JOIN LATERAL (
         SELECT k.id, c.name, c.party_type, c.stage, c.tier, c.gender, c.is_shadow,
                CASE WHEN c.owner_id = p_me THEN 'mine'
@@ -177,6 +190,7 @@ BEGIN
                   p_root, p_depth, v_nodes, coalesce(v_ties, ''), (v_is_truncated OR v_is_cut)::text, v_omitted,
                   v_hidden);
 END $$;
-REVOKE ALL ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date)
+REVOKE ALL ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date, boolean)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {name}(uuid, uuid[], uuid, uuid, integer, integer, text[], text[], numeric, date, boolean)
     TO {app_role};

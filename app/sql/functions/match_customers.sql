@@ -1,5 +1,5 @@
 -- Row-level security keeps trigram indexes from being used (LIKE is not leakproof), so the search runs with the
--- owner's eyes and therefore states organisation and owners itself. It answers ids only.
+-- owner's eyes and therefore states organisation and owners itself. It answers ids only, never one of a shadow contact.
 DROP FUNCTION IF EXISTS match_customers(uuid, uuid[], text, text);
 CREATE FUNCTION match_customers(p_org uuid, p_owners uuid[], p_first text, p_second text)
 RETURNS SETOF uuid LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
@@ -10,12 +10,12 @@ BEGIN
     END IF;
     IF p_owners IS NULL THEN
         RETURN QUERY SELECT c.id FROM customers c
-            WHERE c.org_id = p_org AND c.deleted_at IS NULL
+            WHERE c.org_id = p_org AND c.deleted_at IS NULL AND NOT c.is_shadow
               AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     ELSE
         RETURN QUERY SELECT c.id FROM customers c
             WHERE c.org_id = p_org AND (c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
-              AND c.deleted_at IS NULL
+              AND c.deleted_at IS NULL AND NOT c.is_shadow
               AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     END IF;
 END $$;
