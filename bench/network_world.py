@@ -8,7 +8,7 @@ network read looks at. The same seed gives the same graph, names and numbers; id
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -39,6 +39,21 @@ _CUSTOMER_COLUMNS = (
     "name_key", "search_text", "gender", "birthday", "occupation", "phones", "addresses", "masked", "tags", "note",
     "is_shadow", "known_through_id", "keep_until", "created_digest",
 )  # fmt: skip
+_MANAGERS = 20
+_OFFICERS = """
+WITH made AS (
+    INSERT INTO users (org_id, id, username, name, role, team_id, password_hash)
+    SELECT $1, o.id, 'officer' || o.place, '主管' || o.place, CASE o.place WHEN 1 THEN 'admin' ELSE 'manager' END,
+           t.id, '-'
+    FROM unnest($2::uuid[]) WITH ORDINALITY AS o (id, place)
+    JOIN (SELECT t.id, row_number() OVER (ORDER BY t.id) AS place FROM teams t
+          WHERE t.org_id = $1 AND t.parent_id IS NOT NULL) t ON t.place = o.place
+    RETURNING id
+)
+INSERT INTO sessions (org_id, id, user_id, device_id, device_name, platform, idle_expires_at, absolute_expires_at)
+SELECT $1, gen_random_uuid(), made.id, 'bench', '测速手机', 'ios', now() + interval '7 days', now() + interval '7 days'
+FROM made
+"""
 _INDEXES = """
 SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
 WHERE i.indrelid = $1::text::regclass AND NOT i.indisprimary
@@ -54,9 +69,10 @@ class NetworkWorld:
     agents: list[Agent]
     nodes: int
     edges: int
-    team: dict[UUID, list[UUID]] = field(default_factory=dict)  # by agent: the agents of his team
-    by_degree: list[UUID] = field(default_factory=list)  # nodes drawn with a chance proportional to their ties
-    anybody: list[UUID] = field(default_factory=list)  # nodes drawn evenly
+    admin: Agent
+    managers: list[tuple[Agent, list[Agent]]]  # each with the agents of his team
+    by_degree: list[UUID]  # nodes drawn with a chance proportional to their ties
+    anybody: list[UUID]  # nodes drawn evenly
 
     @property
     def customers(self) -> int:
@@ -81,6 +97,7 @@ async def fill(dsn: str, *, nodes: int, edges: int, say: Callable[[str], None]) 
         await first.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", org_id)
         await migrate.seed_relation_types(first, org_id)
         agents = [agent.id for agent in await fill_agents(first, org_id, graph.agents)]
+        await first.execute(_OFFICERS, org_id, [uuid7() for _ in range(1 + _MANAGERS)])
         await _server(first, "SET max_wal_size = '16GB'", "SET checkpoint_timeout = '1h'")  # would only write twice
         async with _without_indexes(first, second, say):
             await asyncio.gather(
@@ -274,35 +291,37 @@ def _clustering(web: Any) -> float:
 async def load(db: asyncpg.Connection) -> NetworkWorld:
     """What was filled, read back, so that a world can be measured more than once."""
     org_id = await db.fetchval("SELECT id FROM orgs WHERE code = 'network'")
-    agents = {
-        row["id"]: Agent(row["id"], row["session"])
-        for row in await db.fetch(
-            "SELECT u.id, s.id AS session FROM users u JOIN sessions s ON s.org_id = $1 AND s.user_id = u.id "
-            "WHERE u.org_id = $1 ORDER BY u.id",
-            org_id,
-        )
-    }
-    teams: dict[UUID, list[UUID]] = {}
-    for row in await db.fetch("SELECT team_id, id FROM users WHERE org_id = $1 ORDER BY id", org_id):
-        teams.setdefault(row["team_id"], []).append(row["id"])
-    owned = await db.fetch(
+    users = await db.fetch(
+        "SELECT u.id, u.role, u.team_id, s.id AS session FROM users u "
+        "JOIN sessions s ON s.org_id = $1 AND s.user_id = u.id WHERE u.org_id = $1 ORDER BY u.id",
+        org_id,
+    )
+    books = await db.fetch(
         "SELECT owner_id, array_agg(id ORDER BY id) AS ids FROM customers WHERE org_id = $1 AND NOT is_shadow "
         "GROUP BY owner_id",
         org_id,
     )
-    for row in owned:
-        agents[row["owner_id"]].customers = row["ids"]
+    customers = {row["owner_id"]: row["ids"] for row in books}
+    team: dict[UUID, list[Agent]] = {}
+    officers = []
+    for row in users:
+        person = Agent(row["id"], row["session"], customers.get(row["id"], []))
+        if row["role"] == "agent" and person.customers:
+            team.setdefault(row["team_id"], []).append(person)
+        elif row["role"] != "agent":
+            officers.append((row["role"], row["team_id"], person))
     nodes = await db.fetchval("SELECT count(*) FROM customers WHERE org_id = $1", org_id)
     edges = await db.fetchval("SELECT count(*) FROM relationships WHERE org_id = $1", org_id)
     draw = "SELECT {} FROM {} TABLESAMPLE BERNOULLI ({}) REPEATABLE ({}) WHERE org_id = $1"
-    ends = await db.fetch(draw.format("left_id, right_id", "relationships", 1e6 / edges, 1), org_id)
+    ends = await db.fetch(draw.format("left_id, right_id", "relationships", min(100, 1e6 / edges), 1), org_id)
     some = await db.fetch(draw.format("id", "customers", min(100, 1e6 / nodes), 2), org_id)
     return NetworkWorld(
-        org_id,
-        [agent for agent in agents.values() if agent.customers],
-        nodes,
-        edges,
-        {member: members for members in teams.values() for member in members},
-        [end for row in ends for end in (row["left_id"], row["right_id"])],
-        [row["id"] for row in some],
+        org_id=org_id,
+        agents=[agent for members in team.values() for agent in members],
+        nodes=nodes,
+        edges=edges,
+        admin=next(person for role, _, person in officers if role == "admin"),
+        managers=[(person, team[at]) for role, at, person in officers if role == "manager" and at in team],
+        by_degree=[end for row in ends for end in (row["left_id"], row["right_id"])],
+        anybody=[row["id"] for row in some],
     )
