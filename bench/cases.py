@@ -26,7 +26,7 @@ from bench.world import Agent, World, name_pool, phone_number, queries
 AGENTS = 50  # of the world's agents, those who work during the measurement
 _VARIETY = 4000  # different requests of a case
 _SEED = 7
-_HEAD = (
+HEAD = (
     "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
     "Accept-Language: zh-CN\r\nUser-Agent: renmai-bench\r\n{more}\r\n{body}"
 )
@@ -105,8 +105,8 @@ class Maker:
             agent = dice.choice(self.world.agents[:AGENTS])
             path, key, value = choose(dice, agent)
             head = {"method": "GET", "token": tokens[agent.id], "more": "", "body": ""}
-            ours.append(_HEAD.format(path=path.replace("{id}", value), **head))
-            limit.append(_HEAD.format(path=f"/read/{key}/{agent.id}/{value if name != 'search' else '-'}", **head))
+            ours.append(HEAD.format(path=path.replace("{id}", value), **head))
+            limit.append(HEAD.format(path=f"/read/{key}/{agent.id}/{value if name != 'search' else '-'}", **head))
         return Case(name, title, target, 200, ours, limit)
 
     async def _learn(self, key: str, path: str, agent: Agent, stands_for: str | None = None) -> None:
@@ -159,8 +159,8 @@ class Maker:
                 "more": f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n",
                 "body": body.decode("latin-1"),  # the load sends latin-1, so these are the same bytes again
             }
-            ours.append(_HEAD.format(path="/v1/customers", **head))
-            limit.append(_HEAD.format(path=f"/create/{agent.id}", **head))
+            ours.append(HEAD.format(path="/v1/customers", **head))
+            limit.append(HEAD.format(path=f"/create/{agent.id}", **head))
             masked = {"phones": [{**phone, "number": identity.mask_phone(number)}]}
             self.plan["names"][name.text] = [name.key, name.words, orjson.dumps(masked).decode()]
         self.plan.update(_insert_plan())

@@ -46,7 +46,7 @@ def best(outcomes: list[Outcome]) -> Outcome:
     return max(outcomes, key=lambda outcome: outcome.per_second)
 
 
-def facts(database: dict[str, str], world: str, load: str) -> dict[str, str]:
+def facts(command: str, database: dict[str, str], world: str, load: str) -> dict[str, str]:
     """Everything somebody needs to judge or repeat the figures."""
     git = ("git", "-C", str(Path(__file__).parent))
     commit = _said(*git, "rev-parse", "--short", "HEAD")
@@ -55,7 +55,7 @@ def facts(database: dict[str, str], world: str, load: str) -> dict[str, str]:
     return {
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Commit": commit + (" with local changes" if changed else ""),
-        "Command": "python -m bench.run " + " ".join(sys.argv[1:]),
+        "Command": f"python -m bench.{command} " + " ".join(sys.argv[1:]),
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "Versions": f"Python {platform.python_version()}, PostgreSQL {database['server_version'].split()[0]}, "
         + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
@@ -79,9 +79,20 @@ def _processor() -> str:
     return platform.machine()
 
 
+def put(path: Path, section: str, text: str) -> None:
+    """Replace one section of the file, or add it at the end; the others stay as they are."""
+    begin, end = f"<!-- {section} -->\n", f"<!-- end of {section} -->\n"
+    whole = path.read_text(encoding="utf-8") if path.exists() else "# Results\n"
+    before, found, rest = whole.partition(begin)
+    after = rest.partition(end)[2] if found else ""
+    gap = "" if found or before.endswith("\n\n") else "\n"
+    path.write_text(f"{before}{gap}{begin}{text.rstrip()}\n{end}{after}", encoding="utf-8")
+
+
 def render(results: list[Result], about: dict[str, str]) -> str:
-    """The whole RESULTS.md."""
-    lines = ["# Results", "", "Written by `python -m bench.run`; README.md says what the columns mean.", ""]
+    """The section of `python -m bench.run`."""
+    lines = ["## The service against its limit", ""]
+    lines += ["Written by `python -m bench.run`; README.md says what the columns mean.", ""]
     lines += [
         "| case | service req/s: best (median) | limit req/s: best (median) | of the limit: best (median) | target "
         "| p50 / p99 ms | p99 ÷ p50 | limit p50 / p99 ms |",

@@ -45,37 +45,37 @@ _UVICORN = [
     "--log-level",
     "warning",
 ]
-_DATABASE = "bench"
+DATABASE = "bench"
 
 
 def main() -> None:
-    """Measure, print, and write bench/RESULTS.md when the run was a whole one."""
+    """Measure, print, and write this command's section of bench/RESULTS.md."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that every `with` ends what it started
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="renmai-bench-", ignore_cleanup_errors=True) as home, ExitStack() as stack:
         os.chmod(home, 0o755)  # as root the server runs under another account, which must get in
         server = stack.enter_context(EmbeddedPostgres(Path(home)))
-        settings = _settings(server, Path(home))
+        settings = settings_for(server, Path(home))
         world, cases, plan = asyncio.run(_prepare(server, settings, options))
         limit_plan = Path(home) / "limit.json"
         limit_plan.write_bytes(orjson.dumps(plan, default=str))
-        _say(f"{world.customers} customers, {world.edges} relationships after {time.time() - started:.0f} s")
+        say(f"{world.customers} customers, {world.edges} relationships after {time.time() - started:.0f} s")
         ports = {
-            "ours": stack.enter_context(_serving("app.main:create_app", Path(home), _environment(settings))),
+            "ours": stack.enter_context(serving("app.main:create_app", Path(home), environment(settings))),
             "limit": stack.enter_context(
-                _serving("bench.limit:create_app", Path(home), {"BENCH_LIMIT": str(limit_plan)})
+                serving("bench.limit:create_app", Path(home), {"BENCH_LIMIT": str(limit_plan)})
             ),
         }
         if options.hold:
             _hold(Path(home), cases, ports)
             return
         results = [_measure(case, ports, server.pid or 0, options) for case in cases if _wanted(case, options)]
-        facts = asyncio.run(_facts(server, world, options))
+        facts = asyncio.run(facts_of(server, world, options))
     text = report.render(results, {**facts, "Took": f"{time.time() - started:.0f} s"})
     print(text)
     if options.out:
-        Path(options.out).write_text(text, encoding="utf-8")
+        report.put(Path(options.out), "run", text)
 
 
 def _options() -> argparse.Namespace:
@@ -91,11 +91,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
+def settings_for(server: EmbeddedPostgres, home: Path) -> Settings:
+    """Production settings for a service on this server."""
     return Settings(
         environment="production",
-        database_url=server.dsn("renmai_app", _DATABASE),
-        owner_database_url=server.dsn("renmai_owner", _DATABASE),
+        database_url=server.dsn("renmai_app", DATABASE),
+        owner_database_url=server.dsn("renmai_owner", DATABASE),
         master_key=base64.b64encode(os.urandom(32)).decode(),
         allowed_hosts="127.0.0.1",
         rate_limit=0,
@@ -105,7 +106,8 @@ def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
     )
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
+    """The same as environment variables of a child process."""
     values = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if settings.master_key is not None:
         values["master_key"] = settings.master_key.get_secret_value()
@@ -116,9 +118,9 @@ async def _prepare(
     server: EmbeddedPostgres, settings: Settings, options: argparse.Namespace
 ) -> tuple[World, list[Case], dict[str, Any]]:
     """The filled database, the cases, and what the limit has to know."""
-    await prepare(server, _DATABASE, owner="renmai_owner", app="renmai_app")
+    await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
     await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app")
-    superuser = await asyncpg.connect(server.dsn("postgres", _DATABASE))
+    superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
     world = await fill(superuser, agents=options.agents, customers=options.customers, edges=options.edges)
     await superuser.close()
     plan: dict[str, Any] = {
@@ -140,7 +142,7 @@ def _network_path(document: dict[str, Any]) -> str | None:
 
 
 @contextmanager
-def _serving(target: str, home: Path, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+def serving(target: str, home: Path, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     """A server with one worker, as `renmai serve` starts it: its process id and port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -194,13 +196,14 @@ def _measure(
                 status=case.status,
                 watch={"python": pid, "postgres": postmaster},
             )
-            outcome = _load(plan)
+            outcome = send(plan)
             outcomes[side].append(outcome)
-            _say(f"{case.name} {number + 1} {side:5} {outcome.per_second:8.0f}/s  p99 {outcome.p99:.1f} ms")
+            say(f"{case.name} {number + 1} {side:5} {outcome.per_second:8.0f}/s  p99 {outcome.p99:.1f} ms")
     return report.Result(case.title, case.target, outcomes["ours"], outcomes["limit"])
 
 
-def _load(plan: Plan) -> Outcome:
+def send(plan: Plan) -> Outcome:
+    """Run the load in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=orjson.dumps(asdict(plan)),
@@ -214,28 +217,35 @@ def _load(plan: Plan) -> Outcome:
 def _hold(home: Path, cases: list[Case], ports: dict[str, tuple[int, int]]) -> None:
     """For a profiler: where the servers are, and one request of each case to send."""
     for side, (pid, port) in ports.items():
-        _say(f"{side}: process {pid}, http://127.0.0.1:{port}")
+        say(f"{side}: process {pid}, http://127.0.0.1:{port}")
     for case in cases:
         for side, requests in (("ours", case.ours), ("limit", case.limit)):
             plan = Plan(ports[side][1], requests, CONNECTIONS, 1.0, 8.0, case.status, {"python": ports[side][0]})
             (home / f"{case.name}-{side}.json").write_bytes(orjson.dumps(asdict(plan)))
-    _say(f"python -m bench.load < {home}/<case>-<side>.json")
+    say(f"python -m bench.load < {home}/<case>-<side>.json")
     signal.pause()
 
 
-async def _facts(server: EmbeddedPostgres, world: World, options: argparse.Namespace) -> dict[str, str]:
-    connection = await asyncpg.connect(server.dsn("postgres", _DATABASE))
+async def server_settings(server: EmbeddedPostgres) -> dict[str, str]:
+    """What the database ran with, for the report."""
+    connection = await asyncpg.connect(server.dsn("postgres", DATABASE))
     names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
     found = {name: await connection.fetchval("SELECT current_setting($1)", name) for name in names}
     await connection.close()
+    return found
+
+
+async def facts_of(server: EmbeddedPostgres, world: World, options: argparse.Namespace) -> dict[str, str]:
     return report.facts(
-        found,
+        "run",
+        await server_settings(server),
         f"{world.customers} customers of {len(world.agents)} agents, {world.edges} relationships, one organisation",
         f"{CONNECTIONS} keep-alive connections, {options.rounds} rounds of {options.seconds:g} s, the two in turns",
     )
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell whoever waits; results go to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -141,7 +141,7 @@ async def fill(db: asyncpg.Connection, *, agents: int, customers: int, edges: in
     await db.execute("SET session_replication_role = replica")
     await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, 'bench', '测速机构')", org_id)
     await migrate.seed_relation_types(db, org_id)
-    world = World(org_id, await _fill_agents(db, org_id, agents), edges)
+    world = World(org_id, await fill_agents(db, org_id, agents), edges)
     await _fill_customers(db, world, dice, customers)
     await _fill_edges(db, world, dice, edges)
     # The trail the service would have left, so that a new event goes into an index of a realistic size.
@@ -160,7 +160,7 @@ async def fill(db: asyncpg.Connection, *, agents: int, customers: int, edges: in
     return world
 
 
-async def _fill_agents(db: asyncpg.Connection, org_id: UUID, count: int) -> list[Agent]:
+async def fill_agents(db: asyncpg.Connection, org_id: UUID, count: int) -> list[Agent]:
     teams = [(org_id, uuid7(), f"营业部{n + 1}") for n in range(-(-count // AGENTS_PER_TEAM))]
     branches = [(org_id, uuid7(), f"支公司{n + 1}") for n in range(-(-len(teams) // TEAMS_PER_BRANCH))]
     await db.copy_records_to_table("teams", columns=["org_id", "id", "name"], records=branches)

@@ -43,6 +43,7 @@ DECLARE
     v_strengths numeric[] := ARRAY[1.0];
     v_vias text[] := ARRAY[NULL::text];
     v_types text[] := ARRAY[NULL::text];
+    v_is_turned boolean[] := ARRAY[false];  -- read from the right end, where a type bears its inverse code
     v_edges uuid[] := '{}';
     v_ends uuid[];  -- both ends of every tie of the answer
     v_front integer := 1;  -- where the last hop begins
@@ -77,12 +78,13 @@ BEGIN
         EXIT WHEN v_front > v_size OR v_omitted > 0;
         v_fan := greatest(20, least(1000, 4000 / (v_size - v_front + 1)));
         WITH reached AS (
-            SELECT t.node, f.id AS parent, t.via, t.type, t.edge, f.strength * t.strength AS strength, t.place
+            SELECT t.node, f.id AS parent, t.via, t.type, t.is_turned, t.edge, f.strength * t.strength AS strength, t.place
             FROM unnest(v_ids[v_front:], v_strengths[v_front:]) AS f (id, strength)
             CROSS JOIN LATERAL (
                 SELECT s.*, row_number() OVER (ORDER BY s.strength DESC, s.edge DESC) AS place
                 FROM (
-                    (SELECT r.id AS edge, r.right_id AS node, r.direction AS via, r.type, r.strength
+                    (SELECT r.id AS edge, r.right_id AS node, r.direction AS via, r.type, false AS is_turned,
+                            r.strength
                      FROM relationships r
                      WHERE r.org_id = p_org AND r.left_id = f.id AND r.direction = ANY(v_left_ways) AND {valid}
                        AND r.strength >= v_least AND (v_left_types IS NULL OR r.type = ANY(v_left_types))
@@ -93,7 +95,7 @@ BEGIN
                      ORDER BY r.strength DESC, r.id DESC LIMIT v_fan + 1)
                     UNION ALL
                     (SELECT r.id, r.left_id, CASE r.direction WHEN 'client' THEN 'supplier' ELSE r.direction END,
-                            r.type, r.strength
+                            r.type, true, r.strength
                      FROM relationships r
                      WHERE r.org_id = p_org AND r.right_id = f.id AND r.direction = ANY(v_right_ways) AND {valid}
                        AND r.strength >= v_least AND (v_right_types IS NULL OR r.type = ANY(v_right_types))
@@ -117,6 +119,7 @@ BEGIN
                array_agg(strength ORDER BY strength DESC, node) AS strengths,
                array_agg(via ORDER BY strength DESC, node) AS vias,
                array_agg(type ORDER BY strength DESC, node) AS types,
+               array_agg(is_turned ORDER BY strength DESC, node) AS turned,
                array_agg(edge ORDER BY strength DESC, node) AS edges
         INTO v_new FROM kept;
         v_met := coalesce(cardinality(v_new.nodes), 0);
@@ -128,6 +131,7 @@ BEGIN
         v_strengths := v_strengths || v_new.strengths;
         v_vias := v_vias || v_new.vias;
         v_types := v_types || v_new.types;
+        v_is_turned := v_is_turned || v_new.turned;
         v_edges := v_edges || v_new.edges;
         v_depths := v_depths || array_fill(v_depth, ARRAY[v_met]);
     END LOOP;
@@ -153,21 +157,20 @@ BEGIN
                                CASE WHEN t.type <> ALL(v_veiled) THEN t.right_role END AS role) x;
 
     SELECT string_agg(row_to_json(x)::text, ',' ORDER BY k.place), sum(x.hidden) INTO v_nodes, v_hidden
-    FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias, v_types) WITH ORDINALITY
-         AS k (id, parent_id, depth, strength, via, type, place)
+    FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias, v_types, v_is_turned) WITH ORDINALITY
+         AS k (id, parent_id, depth, strength, via, type, is_turned, place)
     JOIN customers c ON c.org_id = p_org AND c.id = k.id
     LEFT JOIN (SELECT e.id, count(*) AS ties FROM unnest(v_ends) AS e (id) GROUP BY e.id) d ON d.id = k.id
     -- The type as read from the parent: with the parent right, the customer is its inverse.
-    LEFT JOIN relationships r ON r.org_id = p_org AND k.place > 1 AND r.id = v_edges[k.place - 1]
-    LEFT JOIN relation_types y ON y.org_id = p_org
-     AND y.code = CASE WHEN k.type = ANY(v_veiled) THEN r.direction ELSE k.type END
+    LEFT JOIN relation_types y ON y.org_id = p_org AND y.code = CASE
+        WHEN k.type <> ALL(v_veiled) THEN k.type WHEN k.via = 'supplier' THEN 'client' ELSE k.via END
     CROSS JOIN LATERAL (
         SELECT k.id, c.name, c.party_type, c.stage, c.tier, c.gender, c.is_shadow,
                CASE WHEN c.owner_id = p_me THEN 'mine'
                     WHEN p_owners IS NULL OR c.owner_id = ANY(p_owners) THEN 'colleague'
                     ELSE 'service_team' END AS ownership,
                k.depth, k.parent_id, trim_scale(k.strength) AS strength, k.via,
-               CASE WHEN r.left_id = k.parent_id THEN y.code ELSE y.inverse_code END AS via_type,
+               CASE WHEN k.is_turned THEN y.inverse_code ELSE y.code END AS via_type,
                coalesce(d.ties, 0) AS degree,
                CASE WHEN p_owners IS NULL OR k.depth >= p_depth THEN 0 ELSE (
                    SELECT count(*) FROM (
