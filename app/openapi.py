@@ -117,7 +117,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status[0] in "23":
             response["headers"] = _headers(status, headers)
-            if _FILES & set(response.get("content", {})):
+            if operation["operationId"].startswith("export_") or _FILES & set(response.get("content", {})):
                 response["headers"]["Content-Disposition"] = {"$ref": "#/components/headers/Content-Disposition"}
     operation.setdefault("security", [{}])  # {}: open to everybody, said explicitly
 

@@ -67,8 +67,8 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen"
-    commands = "restore|complete|transfer|reveal|disable|enable|promote"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip

@@ -101,7 +101,9 @@ async def export_shadow_contact(session: SessionDep, actor: ShadowContactsRead, 
 
     Other customers than the one he is known through are not named.
     """
-    return Response(await shadow_contacts.export(session, actor, shadow_contact_id), media_type="application/json")
+    body = await shadow_contacts.export(session, actor, shadow_contact_id)
+    named = {"Content-Disposition": 'attachment; filename="shadow-contact.json"'}
+    return Response(body, 200, named, "application/json")
 
 
 @router.post(
