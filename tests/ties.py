@@ -87,3 +87,10 @@ async def network(client: httpx.AsyncClient, root: UUID, **params: Any) -> Json:
 
 def ids(found: Json) -> list[UUID]:
     return [UUID(node["id"]) for node in found["nodes"]]
+
+
+async def recommended(client: httpx.AsyncClient, **params: Any) -> list[Json]:
+    answer = await client.get("/v1/network/recommendations", params=params)
+    assert answer.status_code == 200, answer.text
+    items: list[Json] = answer.json()["items"]
+    return items
