@@ -43,7 +43,6 @@ SVG: dict[str, Any] = {"content": {"image/svg+xml": {"schema": {"type": "string"
 GRAPHML: dict[str, Any] = {
     "content": {"application/graphml+xml": {"schema": {"type": "string", "maxLength": 5_000_000}}}
 }
-_FILES = {"text/csv", "application/graphml+xml", "application/vnd.jgf+json"}  # kept under a name, not shown
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -117,7 +116,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status[0] in "23":
             response["headers"] = _headers(status, headers)
-            if operation["operationId"].startswith("export_") or _FILES & set(response.get("content", {})):
+            if operation["operationId"].startswith("export_"):
                 response["headers"]["Content-Disposition"] = {"$ref": "#/components/headers/Content-Disposition"}
     operation.setdefault("security", [{}])  # {}: open to everybody, said explicitly
 

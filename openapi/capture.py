@@ -174,6 +174,21 @@ def introductions(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> N
     ask.http.delete(path, headers={"If-Match": f'"{made["version"]}"'}).raise_for_status()
 
 
+def surroundings(ask: Capture, known: dict[str, Any]) -> None:
+    """Coverage of the six directions, and whom to meet next."""
+    ids, path = {"customer_id": known["id"]}, f"/v1/customers/{known['id']}"
+    answer, day = {**ids, "direction": "ally"}, {"asked_on": "2026-11-01"}
+    ask("put_coverage_answer", "PUT", f"{path}/coverage-answers/ally", body=day, ids=answer)
+    ask("get_coverage", "GET", f"{path}/coverage", ids=ids)
+    ask("delete_coverage_answer", "DELETE", f"{path}/coverage-answers/ally", ids=answer)
+    ask("get_agent_coverage", "GET", "/v1/network/coverage?limit=2")
+    found = ask("list_recommendations", "GET", "/v1/network/recommendations?limit=1")["items"][0]["person"]
+    ids = {"customer_id": found["id"]}
+    path = f"/v1/network/recommendation-dismissals/{found['id']}"
+    ask("put_recommendation_dismissal", "PUT", path, body={"reason": "not_now"}, ids=ids)
+    ask("delete_recommendation_dismissal", "DELETE", path, ids=ids)
+
+
 def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     """Form, response and analysis operations."""
     ask("list_forms", "GET", "/v1/forms")
@@ -333,6 +348,7 @@ def main() -> None:
     made, known = profiles(ask)
     relations(ask, made, known)
     introductions(ask, made, known)
+    surroundings(ask, known)
     analyses(ask, made)
     dossier(ask, made)
     agent = ask.http.headers["Authorization"]

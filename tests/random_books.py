@@ -144,15 +144,15 @@ async def _tie(world: World, book: Book, chance: random.Random) -> None:
     )
     for edge in fates["holds"]:
         if not any(book.parties[end].is_deleted for end in (edge.left, edge.right)):
-            kind, strength = types[edge.kind], Decimal(edge.strength) / 1000
-            warmth = round(strength * kind["introduction_weight"] * Decimal("0.9"), 3)
+            kind, exact = types[edge.kind], Decimal(edge.strength) / 1000
+            warmth = round(exact * kind["introduction_weight"] * Decimal("0.9"), 3)
             stored = await world.db.fetchval("SELECT warmth FROM relationships WHERE id = $1", edge.id)
             assert abs(stored - warmth) <= Decimal("0.001")  # the database rounds halves away from zero
             way = kind["direction"]
             back = "supplier" if way == "client" else way
             book.ties += [
-                Tie(edge.id, edge.left, edge.right, way, kind["code"], True, strength, stored),
-                Tie(edge.id, edge.right, edge.left, back, kind["inverse_code"], False, strength, stored),
+                Tie(edge.id, edge.left, edge.right, way, kind["code"], True, exact, stored),
+                Tie(edge.id, edge.right, edge.left, back, kind["inverse_code"], False, exact, stored),
             ]
 
 

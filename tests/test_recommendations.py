@@ -1,32 +1,19 @@
 """Next best introductions: who is recommended, in which order, through whom and why; and dismissals."""
 
 import math
-import random
-from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import deps
+from app import deps, reads
 from app.domain import dossier
-from app.domain import recommendations as rules
 from tests.factories import World, create_company, create_customer, create_service_team, if_match
-from tests.random_books import Book, Tie, random_book
-from tests.ties import Json, link, people, relate, tie
+from tests.ties import Json, link, people, recommended, relate, tie
 
 TODAY = dossier.china_date(datetime.now(UTC))
-
-
-async def recommended(client: httpx.AsyncClient, **params: Any) -> list[Json]:
-    answer = await client.get("/v1/network/recommendations", params=params)
-    assert answer.status_code == 200, answer.text
-    items: list[Json] = answer.json()["items"]
-    return items
 
 
 def ids(items: list[Json]) -> list[str]:
@@ -243,116 +230,34 @@ async def test_wrong_dismissal_is_422(world: World, body: Json) -> None:
     assert (await world.agent.put(dismissal(contact["id"]), json=body)).status_code == 422
 
 
-# --- against the rules -----------------------------------------------------------------------------------------------
+async def test_another_community_is_new_where_communities_are_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Persons are one community here, companies another."""
+    company = await create_company(world.agent, stage="customer")
+    person = await create_customer(world.agent, stage="customer")
+    stranger = await create_customer(world.agent, name="李雷", stage="contact")
+    await relate(world.agent, company, stranger, "partner", strength=0.45)
+    (before,) = await recommended(world.agent)
+    assert before["parts"]["novelty"] == 1  # communities unknown: the rest is all there is
+    plain, none = reads.statement, "NULL::integer AS community FROM own WHERE false"
+    known = "CASE own.party_type WHEN 'individual' THEN 1 ELSE 2 END AS community FROM own"
 
+    def with_communities(*args: Any) -> str:
+        text = plain(*args)
+        assert args[0] != "list_recommendations" or none in text
+        return text.replace(none, known)
 
-def rounded(value: float) -> Decimal:
-    """As the database makes three decimals of a double: through its first fifteen digits, halves away from zero."""
-    return Decimal(f"{value:.15g}").quantize(Decimal("0.001"), ROUND_HALF_UP)
-
-
-class Expected:
-    """What one caller has to be recommended, from the rules alone."""
-
-    def __init__(self, book: Book, owners: set[UUID] | None, me: UUID, dismissed: set[UUID]) -> None:
-        self.book, self.seen, self.me = book, book.seen(owners), me
-        self.own = [one for one in book.parties.values() if one.owner == me and one.id in self.seen]
-        self.known = {one.id: one for one in self.own if not one.is_shadow and one.stage != "contact"}
-        self.candidates = {one.id for one in self.own if one.is_shadow or one.stage == "contact"} - dismissed
-        self.around = {one: list(book.around(one, self.seen)) for one in self.known}
-
-    def rarity(self, way: str) -> float:
-        having = sum(any(one.way == way for one in ties) for ties in self.around.values())
-        return 1 - having / len(self.known)
-
-    def pull(self, one: Tie) -> float:
-        degree = min(len(self.around[one.here]), 1000)
-        return float(one.warmth) * rules.FAMILIARITY[self.known[one.here].stage] / math.log(2 + degree)
-
-    def valuable_ties(self, person: UUID) -> int:
-        return sum(
-            1
-            for one in self.own
-            if not one.is_shadow
-            and (one.stage == "investor" or one.tier in ("mvc", "mgc"))
-            and any(tied.other == person for tied in self.book.around(one.id, self.seen))
-        )
-
-    def links(self, through: UUID | None) -> dict[UUID, list[Tie]]:
-        """By candidate, one tie to each introducer, the best way first."""
-        found: dict[UUID, dict[UUID, Tie]] = defaultdict(dict)
-        for introducer, ties in self.around.items():
-            for one in ties:
-                if one.other in self.candidates and through in (None, introducer):
-                    best = found[one.other].get(introducer, one)
-                    found[one.other][introducer] = max(
-                        best, one, key=lambda tied: (tied.warmth, tied.strength, tied.id)
-                    )
-        return {
-            person: sorted(ways.values(), key=lambda one: (-self.pull(one), one.here)) for person, ways in found.items()
-        }
-
-    def item(self, person: UUID, ways: list[Tie]) -> tuple[Any, ...]:
-        party, count = self.book.parties[person], len(ways)
-        strength = float(max(one.strength for one in ways))
-        own = rules.PARTY_VALUE[party.party_type] if party.tier is None else rules.TIER_VALUE[party.tier]
-        parts = {
-            "closeness": rounded(1 - math.exp(-2.5 * sum(self.pull(one) for one in ways))),
-            "value": rounded(
-                0.5 * own + 0.3 * (1 - 0.5 ** self.valuable_ties(person)) + 0.2 * (1 - 0.5 ** (count - 1))
-            ),
-            "coverage": rounded(max(self.rarity(one.way) for one in ways)),
-            "novelty": rounded((0.5 * (1 - ((strength - 0.45) / 0.55) ** 2) + 0.3 / count) / 0.8),
-        }
-        weights = {"closeness": "0.40", "value": "0.25", "coverage": "0.15", "novelty": "0.20"}
-        score = sum((Decimal(weights[part]) * value for part, value in parts.items()), Decimal(0))
-        best = [(str(one.here), one.way, one.type, float(one.strength)) for one in ways[:3]]
-        return (-score, str(person), {part: float(value) for part, value in parts.items()}, best, count)
-
-    def ranking(self, through: UUID | None = None) -> list[tuple[Any, ...]]:
-        return sorted((self.item(*one) for one in self.links(through).items()), key=lambda row: row[:2])
-
-
-def shown(items: list[Json]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            -Decimal(str(item["score"])),
-            item["person"]["id"],
-            item["parts"],
-            [(one["id"], one["direction"], one["type"], one["strength"]) for one in item["introducers"]],
-            item["introducer_count"],
-        )
-        for item in items
-    ]
-
-
-@pytest.mark.parametrize("seed", range(6))
-async def test_random_book_agrees_with_the_plain_rules(world: World, seed: int) -> None:
-    chance, users = random.Random(seed), world.users
-    team = UUID(await create_service_team(world, "mate", "stranger"))
-    deps.forget_actors()
-    book = await random_book(world, seed, size=90, team=team)
-    dismissed = set(chance.sample(sorted(book.parties), 12))
-    await world.db.executemany(
-        "INSERT INTO recommendation_dismissals (org_id, user_id, customer_id, reason, dismissed_until) "
-        "VALUES ($1, $2, $3, 'not_now', $4)",
-        [(world.org_id, users["agent"], one, chance.choice((None, date(2999, 1, 1)))) for one in dismissed],
-    )
-    sees: dict[str, set[UUID] | None] = {
-        "agent": {users["agent"]}, "mate": {users["mate"], team}, "stranger": {users["stranger"], team},
-        "manager": {users["manager"], users["agent"], users["mate"]}, "admin": None, "auditor": None,
-    }  # fmt: skip
-    total = 0
-    for caller, owners in sees.items():
-        wanted = Expected(book, owners, users[caller], dismissed if caller == "agent" else set())
-        items = await recommended(getattr(world, caller), limit=50)
-        assert shown(items) == wanted.ranking()[:50], caller
-        assert shown(await recommended(getattr(world, caller), limit=3)) == wanted.ranking()[:3]
-        for through in list(wanted.known)[:4]:
-            found = await recommended(getattr(world, caller), customer_id=str(through), limit=50)
-            assert shown(found) == wanted.ranking(through)[:50], caller
-        total += len(items)
-    assert total > 10
+    monkeypatch.setattr(reads, "statement", with_communities)
+    (apart,) = await recommended(world.agent)
+    assert apart["parts"]["novelty"] == 1
+    assert "another_community" in [reason["code"] for reason in apart["reasons"]]
+    await relate(world.agent, person, stranger, "friend", strength=0.45)
+    (half,) = await recommended(world.agent)
+    assert half["parts"]["novelty"] == 0.5 + 0.3 / 2 + 0.2 / 2
+    (same,) = await recommended(world.agent, customer_id=person["id"])
+    assert same["parts"]["novelty"] == 0.8
+    assert "another_community" not in [reason["code"] for reason in same["reasons"]]
 
 
 async def test_manager_is_recommended_his_own_contacts_only(world: World) -> None:

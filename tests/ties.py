@@ -113,3 +113,10 @@ async def go_on(client: httpx.AsyncClient, introduction: Json, step: str, **over
         json={"status": step, **reason, **over},
         headers={"If-Match": f'"{introduction["version"]}"'},
     )
+
+
+async def recommended(client: httpx.AsyncClient, **params: Any) -> list[Json]:
+    answer = await client.get("/v1/network/recommendations", params=params)
+    assert answer.status_code == 200, answer.text
+    items: list[Json] = answer.json()["items"]
+    return items

@@ -42,9 +42,8 @@ QUESTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Which friends are you close to? Whom do you usually meet for tea or sports at the weekend?",
         ),
         "client": (
-            "您的客户主要是哪类朋友？要是哪位正好用得上我的服务，我也乐意帮您把关系照顾好。",
-            "What kind of people are your clients? If one of them could use a hand, I should be glad to look after him "
-            "for you.",
+            "您做这一行，平时主要和哪些客户打交道？听您聊聊，我也长长见识。",
+            "In your line of work, what clients do you mostly deal with? I always learn something from you.",
         ),
         "supplier": (
             "平时有哪些让您放心的供货商或服务师傅？像医生、老师、装修师傅，我也想跟着您认识几位靠谱的人。",

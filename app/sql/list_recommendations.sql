@@ -12,9 +12,6 @@ WITH constant AS (
         tier_bz float8, individual float8, organization float8, max_degree int, closeness_rate float8,
         value_own float8, value_circle float8, value_ways float8, moderate float8, novelty_tie float8,
         novelty_apart float8, novelty_community float8)
-), community AS (
-    -- Which circle somebody belongs to; empty while nothing reckons it.
-    SELECT NULL::uuid AS customer_id, NULL::integer AS community WHERE false
 ), dismissed AS MATERIALIZED (
     SELECT d.customer_id FROM recommendation_dismissals d
     WHERE d.org_id = $1 AND d.user_id = $3 AND (d.dismissed_until IS NULL OR d.dismissed_until > $6::date)
@@ -23,6 +20,9 @@ WITH constant AS (
            c.is_shadow OR c.stage = 'contact' AS is_candidate
     FROM customers c
     WHERE c.org_id = $1 AND c.owner_id = $3 AND c.deleted_at IS NULL AND {visible:c}
+), community AS (
+    -- Which circle somebody of his own belongs to; empty while nothing reckons it.
+    SELECT own.id AS customer_id, NULL::integer AS community FROM own WHERE false
 ), book AS MATERIALIZED (
     SELECT c.id, c.stage <> 'contact' AS is_acquaintance,
            c.stage = 'investor' OR coalesce(c.tier IN ('mvc', 'mgc'), false) AS is_valuable,
