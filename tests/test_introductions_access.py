@@ -1,13 +1,17 @@
 """Introductions: who sees them and who writes them; changing, deleting and listing them, and what is left of it."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from app import deps
+from app.config import Settings
 from tests.factories import World, create_customer, create_service_team, if_match
 from tests.test_introductions import path, read
+from tests.test_races import leaving, until_it_waits
 from tests.ties import go_on, introduce, pair
 
 
@@ -160,3 +164,39 @@ async def test_every_act_leaves_its_trail_without_a_word_about_people(world: Wor
     fed = "SELECT count(*) FROM feed WHERE org_id = $1 AND scope = $2 AND collection = ANY($3) AND NOT removed"
     both = ["introductions", "tasks"]
     assert await world.db.fetchval(fed, world.org_id, world.users["agent"], both) == 2
+
+
+async def test_introduction_asked_for_while_the_agent_leaves_is_refused(world: World, settings: Settings) -> None:
+    one, other = await pair(world)
+    body = {"introducer_id": one["id"], "target_id": other["id"]}
+    for more in ({}, {"id": str(uuid7())}):
+        await world.db.execute("UPDATE users SET disabled_at = NULL WHERE id = $1", world.users["agent"])
+        deps.forget_actors()
+        async with leaving(world, settings, "agent") as connection:
+            task = asyncio.create_task(world.agent.post("/v1/introductions", json={**body, **more}))
+            await until_it_waits(world, connection)
+        assert (await task).status_code == 401
+    assert await world.db.fetchval("SELECT count(*) FROM introductions WHERE org_id = $1", world.org_id) == 0
+
+
+async def test_caller_with_many_holders_finds_what_one_with_few_finds(world: World) -> None:
+    """Where a list looks is no matter of what it shows."""
+    people = [await create_customer(getattr(world, name), name=name) for name in ("agent", "agent", "mate")]
+    for one, other in ((0, 1), (1, 0), (0, 2), (2, 1)):
+        await introduce(world.manager, people[one], people[other], "met")
+
+    async def seen(path: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = (await world.manager.get(path)).json()["items"]
+        return items
+
+    paths = ("/v1/introductions", "/v1/introductions?status=met", "/v1/introducers")
+    few = [await seen(path) for path in paths]
+    assert [len(items) for items in few] == [4, 4, 3]
+    await world.db.execute(
+        "INSERT INTO users (org_id, id, username, name, role, team_id, password_hash) "
+        "SELECT $1, gen_random_uuid(), 'u' || n, 'u', 'agent', $2, '-' FROM generate_series(1, 30) n",
+        world.org_id,
+        world.teams["one"],
+    )
+    deps.forget_actors()
+    assert [await seen(path) for path in paths] == few

@@ -12,6 +12,7 @@ from app.errors import Gone, NotFound
 from app.models.base import PageQuery
 from app.models.introductions import MAX_NODES
 from app.paging import Page
+from app.services import introductions
 
 
 async def tree(actor: Actor, customer_id: UUID, depth: int) -> bytes:
@@ -60,5 +61,6 @@ async def ranked(actor: Actor, query: PageQuery) -> Page:
         None if position is None else position.key,
         None if position is None else position.id,
         query.limit + 1,
+        variants=(("among", introductions.among(actor)),),
     )
     return paging.page(key, bound, found)

@@ -2,12 +2,13 @@
 -- with, $8 cursor credit, $9 cursor id, $10 limit + 1: who introduced whom, with what success, the greatest credit
 -- first. Only introductions both ends of which are visible and alive count. The credit is that of get_referrals.sql,
 -- for all introducers at once: the walk knows a party once a root and generation (and worth), so a circle ends; what
--- counts is the first generation a party is met in, and the introduction worth most that leads there.
+-- counts is the first generation a party is met in, and the introduction worth most that leads there. `among` is a
+-- closed variant.
 WITH RECURSIVE links AS MATERIALIZED (
     SELECT i.id, i.introducer_id, i.target_id, i.status, i.reached, i.asked_on, i.introduced_on, p.points
     FROM introductions i
     LEFT JOIN unnest($3::text[], $4::numeric[]) AS p (status, points) ON p.status = i.status
-    WHERE i.org_id = $1 AND i.deleted_at IS NULL
+    WHERE i.org_id = $1 AND i.deleted_at IS NULL AND {among}
       -- By primary key, one by one: a join trusts statistics, which know nothing of a young organisation.
       AND (SELECT a.deleted_at IS NULL AND {visible:a} FROM customers a WHERE a.org_id = $1 AND a.id = i.introducer_id)
       AND (SELECT b.deleted_at IS NULL AND {visible:b} FROM customers b WHERE b.org_id = $1 AND b.id = i.target_id)
