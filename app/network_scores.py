@@ -153,11 +153,8 @@ async def read(connection: asyncpg.Connection, org_id: UUID) -> Network:
 
 
 async def _referrals(connection: asyncpg.Connection, org_id: UUID) -> Rows:
-    """Introductions that came about, by who gave them; none before there is a table of them."""
-    fields = {"introducer": "S16", "count": ">i4"}
-    if await connection.fetchval("SELECT to_regclass('introductions')") is None:
-        return np.empty(0, dtype=list(fields.items()))
-    return await _copied(connection, _GIVEN, org_id, **fields)
+    """Introductions that came about, by who gave them."""
+    return await _copied(connection, _GIVEN, org_id, introducer="S16", count=">i4")
 
 
 async def _copied(connection: asyncpg.Connection, query: str, org_id: UUID, **fields: str) -> Rows:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import deps, reads
+from app import deps
 from app.domain import dossier
 from tests.factories import World, create_company, create_customer, create_service_team, if_match
 from tests.ties import Json, link, people, recommended, relate, tie
@@ -230,9 +230,7 @@ async def test_wrong_dismissal_is_422(world: World, body: Json) -> None:
     assert (await world.agent.put(dismissal(contact["id"]), json=body)).status_code == 422
 
 
-async def test_another_community_is_new_where_communities_are_known(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_another_community_is_new_where_communities_are_known(world: World) -> None:
     """Persons are one community here, companies another."""
     company = await create_company(world.agent, stage="customer")
     person = await create_customer(world.agent, stage="customer")
@@ -240,15 +238,13 @@ async def test_another_community_is_new_where_communities_are_known(
     await relate(world.agent, company, stranger, "partner", strength=0.45)
     (before,) = await recommended(world.agent)
     assert before["parts"]["novelty"] == 1  # communities unknown: the rest is all there is
-    plain, none = reads.statement, "NULL::integer AS community FROM own WHERE false"
-    known = "CASE own.party_type WHEN 'individual' THEN 1 ELSE 2 END AS community FROM own"
-
-    def with_communities(*args: Any) -> str:
-        text = plain(*args)
-        assert args[0] != "list_recommendations" or none in text
-        return text.replace(none, known)
-
-    monkeypatch.setattr(reads, "statement", with_communities)
+    await world.db.execute(
+        "INSERT INTO network_scores (org_id, scope_id, customer_id, pagerank, betweenness, degree, value_degree, "
+        "community, is_bridge, participation, influence, computed_at) "
+        "SELECT org_id, owner_id, id, 0.1, 0, 1, 1, CASE party_type WHEN 'individual' THEN 1 ELSE 2 END, false, 0, 1, "
+        "now() FROM customers WHERE org_id = $1",
+        world.org_id,
+    )
     (apart,) = await recommended(world.agent)
     assert apart["parts"]["novelty"] == 1
     assert "another_community" in [reason["code"] for reason in apart["reasons"]]

@@ -21,8 +21,9 @@ WITH constant AS (
     FROM customers c
     WHERE c.org_id = $1 AND c.owner_id = $3 AND c.deleted_at IS NULL AND {visible:c}
 ), community AS (
-    -- Which circle somebody of his own belongs to; empty while nothing reckons it.
-    SELECT own.id AS customer_id, NULL::integer AS community FROM own WHERE false
+    -- Which circle somebody of his own belongs to, in the network of his own; empty until it has been reckoned.
+    SELECT s.customer_id, s.community
+    FROM own JOIN network_scores s ON s.org_id = $1 AND s.scope_id = $3 AND s.customer_id = own.id
 ), book AS MATERIALIZED (
     SELECT c.id, c.stage <> 'contact' AS is_acquaintance,
            c.stage = 'investor' OR coalesce(c.tier IN ('mvc', 'mgc'), false) AS is_valuable,
