@@ -45,6 +45,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "relation_type_built_in": ("内置关系类型不能删除,可停用", "A built-in relation type is retired, not deleted"),
     "relation_type_in_use": ("已有关系使用该类型,只能停用", "Relationships have this type: retire it instead"),
     "too_many_relation_types": ("关系类型数量已达上限", "The organisation has as many relation types as it may have"),
+    "cross_agent_paths_closed": (
+        "本机构未开放跨代理人引荐",
+        "The organisation does not allow paths through customers of other agents",
+    ),
     "relationship_exists": ("该关系已存在", "This relationship is already recorded"),
     "introduction_exists": ("已有进行中的同一引荐", "The same introduction is open already"),
     "introduction_declined": ("引荐已被谢绝,请先重新开启", "The introduction was declined; reopen it first"),
@@ -110,6 +114,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "name_private_use": ("含有非标准字(自造字)", "contains private-use characters"),
     "one_target": ("请且仅请指定一个目标", "name exactly one target"),
     "segment_too_wide": ("目标人群过大(最多2000人)", "is more than 2,000 customers"),
+    "request_token_invalid": ("引荐请求已失效", "is not good any more, or is somebody else's"),
     "relation_type_unknown": ("没有这种关系类型或已停用", "is no active relation type of the organisation"),
     "direction_mismatch": ("方向与关系类型不符", "is not the direction of the type"),
     "party_kind_mismatch": ("该关系类型不适用于这类客户", "does not fit persons or companies as they are here"),

@@ -44,6 +44,7 @@ class Keyring:
     recovery: bytes
     answers: bytes
     limits: bytes
+    paths: bytes
     table: KeyTable | None = None
     verifier: CachedVerifier | None = None
     key_states: list[tuple[str, KeyState]] = field(default_factory=list)
@@ -75,6 +76,7 @@ def derive(settings: Settings) -> Keyring:
         recovery=purpose("recovery"),
         answers=purpose("answers"),
         limits=purpose("limits"),
+        paths=purpose("paths"),
     )
 
 

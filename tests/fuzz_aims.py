@@ -252,6 +252,7 @@ HARMLESS = frozenset(
         "POST /v1/form-responses/{form_response_id}/complete",
         "POST /v1/teams",
         "POST /v1/relation-types",
+        "POST /v1/network/path-requests",
         "POST /v1/invitations",
         "POST /v1/introductions",
         "PATCH /v1/introductions/{introduction_id}",

@@ -154,6 +154,7 @@ BODIES: dict[str, Any] = {
     "create_customer": {"party_type": "individual", "name": "王永庆"},
     "create_form_response": {"customer_id": "{customer_id}", "answers": {}, **FORM},
     "create_team": {"name": "三部"},
+    "create_path_request": {"request_token": "A" * 80},
     "create_relation_type": {"code": "tea_friend", "direction": "friend", "label": {"zh": "茶友", "en": "tea friend"}},
     "create_invitation": {"username": "neu.er", "name": "林新人", "role": "agent"},
     "login": {

@@ -51,6 +51,9 @@ class PathParty(Wire):
     stage: Stage | None
     is_shadow: bool | None
     colleague: Colleague | None = Bound(description="Whose customer it is; null for the caller's own")
+    request_token: str | None = Bound(
+        max_length=400, description="Of an unseen one: asks `colleague` for help, with `POST /v1/network/path-requests`"
+    )
 
 
 class PathHop(Wire):

@@ -10,19 +10,26 @@ from sqlalchemy import Column, Text
 from sqlmodel import Field
 
 from app.models.base import CalendarDate, PageQuery, TenantRow, Version, Wire
+from app.models.network_paths import Colleague
 from app.models.relationships import OtherCustomer
 
 
 class TaskKind(StrEnum):
-    """What is to be done. `thank_introducer`: thank the customer for an introduction, or for what became of it."""
+    """What is to be done.
+
+    `thank_introducer`: thank the customer for an introduction, or for what became of it. `answer_colleague`: a
+    colleague asks whether the customer can introduce him to somebody.
+    """
 
     thank_introducer = "thank_introducer"
+    answer_colleague = "answer_colleague"
 
 
 class SubjectType(StrEnum):
     """What a task came from."""
 
     introduction = "introduction"
+    user = "user"
 
 
 class Milestone(StrEnum):
@@ -73,6 +80,7 @@ class TaskPublic(Wire):
     customer: OtherCustomer = Bound(description="Whom it concerns")
     subject_type: SubjectType
     subject_id: UUID
+    requested_by: Colleague | None = Bound(description="The colleague who asks, where one does")
     milestone: Milestone | None
     due_on: date
     done_at: datetime | None

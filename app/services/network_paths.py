@@ -12,6 +12,7 @@ from app.domain.dossier import china_date
 from app.errors import Invalid, Issue, NotFound
 from app.models.base import utc_now
 from app.models.network_paths import PathQuery
+from app.services import path_requests
 
 _TARGETS = ("to", "at_company", "to_tag", "to_tier")
 
@@ -46,15 +47,18 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
         raise NotFound
     if found["is_too_wide"]:
         raise Invalid(issues=[Issue("segment_too_wide", parameter=given[0])])
-    return explained(orjson.loads(found["body"]), china_date(utc_now()))
+    return explained(actor, orjson.loads(found["body"]), china_date(utc_now()))
 
 
-def explained(found: dict[str, Any], today: date) -> bytes:
+def explained(actor: Actor, found: dict[str, Any], today: date) -> bytes:
     """The paths with a sentence for every hop and one for the whole way, in Chinese and English."""
     for path in found["items"]:
         for hop in path["hops"]:
             hop["explanation"] = _hop(hop, today)
         path["explanation"] = _way(path)
+        for party in path["parties"]:
+            unseen = party.pop("unseen_id")
+            party["request_token"] = None if unseen is None else path_requests.token(actor, unseen)
     return orjson.dumps(found)
 
 

@@ -4,7 +4,7 @@ A caller sees the tasks of himself and of those he looks down on, while he sees 
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -17,6 +17,7 @@ from app.domain.introductions import THANKS
 from app.errors import NotFound
 from app.etags import Document
 from app.models.base import utc_now
+from app.models.customers import Customer
 from app.models.introductions import Introduction
 from app.models.tasks import Milestone, SubjectType, Task, TaskKind, TaskQuery, TaskState
 from app.paging import Page
@@ -98,6 +99,24 @@ def owe_thanks(session: AsyncSession, actor: Actor, introduction: Introduction, 
     )
     session.add(task)
     _leave_trail(session, actor, task, "created", kind=task.kind.value, subject_id=str(introduction.id))
+
+
+def ask_colleague(session: AsyncSession, actor: Actor, customer: Customer, due_on: date) -> Task:
+    """Whoever has the customer is asked whether he can introduce the actor to somebody."""
+    task = Task(
+        org_id=actor.org_id,
+        owner_id=customer.owner_id,
+        customer_id=customer.id,
+        kind=TaskKind.answer_colleague,
+        subject_type=SubjectType.user,
+        subject_id=actor.id,
+        due_on=due_on,
+    )
+    session.add(task)
+    # The audit does not tie the caller to a customer he does not know.
+    db.mark(session, task, [task.owner_id])
+    access.record(session, actor, "task.created", "task", task.id, kind=task.kind.value)
+    return task
 
 
 async def withdraw(session: AsyncSession, subject_id: UUID, at: datetime) -> None:

@@ -7,7 +7,10 @@ CROSS JOIN LATERAL (
     SELECT t.id, t.kind, t.owner_id,
            json_build_object('id', c.id, 'name', c.name, 'party_type', c.party_type, 'stage', c.stage,
                              'is_shadow', c.is_shadow) AS customer,
-           t.subject_type, t.subject_id, t.milestone, t.due_on, iso(t.done_at) AS done_at, t.done_by, t.version,
+           t.subject_type, t.subject_id,
+           (SELECT json_build_object('id', u.id, 'name', u.name) FROM users u
+            WHERE u.org_id = $1 AND u.id = t.subject_id AND t.subject_type = 'user') AS requested_by,
+           t.milestone, t.due_on, iso(t.done_at) AS done_at, t.done_by, t.version,
            iso(t.created_at) AS created_at, iso(t.updated_at) AS updated_at
 ) x
 WHERE t.org_id = $1 AND t.id = $3 AND ($2::uuid[] IS NULL OR t.owner_id = ANY($2))

@@ -20,7 +20,10 @@ SELECT max(t.total) = $8 AS has_more,
                'id', t.id, 'kind', t.kind, 'owner_id', t.owner_id,
                'customer', json_build_object('id', c.id, 'name', c.name, 'party_type', c.party_type,
                                              'stage', c.stage, 'is_shadow', c.is_shadow),
-               'subject_type', t.subject_type, 'subject_id', t.subject_id, 'milestone', t.milestone,
+               'subject_type', t.subject_type, 'subject_id', t.subject_id,
+               'requested_by', (SELECT json_build_object('id', u.id, 'name', u.name) FROM users u
+                                WHERE u.org_id = $1 AND u.id = t.subject_id AND t.subject_type = 'user'),
+               'milestone', t.milestone,
                'due_on', t.due_on, 'done_at', iso(t.done_at), 'done_by', t.done_by, 'version', t.version,
                'created_at', iso(t.created_at), 'updated_at', iso(t.updated_at))::text, ',' ORDER BY t.n)
            FILTER (WHERE t.n < $8), '') || ']' AS items,

@@ -73,8 +73,8 @@ def _tasks() -> None:
         f"""CREATE TABLE tasks ({BASE.rstrip()},
             owner_id uuid NOT NULL,
             customer_id uuid NOT NULL,
-            kind text NOT NULL CHECK (kind IN ('thank_introducer')),
-            subject_type text NOT NULL CHECK (subject_type IN ('introduction')),
+            kind text NOT NULL CHECK (kind IN ('thank_introducer', 'answer_colleague')),
+            subject_type text NOT NULL CHECK (subject_type IN ('introduction', 'user')),
             subject_id uuid NOT NULL,
             milestone text CHECK (milestone IN ('introduced', 'policy')),
             due_on date NOT NULL,
@@ -84,7 +84,7 @@ def _tasks() -> None:
             FOREIGN KEY (org_id, owner_id) REFERENCES users (org_id, id),
             FOREIGN KEY (org_id, customer_id) REFERENCES customers (org_id, id),
             FOREIGN KEY (org_id, done_by) REFERENCES users (org_id, id))""",
-        """CREATE UNIQUE INDEX tasks_open ON tasks (org_id, subject_id, kind, milestone) NULLS NOT DISTINCT
+        """CREATE UNIQUE INDEX tasks_open ON tasks (org_id, subject_id, customer_id, kind, milestone) NULLS NOT DISTINCT
            WHERE deleted_at IS NULL AND done_at IS NULL""",
         "CREATE INDEX tasks_owner ON tasks (org_id, owner_id, due_on, id) WHERE deleted_at IS NULL",
         "CREATE INDEX tasks_customer ON tasks (org_id, customer_id)",

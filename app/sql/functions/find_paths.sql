@@ -13,7 +13,8 @@
 -- at a customer that is warmer than all that took fewer hops is kept, with the arrival it came from.
 --
 -- Who may be passed through: whom the caller sees; with p_is_open everybody of the organisation (an invisible one is
--- then answered without name, id and kind of tie, with the agent whose customer he is).
+-- then answered without name, id and kind of tie, with the agent whose customer he is; `unseen_id` is for the service,
+-- which seals it).
 DROP FUNCTION IF EXISTS find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer);
 CREATE FUNCTION find_paths(
     p_org uuid, p_owners uuid[], p_me uuid, p_is_open boolean, p_from uuid, p_targets uuid[], p_k integer,
@@ -203,10 +204,11 @@ BEGIN
                        WHEN p.is_seen THEN json_build_object(
                            'id', p.id, 'name', p.name, 'party_type', p.party_type, 'stage', p.stage,
                            'is_shadow', p.is_shadow, 'colleague', CASE WHEN p.owner_id <> p_me THEN
-                               json_build_object('id', p.owner_id, 'name', p.agent) END)
+                               json_build_object('id', p.owner_id, 'name', p.agent) END, 'unseen_id', NULL)
                        ELSE json_build_object(
                            'id', NULL, 'name', NULL, 'party_type', NULL, 'stage', NULL, 'is_shadow', NULL,
-                           'colleague', json_build_object('id', p.owner_id, 'name', p.agent)) END ORDER BY n.place)
+                           'colleague', json_build_object('id', p.owner_id, 'name', p.agent),
+                           'unseen_id', p.id) END ORDER BY n.place)
                    FROM (SELECT 0 AS place, s.begin AS id
                          UNION ALL SELECT q.place, q.to_id FROM steps q WHERE q.rank = s.rank) n
                    JOIN parties p ON p.id = n.id),
