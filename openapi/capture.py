@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pyotp
+from uuid_utils.compat import uuid7
 
 FOLDER = Path(__file__).parent / "examples"
 PASSWORD = os.environ.get("RENMAI_DEMO_PASSWORD", "renmai-demo-2026")
@@ -189,6 +190,46 @@ def surroundings(ask: Capture, known: dict[str, Any]) -> None:
     ask("delete_recommendation_dismissal", "DELETE", path, ids=ids)
 
 
+def contacts(ask: Capture, customer: dict[str, Any]) -> None:
+    """A family in one call, shadow contacts, recorded contacts; one contact is erased, one becomes a customer."""
+    father = {"id": str(uuid7()), "name": "欧阳德", "party_type": "individual", "gender": "male"}
+    mother = {"id": str(uuid7()), "name": "周桂芳", "party_type": "individual", "gender": "female"}
+    items = [
+        {"customer_id": customer["id"], "new_contact": father, "type": "parent", "source": "customer"},
+        {"customer_id": customer["id"], "new_contact": mother, "type": "parent", "source": "customer"},
+        {"customer_id": father["id"], "other_id": mother["id"], "type": "spouse"},
+        {"customer_id": customer["id"], "other_id": customer["id"], "type": "friend"},
+    ]
+    ask("create_relationships", "POST", "/v1/relationships/bulk", body={"items": items})
+    brother = {
+        "name": "欧阳雪峰",
+        "party_type": "individual",
+        "gender": "male",
+        "known_through_id": customer["id"],
+        "relation": {"type": "sibling", "role": "弟弟", "source": "customer", "confidence": 0.9},
+    }
+    made = ask("create_shadow_contact", "POST", "/v1/shadow-contacts", body=brother)
+    ids, path = {"shadow_contact_id": made["id"]}, f"/v1/shadow-contacts/{made['id']}"
+    change = {"name": "欧阳雪锋"}
+    ask("update_shadow_contact", "PATCH", path, body=change, ids=ids, If_Match='"1"')
+    ask("get_shadow_contact", "GET", path, ids=ids)
+    ask("list_shadow_contacts", "GET", "/v1/shadow-contacts?limit=2")
+    tie = made["relations"][0]["relationship_id"]
+    own = {"customer_id": customer["id"], "relationship_id": tie}
+    met_path = f"/v1/customers/{customer['id']}/relationships/{tie}/interactions"
+    met = {"kind": "meal", "occurred_on": "2026-11-01"}
+    once = ask("create_relationship_interaction", "POST", met_path, body=met, ids=own)
+    one = {**own, "interaction_id": once["id"]}
+    ask("get_relationship_interaction", "GET", f"{met_path}/{once['id']}", ids=one)
+    ask("list_relationship_interactions", "GET", met_path, ids=own)
+    ask("export_shadow_contact", "GET", f"{path}/export", ids=ids)
+    ask("delete_relationship_interaction", "DELETE", f"{met_path}/{once['id']}", ids=one)
+    version = ask.http.get(path).headers["etag"]
+    ask("delete_shadow_contact", "DELETE", path, ids=ids, If_Match=version)
+    ids, path = {"shadow_contact_id": father["id"]}, f"/v1/shadow-contacts/{father['id']}"
+    ask("promote_shadow_contact", "POST", f"{path}/promote", body={"stage": "prospect"}, ids=ids)
+
+
 def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     """Form, response and analysis operations."""
     ask("list_forms", "GET", "/v1/forms")
@@ -349,6 +390,7 @@ def main() -> None:
     relations(ask, made, known)
     introductions(ask, made, known)
     surroundings(ask, known)
+    contacts(ask, made)
     analyses(ask, made)
     dossier(ask, made)
     agent = ask.http.headers["Authorization"]
