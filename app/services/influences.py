@@ -82,10 +82,9 @@ def _scope_id(actor: Actor, scope: NetworkScope) -> UUID:
 
 
 def _variants(actor: Actor, scope: NetworkScope) -> tuple[tuple[str, str], ...]:
-    """Whether to start from the customers the actor sees, because they are few among the scored, and whether numbers
-    that count others are for him."""
-    is_partial = scope is NetworkScope.organization and actor.owners is not None
-    return ("kept", "MATERIALIZED" if is_partial else "NOT MATERIALIZED"), ("whole", "false" if is_partial else "true")
+    """How the statements find whom the actor sees: he sees everybody, the scope is his own, or he sees a part of it."""
+    way = "wide" if actor.owners is None else "mine" if scope is NetworkScope.me else "partly"
+    return tuple((name, "true" if name == way else "false") for name in ("wide", "mine", "partly"))
 
 
 def _computed_at(found: Any) -> bytes:
