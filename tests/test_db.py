@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
@@ -61,6 +62,38 @@ async def test_commit_keeps_row_event_and_feed(world: World) -> None:
     event = await world.db.fetchrow("SELECT * FROM audit_events WHERE org_id = $1", world.org_id)
     assert (feed["id"], feed["scope"], feed["removed"]) == (row.id, row.owner_id, False)
     assert feed["xid"] == event["xid"], "both belong to the same transaction"
+
+
+async def test_savepoint_undoes_its_own_part_and_its_trail_only(world: World) -> None:
+    """A statement of the database fails inside one, a rule of the service inside another; the rest is committed."""
+
+    async def fail(session: AsyncSession, **over: Any) -> None:
+        async with db.savepoint(session):
+            row = person(world, **over)
+            session.add(row)
+            db.mark(session, row, [world.users["mate"], world.users["agent"]])
+            note(session, world, object_id=row.id, action="organization.updated")
+            await session.flush()
+            raise ValueError("refused")
+
+    async with db.transaction(world.org_id) as session:
+        first = person(world)
+        session.add(first)
+        db.mark(session, first, [first.owner_id])
+        note(session, world, object_id=first.id)
+        with pytest.raises(IntegrityError):
+            await fail(session, owner_id=uuid7())  # nobody
+        with pytest.raises(ValueError, match="refused"):
+            await fail(session)
+        async with db.savepoint(session):
+            last = person(world)
+            session.add(last)
+            db.mark(session, last, [last.owner_id])
+            note(session, world, object_id=last.id)
+        assert session.info["after_commit"] == []  # organization.updated would be told to whoever watches
+    assert await trail(world) == (2, 2, 2)
+    scopes = "SELECT array_agg(DISTINCT scope) FROM feed WHERE org_id = $1"
+    assert await world.db.fetchval(scopes, world.org_id) == [world.users["agent"]]
 
 
 @pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, KeyboardInterrupt])

@@ -10,7 +10,19 @@ LONGEST = '"' + "x" * (etags.MAX_ONE - 2) + '"'
 
 @pytest.mark.parametrize(
     ("header", "version"),
-    [('"7"', 7), ('W/"7"', 7), ('"2147483647"', 2147483647), ('""', 0), ('"07"', 0), ('"-1"', 0), ('"a,b"', 0)],
+    [
+        ('"7"', 7),
+        ('W/"7"', 7),
+        ('"7.0123abcd"', 7),
+        ('W/"7.0123abcd"', 7),
+        ('"7.0123ABCD"', 0),
+        ('"7.012"', 0),
+        ('"2147483647"', 2147483647),
+        ('""', 0),
+        ('"07"', 0),
+        ('"-1"', 0),
+        ('"a,b"', 0),
+    ],
 )
 def test_wanted_version_is_the_number_in_the_tag_or_none_of_ours(header: str, version: int) -> None:
     assert etags.wanted_version(header) == version
@@ -49,6 +61,14 @@ def test_version_not_held_is_changed(header: str | None) -> None:
 def test_is_unchanged_refuses_what_is_no_list_of_tags(header: str) -> None:
     with pytest.raises(Malformed):
         etags.is_unchanged(header, "7")
+
+
+def test_tag_with_a_body_changes_with_it_and_names_the_version() -> None:
+    one, other = etags.tag_with(7, b"one"), etags.tag_with(7, b"other")
+    assert one == etags.tag_with(7, b"one") != other != etags.tag_with(8, b"other")
+    assert etags.wanted_version(one) == etags.wanted_version(other) == 7
+    assert etags.is_unchanged(one, one.strip('"'))
+    assert not etags.is_unchanged('"7"', one.strip('"'))
 
 
 def test_check_tells_the_stored_version() -> None:

@@ -59,12 +59,23 @@ async def test_erasing_leaves_no_name_note_or_role_anywhere(world: World) -> Non
         "relation": {"type": "friend"},
     }
     twin = (await world.agent.post(CONTACTS, json=body, headers=again)).json()
+    await world.db.execute(
+        "INSERT INTO coverage_answers (org_id, id, customer_id, direction, asked_on, recorded_by) "
+        "VALUES ($1, $2, $2, 'friend', '2026-01-05', $3)",
+        world.org_id, UUID(made["id"]), world.users["agent"],
+    )  # fmt: skip
+    await world.db.execute(
+        "INSERT INTO recommendation_dismissals (org_id, user_id, customer_id, reason) VALUES ($1, $2, $3, 'not_now')",
+        world.org_id, world.users["agent"], UUID(made["id"]),
+    )  # fmt: skip
     before = await held_of(world)
     assert [word for word in SECRET if word not in before] == []
     for contact in (made, twin):
         version = (await world.agent.get(place(contact))).headers["etag"]
         answer = await world.agent.delete(place(contact), headers={"If-Match": version})
         assert answer.status_code == 204
+    for left in ("coverage_answers WHERE deleted_at IS NULL AND", "recommendation_dismissals WHERE"):
+        assert await world.db.fetchval(f"SELECT count(*) FROM {left} org_id = $1", world.org_id) == 0
     kept = "SELECT count(*) FROM idempotency_keys WHERE org_id = $1"
     assert await world.db.fetchval(kept, world.org_id) == 0  # sealed, and yet
     text = await held_of(world)

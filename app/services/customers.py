@@ -235,7 +235,10 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
         customer.deleted_at, customer.updated_at = None, utc_now()
         db.mark(session, customer, access.holders(customer))
         access.record(session, actor, "customer.restored", "customer", customer.id)
-        await relationships.detach(session, customer.id)
+        try:
+            await relationships.detach(session, customer.id)
+        except IntegrityError as error:  # it flushes what `_stored` would
+            raise _taken(db.constraint_of(error)) from None
     return await _stored(session, actor, customer)
 
 

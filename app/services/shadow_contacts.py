@@ -30,6 +30,16 @@ from app.models.shadow_contacts import (
 from app.paging import Page
 from app.services import relation_types, relationships, shadow_contacts_clock
 
+_FEW = 20
+_POOLS = {
+    "organisation": "customers",
+    "holders": """(
+        SELECT f.* FROM unnest($2::uuid[]) AS h (id) CROSS JOIN LATERAL (
+            SELECT o.* FROM customers o WHERE o.org_id = $1 AND o.owner_id = h.id AND o.is_shadow OFFSET 0) f)""",
+    "customer": """(
+        SELECT k.* FROM customers k WHERE k.org_id = $1 AND k.known_through_id = $3 AND k.is_shadow OFFSET 0)""",
+}
+
 
 async def read(actor: Actor, contact_id: UUID) -> Document:
     """One contact with its strongest ties.
@@ -59,8 +69,16 @@ async def search(actor: Actor, query: ShadowContactQuery) -> Page:
         None if position is None else position.key,
         None if position is None else position.id,
         query.limit + 1,
+        variants=(("pool", _POOLS[_pool(actor, query)]),),
     )
     return paging.page(key, bound, found)
+
+
+def _pool(actor: Actor, query: ShadowContactQuery) -> str:
+    """Where the list looks: the smallest place that holds all it can show."""
+    if query.known_through_id is not None:
+        return "customer"
+    return "holders" if actor.owners is not None and len(actor.owners) <= _FEW else "organisation"
 
 
 async def create(session: AsyncSession, actor: Actor, data: ShadowContactCreate) -> tuple[Document, bool]:

@@ -1,8 +1,8 @@
 """Erasing shadow contacts: at once when a person asks for it, and when nobody has confirmed the contact for a year.
 
 What is left is a row without a name, because other rows and phones point at it. Its ties are deleted with their notes,
-roles and recorded contacts, answers kept for retries go as well, and nothing of it can be restored. Audit events name
-ids only.
+roles and recorded contacts; what was asked about it and answers kept for retries go as well. Nothing can be restored.
+Audit events name ids only.
 """
 
 from uuid import UUID
@@ -46,6 +46,11 @@ WITH gone AS MATERIALIZED (
 ), forgotten AS (
     UPDATE relationship_interactions i SET deleted_at = coalesce(i.deleted_at, now()), updated_at = now()
     WHERE i.org_id = $1 AND i.relationship_id = ANY(SELECT ties.id FROM ties)
+), unasked AS (
+    UPDATE coverage_answers a SET deleted_at = coalesce(a.deleted_at, now()), updated_at = now()
+    WHERE a.org_id = $1 AND a.customer_id = ANY(SELECT gone.id FROM gone)
+), undismissed AS (
+    DELETE FROM recommendation_dismissals d WHERE d.org_id = $1 AND d.customer_id = ANY(SELECT gone.id FROM gone)
 ), told AS (
     SELECT gone.owner_id AS scope, 'customers' AS collection, gone.id FROM gone
     UNION

@@ -1,9 +1,11 @@
 -- $1 org, $2 owners, $3 known through, $4 expiring before, $5 cursor day, $6 cursor id, $7 limit + 1: shadow contacts,
--- those whose time is up first.
+-- those whose time is up first. The pool is where they are looked for, a closed variant: in the order of the list, which
+-- suits who sees many of the organisation's; or those of a few agents or of one customer, one after the other (OFFSET 0
+-- keeps it so: among 60,000 of 300 agents a page of one of them costs 3 ms, and 10 otherwise).
 WITH page AS (
     SELECT c.id, c.name, c.party_type, c.gender, c.owner_id, c.known_through_id, c.keep_until, c.version,
            iso(c.created_at) AS created_at, iso(c.updated_at) AS updated_at
-    FROM customers c
+    FROM {pool} c
     WHERE c.org_id = $1 AND c.is_shadow AND c.deleted_at IS NULL AND {visible:c}
       AND ($3::uuid IS NULL OR c.known_through_id = $3)
       AND ($4::date IS NULL OR c.keep_until < $4)
