@@ -276,7 +276,8 @@ def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
     """What a tombstone is to its owner: Gone for 30 days (none of that if `deleted` ones are wanted), then NotFound."""
     if row.deleted_at is None:
         return
-    if row.deleted_at < utc_now() - RESTORABLE:
+    is_erased = isinstance(row, Customer) and row.is_shadow  # shadow contacts are erased, never only deleted
+    if is_erased or row.deleted_at < utc_now() - RESTORABLE:
         raise NotFound
     if not deleted:
         raise Gone

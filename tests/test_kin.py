@@ -81,3 +81,10 @@ async def test_family_of_nobody_is_404_and_of_a_deleted_one_410(world: World, pe
     assert (await world.mate.get(f"/v1/customers/{people['王小明']['id']}/kin")).status_code == 404
     await world.agent.delete(f"/v1/customers/{people['王小明']['id']}", headers={"If-Match": '"1"'})
     assert (await world.agent.get(f"/v1/customers/{people['王小明']['id']}/kin")).status_code == 410
+
+
+async def test_auditor_reads_a_relative_where_the_tie_is_delicate(world: World) -> None:
+    one, other = [await create_customer(world.agent, name=name) for name in ("甲", "乙")]
+    await relate(world.agent, one, other, "relative", type="former_spouse")
+    assert (await family(world, one))["乙"]["type"] == "former_spouse"
+    assert (await family(world, one, "auditor"))["乙"]["type"] == "relative"

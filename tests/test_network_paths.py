@@ -269,3 +269,15 @@ async def test_party_that_is_not_there_is_404(world: World, other_world: World) 
             assert (await world.agent.get("/v1/network/paths", params=query)).status_code == 404
     same = await world.agent.get("/v1/network/paths", params={"to": mine["id"], "from": mine["id"]})
     assert same.status_code == 422
+
+
+async def test_auditor_reads_the_direction_of_a_delicate_tie(world: World) -> None:
+    mine = await create_customer(world.agent, name="王永庆", stage="customer")
+    doctor = await create_customer(world.agent, name="李医生", stage="contact")
+    await relate(world.agent, mine, doctor, "supplier", type="doctor", strength=1)
+    query = {"to": doctor["id"], "from": mine["id"]}
+    (path,) = await paths(world, "auditor", **query)
+    assert (path["hops"][0]["type"], path["hops"][0]["label"]["zh"]) == ("supplier", "供应商")
+    assert "医生" not in path["hops"][0]["explanation"]["zh"]
+    (path,) = await paths(world, **query)
+    assert (path["hops"][0]["type"], path["hops"][0]["label"]["zh"]) == ("doctor", "医生")

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.services.shadow_contacts_erase import NEUTRAL
 from tests.factories import World, create_customer, if_match
 from tests.shadows import CONTACTS, age, know, known, place, stored
-from tests.ties import Json, relate, url
+from tests.ties import Json, introduce, relate, url
 from tests.traces import unknown
 
 SECRET = ("陈建国", "chenjianguo", "大哥", "欠钱")
@@ -269,3 +269,22 @@ async def test_export_is_on_record(world: World) -> None:
     assert {event["by"] for event in found["history"]} == {"agent"}
     for name, status in (("mate", 404), ("auditor", 403)):
         assert (await getattr(world, name).get(place(made, "export"))).status_code == status
+
+
+async def test_introductions_to_an_erased_contact_and_their_tasks_go_with_it(world: World) -> None:
+    through, made = await known(world)
+    asked = await introduce(world.agent, through, made, "introduced", note="欠钱的那位")
+    (task,) = (await world.agent.get("/v1/tasks")).json()["items"]
+    current = (await world.agent.get(f"/v1/shadow-contacts/{made['id']}")).headers["etag"]
+    gone = await world.agent.delete(f"/v1/shadow-contacts/{made['id']}", headers={"If-Match": current})
+    assert gone.status_code == 204
+    assert "欠钱的那位" not in await held_of(world)
+    assert (await world.agent.get(f"/v1/introductions/{asked['id']}")).status_code == 404
+    assert (await world.agent.post(f"/v1/introductions/{asked['id']}/restore")).status_code == 404
+    assert (await world.agent.get(f"/v1/tasks/{task['id']}")).status_code == 410
+    assert (await world.agent.get("/v1/introductions")).json()["items"] == []
+    told = await world.db.fetch(
+        "SELECT collection FROM feed WHERE org_id = $1 AND id = ANY($2::uuid[]) AND removed",
+        world.org_id, [UUID(asked["id"]), UUID(task["id"])],
+    )  # fmt: skip
+    assert {row["collection"] for row in told} == {"introductions", "tasks"}

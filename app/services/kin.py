@@ -18,7 +18,9 @@ async def read(actor: Actor, customer_id: UUID) -> bytes:
     Raises:
         NotFound: the customer is absent or not visible. Gone: he was deleted in the last 30 days.
     """
-    found = await reads.row(actor.org_id, actor.owners, "get_kin", customer_id, sorted(kin.BASIS), kin.MAX_STEPS)
+    found = await reads.row(
+        actor.org_id, actor.owners, "get_kin", customer_id, sorted(kin.BASIS), kin.MAX_STEPS, actor.is_masked
+    )
     if found is None:
         raise NotFound
     if found["is_deleted"]:

@@ -42,6 +42,7 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
         query.to_tier,
         query.k,
         query.max_hops,
+        actor.is_masked,
     )
     if found is None or not found["is_found"]:
         raise NotFound

@@ -36,9 +36,17 @@ from app.services import relation_types, shadow_contacts_clock
 from app.services.relation_types import Tie
 
 _REFRESH = "SELECT count(*) FROM refresh_relationships($1, $2, $3, $4, $5)"
+# Each end, and the living and the deleted apart: each has an index of its own.
 _DETACH = """
 UPDATE relationships r SET is_dangling = NOT r.is_dangling
-WHERE r.org_id = $1 AND (r.left_id = $2 OR r.right_id = $2)
+WHERE r.org_id = $1 AND r.id = ANY(ARRAY(
+      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NULL
+      UNION ALL
+      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NULL
+      UNION ALL
+      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NOT NULL
+      UNION ALL
+      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NOT NULL))
   AND r.is_dangling <> EXISTS (
       SELECT 1 FROM customers c
       WHERE c.org_id = $1 AND c.id IN (r.left_id, r.right_id) AND c.deleted_at IS NOT NULL)

@@ -49,6 +49,18 @@ WITH gone AS MATERIALIZED (
 ), unasked AS (
     UPDATE coverage_answers a SET deleted_at = coalesce(a.deleted_at, now()), updated_at = now()
     WHERE a.org_id = $1 AND a.customer_id = ANY(SELECT gone.id FROM gone)
+), unintroduced AS (
+    UPDATE introductions i SET note = NULL, created_digest = '', deleted_at = coalesce(i.deleted_at, now()),
+        updated_at = now(), version = i.version + 1
+    WHERE i.org_id = $1 AND (i.target_id = ANY(SELECT gone.id FROM gone) OR i.introducer_id = ANY(SELECT gone.id FROM gone))
+    RETURNING i.id, i.introducer_id, i.target_id
+), released AS (
+    UPDATE tasks t SET deleted_at = coalesce(t.deleted_at, now()), updated_at = now(), version = t.version + 1
+    WHERE t.org_id = $1 AND (t.customer_id = ANY(SELECT gone.id FROM gone)
+                             OR t.subject_id = ANY(SELECT unintroduced.id FROM unintroduced))
+    RETURNING t.id, t.owner_id
+), unscored AS (
+    DELETE FROM network_scores s WHERE s.org_id = $1 AND s.customer_id = ANY(SELECT gone.id FROM gone)
 ), undismissed AS (
     DELETE FROM recommendation_dismissals d WHERE d.org_id = $1 AND d.customer_id = ANY(SELECT gone.id FROM gone)
 ), told AS (
@@ -58,6 +70,13 @@ WITH gone AS MATERIALIZED (
     JOIN customers c ON c.org_id = $1 AND c.id IN (ties.left_id, ties.right_id)
     CROSS JOIN LATERAL (VALUES (c.owner_id), (c.service_team_id)) AS h (scope)
     WHERE h.scope IS NOT NULL
+    UNION
+    SELECT h.scope, 'introductions', u.id FROM unintroduced u
+    JOIN customers c ON c.org_id = $1 AND c.id IN (u.introducer_id, u.target_id)
+    CROSS JOIN LATERAL (VALUES (c.owner_id), (c.service_team_id)) AS h (scope)
+    WHERE h.scope IS NOT NULL
+    UNION
+    SELECT released.owner_id, 'tasks', released.id FROM released
 ), fed AS (
     INSERT INTO feed (org_id, scope, collection, id, removed)
     SELECT $1, t.scope, t.collection, t.id, true FROM told t ORDER BY 2, 3, 4

@@ -1,8 +1,8 @@
--- $1 org, $2 owners, $3 caller, $4 from (null: the caller), $5 to, $6 at company, $7 tag, $8 tier, $9 k, $10 hops: the
--- warmest ways to be introduced. Exactly one of $5 to $8 is given. What the caller does not see is not there: is_found
+-- $1 org, $2 owners, $3 caller, $4 from (null: the caller), $5 to, $6 at company, $7 tag, $8 tier, $9 k, $10 hops,
+-- $11 masked: the warmest ways to be introduced. Exactly one of $5 to $8 is given. What the caller does not see is not there: is_found
 -- says whether all parties that were named are.
 SELECT i.is_found, i.targets > 2000 AS is_too_wide,
-       CASE WHEN i.is_found AND i.targets <= 2000 THEN find_paths($1, $2, $3, i.is_open, $4, i.ids, $9, $10) END AS body
+       CASE WHEN i.is_found AND i.targets <= 2000 THEN find_paths($1, $2, $3, i.is_open, $4, i.ids, $9, $10, $11) END AS body
 FROM (
     SELECT coalesce(o.are_cross_agent_paths_allowed, false) AS is_open,
            (SELECT count(*) FROM customers c

@@ -119,4 +119,4 @@ SELECT c.deleted_at IS NOT NULL AS is_deleted, c.party_type <> 'organization' AS
     )::text) END AS body
 FROM customers c
 WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
-  AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+  AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')

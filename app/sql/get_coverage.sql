@@ -24,4 +24,4 @@ FROM customers c, LATERAL (
       ON a.org_id = $1 AND a.customer_id = $3 AND a.direction = n.direction AND a.deleted_at IS NULL
 ) d
 WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
-  AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+  AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')

@@ -6,7 +6,7 @@ FROM introductions i
 JOIN customers a ON a.org_id = $1 AND a.id = i.introducer_id AND {visible:a}
  AND (a.deleted_at IS NULL OR a.deleted_at > now() - interval '30 days')
 JOIN customers b ON b.org_id = $1 AND b.id = i.target_id AND {visible:b}
- AND (b.deleted_at IS NULL OR b.deleted_at > now() - interval '30 days')
+ AND (b.deleted_at IS NULL OR NOT b.is_shadow AND b.deleted_at > now() - interval '30 days')
 CROSS JOIN LATERAL (
     SELECT i.id,
            json_build_object('id', a.id, 'name', a.name, 'party_type', a.party_type, 'stage', a.stage,

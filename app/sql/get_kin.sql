@@ -1,11 +1,11 @@
--- $1 org, $2 owners, $3 customer, $4 types kin are inferred from, $5 most ties of a derivation: the family around a
--- customer (or shadow contact) as it was entered. What follows from it is reckoned by domain/kin.py.
+-- $1 org, $2 owners, $3 customer, $4 types kin are inferred from, $5 most ties of a derivation, $6 masked: the family
+-- around a customer (or shadow contact) as it was entered. What follows from it is reckoned by domain/kin.py.
 -- is_deleted tells a tombstone; no row: not there. Families are small; more than 500 persons are cut off.
 WITH RECURSIVE root AS (
     SELECT c.id, c.deleted_at IS NOT NULL AS is_deleted
     FROM customers c
     WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
-      AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+      AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')
 ), family AS (
     SELECT root.id, 0 AS hops FROM root WHERE NOT root.is_deleted
     UNION
@@ -35,7 +35,10 @@ WITH RECURSIVE root AS (
           AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) e
     JOIN relationships r ON r.org_id = $1 AND r.id = e.id
-    JOIN relation_types t ON t.org_id = $1 AND t.code = r.type
+    JOIN relation_types given ON given.org_id = $1 AND given.code = r.type
+    -- An auditor is told the direction only, where the type itself is delicate.
+    JOIN relation_types t ON t.org_id = $1
+     AND t.code = CASE WHEN $6 AND given.sensitivity = 'sensitive' THEN r.direction ELSE r.type END
     JOIN customers c ON c.org_id = $1 AND c.id = e.other_id AND {visible:c}
 ), people AS (
     SELECT id FROM family UNION SELECT other_id FROM entered

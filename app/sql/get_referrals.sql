@@ -53,4 +53,4 @@ LEFT JOIN LATERAL (
     ) x
 ) t ON c.deleted_at IS NULL
 WHERE c.org_id = $1 AND c.id = $3 AND NOT c.is_shadow AND {visible:c}
-  AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+  AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')

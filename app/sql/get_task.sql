@@ -2,7 +2,7 @@
 SELECT t.version, t.deleted_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_deleted, row_to_json(x)::text AS body
 FROM tasks t
 JOIN customers c ON c.org_id = $1 AND c.id = t.customer_id AND {visible:c}
- AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+ AND (c.deleted_at IS NULL OR NOT c.is_shadow AND c.deleted_at > now() - interval '30 days')
 CROSS JOIN LATERAL (
     SELECT t.id, t.kind, t.owner_id,
            json_build_object('id', c.id, 'name', c.name, 'party_type', c.party_type, 'stage', c.stage,

@@ -74,13 +74,14 @@ def _relation_types() -> None:
     )
     protect("relation_types")
     for code, inverse, zh, en, is_symmetric, weight in _FORMER:
+        gb = "'97'" if code == "relative" else "NULL"
         other = ("供应商", "supplier") if not is_symmetric else (zh, en)
         sql(
             f"""INSERT INTO relation_types (org_id, id, code, inverse_code, direction, label, inverse_label,
-                introduction_weight, is_builtin)
+                gb_code, inverse_gb_code, introduction_weight, is_builtin)
                 SELECT id, gen_random_uuid(), '{code}', '{inverse}', '{code}',
                        jsonb_build_object('zh', '{zh}', 'en', '{en}'),
-                       jsonb_build_object('zh', '{other[0]}', 'en', '{other[1]}'), {weight}, true
+                       jsonb_build_object('zh', '{other[0]}', 'en', '{other[1]}'), {gb}, {gb}, {weight}, true
                 FROM orgs"""
         )
 

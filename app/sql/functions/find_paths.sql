@@ -15,10 +15,10 @@
 -- Who may be passed through: whom the caller sees; with p_is_open everybody of the organisation (an invisible one is
 -- then answered without name, id and kind of tie, with the agent whose customer he is; `unseen_id` is for the service,
 -- which seals it).
-DROP FUNCTION IF EXISTS find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer);
+DROP FUNCTION IF EXISTS find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer, boolean);
 CREATE FUNCTION find_paths(
     p_org uuid, p_owners uuid[], p_me uuid, p_is_open boolean, p_from uuid, p_targets uuid[], p_k integer,
-    p_hops integer)
+    p_hops integer, p_is_masked boolean)
 RETURNS text LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -184,7 +184,10 @@ BEGIN
         SELECT s.rank, s.place, row_to_json(x) AS hop
         FROM steps s
         CROSS JOIN LATERAL (SELECT * FROM relationships r WHERE r.org_id = p_org AND r.id = s.edge LIMIT 1) r
-        JOIN relation_types t ON t.org_id = p_org AND t.code = r.type
+        JOIN relation_types given ON given.org_id = p_org AND given.code = r.type
+        -- An auditor is told the direction only, where the type itself is delicate.
+        JOIN relation_types t ON t.org_id = p_org
+         AND t.code = CASE WHEN p_is_masked AND given.sensitivity = 'sensitive' THEN r.direction ELSE r.type END
         JOIN parties f ON f.id = s.from_id
         JOIN parties o ON o.id = s.to_id
         CROSS JOIN LATERAL (SELECT f.is_seen AND o.is_seen AS is_seen, r.left_id = s.from_id AS is_forward) e
@@ -217,5 +220,6 @@ BEGIN
     INTO v_paths FROM starts s;
     RETURN '{"items":[' || v_paths || ']}';
 END $$;
-REVOKE ALL ON FUNCTION find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer) TO {app_role};
+REVOKE ALL ON FUNCTION find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION find_paths(uuid, uuid[], uuid, boolean, uuid, uuid[], integer, integer, boolean)
+    TO {app_role};
