@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check mutants tour bench openapi examples spectral fuzz lock format clean
+.PHONY: help run test check mutants tour bench bench-network openapi examples spectral fuzz lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ tour: $(READY) ## Walk an agent's day against the running service
 
 bench: $(READY) ## Measure against the bare route; writes bench/RESULTS.md
 	@$(BIN)/python -m bench.run
+
+bench-network: $(READY) ## Measure the network at 100,000 and a million parties; writes its part of bench/RESULTS.md
+	@$(BIN)/python -m bench.network
 
 openapi: $(READY) ## Write openapi/openapi.json from the application
 	@$(BIN)/python -m app.cli openapi

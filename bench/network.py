@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 import orjson
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app import db, migrate
 from app import main as service
@@ -97,15 +98,24 @@ def _world(home: Path, nodes: int, options: argparse.Namespace) -> tuple[Measure
         about = asyncio.run(_filled(server, nodes))
     # A new server on the same data, so that what the filling left in its memory counts for nothing.
     with EmbeddedPostgres(home, settings=changes) as server:
-        settings = settings_for(server, home)
+        settings = _settings(server, home)
         measured = asyncio.run(_measure(settings, about, options))
         if options.rounds:
             measured.throughput = _throughput(server, home, settings, options)
         facts = asyncio.run(server_settings(server))
     if options.rounds:
         with EmbeddedPostgres(home, settings=changes) as server:
-            measured.restarted = asyncio.run(_first(settings_for(server, home)))
+            measured.restarted = asyncio.run(_first(_settings(server, home)))
     return measured, facts
+
+
+def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
+    """The same master key for every service on this database, as its signing keys are sealed with it."""
+    made, kept = settings_for(server, home), home / "master.key"
+    if not kept.exists() and made.master_key is not None:
+        kept.write_text(made.master_key.get_secret_value())
+        kept.chmod(0o600)
+    return made.model_copy(update={"master_key": SecretStr(kept.read_text())})
 
 
 async def _filled(server: EmbeddedPostgres, nodes: int) -> dict[str, str]:

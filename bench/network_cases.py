@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -67,9 +68,14 @@ class NetworkCase:
 
 @dataclass(slots=True)
 class Timing:
-    """Database time of each request in ms, without the empty round trips; what the answers were like."""
+    """Database time of each request in ms, without the empty round trips; what the answers were like.
+
+    `cpu` is what the server's process worked meanwhile, in ms: the share of the time that other work on the machine
+    cannot lengthen by making the process wait. Zeros where the kernel does not tell.
+    """
 
     milliseconds: list[float]
+    cpu: list[float]
     statements: float
     nodes: float
     bytes: float
@@ -110,6 +116,25 @@ def by_admin_of_known(world: NetworkWorld, dice: random.Random) -> Request:
     return Request(world.admin, dice.choice(world.by_degree))
 
 
+def by_agent_of_contact(world: NetworkWorld, dice: random.Random) -> Request:
+    """An agent and somebody he has, but does not know yet: a contact or shadow contact."""
+    agent = dice.choice([agent for agent in world.usual() if agent.id in world.contacts])
+    return Request(agent, dice.choice(world.contacts[agent.id]))
+
+
+def by_manager_between(world: NetworkWorld, dice: random.Random) -> Request:
+    """A manager asks from one customer of his agents to another."""
+    manager, agents = dice.choice(world.managers)
+    ends = dice.sample(dice.choice(agents).customers + dice.choice(agents).customers, 2)
+    return Request(manager, ends[0], f"&from={ends[1]}" if ends[0] != ends[1] else "")
+
+
+def by_admin_between(world: NetworkWorld, dice: random.Random) -> Request:
+    """An administrator asks from anybody to anybody else."""
+    one, other = dice.sample(world.anybody, 2)
+    return Request(world.admin, one, f"&from={other}")
+
+
 _EGO = {1: 2.0, 2: 6.0, 3: 12.0}  # p95 by depth
 CASES = [
     *(
@@ -137,6 +162,17 @@ CASES = [
     NetworkCase("coverage", "coverage of one customer", by_agent, f"{CUSTOMER}/coverage"),
     NetworkCase("coverages", "coverage of an agent with 300 customers", by_usual_agent, "/v1/network/coverage",
                 "limit=50", p95=8.0, growth=True),
+    *(
+        NetworkCase(f"paths-{name}", f"warm introductions, {words}", draw, "/v1/network/paths",
+                    "to={id}&k=5&max_hops=4", p50=20.0, p95=80.0)
+        for name, words, draw in (
+            ("agent", "an agent to a contact of his", by_agent_of_contact),
+            ("manager", "a manager between two customers", by_manager_between),
+            ("admin", "an administrator between any two", by_admin_between),
+        )
+    ),
+    NetworkCase("recommend", "recommendations for an agent with 300 customers", by_usual_agent,
+                "/v1/network/recommendations", p95=40.0),
 ]  # fmt: skip
 
 LOAD = NetworkCase("load", "network, depth 2, throughput", by_working_agent, NETWORK, "depth=2&limit=300")
@@ -147,6 +183,7 @@ class Observer:
 
     def __init__(self) -> None:
         self.taken: list[float] = []
+        self.cpu: list[float] = []
         self.seen: list[tuple[str, list[Any]]] = []
         self._unrelated = reads.statement("actor_state", None)
 
@@ -166,13 +203,23 @@ class Observer:
         async def timed(connection: asyncpg.Connection, query: str, *args: Any, **named: Any) -> Any:
             if query == self._unrelated:
                 return await original(connection, query, *args, **named)
-            begun = time.perf_counter()
+            pid = connection.get_server_pid()
+            worked, begun = _on_cpu(pid), time.perf_counter()
             found = await original(connection, query, *args, **named)
             self.taken.append((time.perf_counter() - begun) * 1e3)
+            self.cpu.append(_on_cpu(pid) - worked)
             self.seen.append((query, list(args)))
             return found
 
         return timed
+
+
+def _on_cpu(pid: int) -> float:
+    """ms a process has run, to the microsecond (/proc/<pid>/stat counts in steps of 10 ms)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @dataclass(slots=True)
@@ -216,10 +263,10 @@ class Bench:
 
     async def measure(self, case: NetworkCase, requests: Sequence[Request], warmup: int) -> Timing:
         """Ask one question after the other; the first ones are not counted."""
-        timing, count = Timing([], 0, 0, 0), len(requests) - warmup
+        timing, count = Timing([], [], 0, 0, 0), len(requests) - warmup
         async with self.client() as client, self._observer.watching():
             for number, request in enumerate(requests):
-                self._observer.taken, self._observer.seen = [], []
+                self._observer.taken, self._observer.cpu, self._observer.seen = [], [], []
                 answer = await client.get(case.path(request), headers=self.headers(request.by))
                 if answer.status_code != 200:
                     raise RuntimeError(f"{case.name}: {case.path(request)}: {answer.status_code} {answer.text[:300]}")
@@ -227,6 +274,7 @@ class Bench:
                     continue
                 taken = self._observer.taken
                 timing.milliseconds.append(max(0.0, sum(taken) - self.empty * len(taken)))
+                timing.cpu.append(sum(self._observer.cpu))
                 timing.statements += len(taken) / count
                 timing.bytes += len(answer.content) / count
                 timing.nodes += answer.text.count('"parent_id"') / count

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
-from scipy import sparse
+from scipy import sparse  # type: ignore[import-untyped]  # it has no stubs
 from uuid_utils.compat import uuid7
 
 from app import migrate
@@ -71,6 +71,7 @@ class NetworkWorld:
     edges: int
     admin: Agent
     managers: list[tuple[Agent, list[Agent]]]  # each with the agents of his team
+    contacts: dict[UUID, list[UUID]]  # by agent: whom he has without knowing them
     by_degree: list[UUID]  # nodes drawn with a chance proportional to their ties
     anybody: list[UUID]  # nodes drawn evenly
 
@@ -302,6 +303,11 @@ async def load(db: asyncpg.Connection) -> NetworkWorld:
         org_id,
     )
     customers = {row["owner_id"]: row["ids"] for row in books}
+    contacts = await db.fetch(
+        "SELECT owner_id, array_agg(id ORDER BY id) AS ids FROM customers WHERE org_id = $1 AND stage = 'contact' "
+        "AND party_type = 'individual' GROUP BY owner_id",
+        org_id,
+    )
     team: dict[UUID, list[Agent]] = {}
     officers = []
     for row in users:
@@ -322,6 +328,7 @@ async def load(db: asyncpg.Connection) -> NetworkWorld:
         edges=edges,
         admin=next(person for role, _, person in officers if role == "admin"),
         managers=[(person, team[at]) for role, at, person in officers if role == "manager" and at in team],
+        contacts={row["owner_id"]: row["ids"] for row in contacts},
         by_degree=[end for row in ends for end in (row["left_id"], row["right_id"])],
         anybody=[row["id"] for row in some],
     )

@@ -150,6 +150,17 @@ def relations(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
     ask("get_company", "GET", f"/v1/customers/{ids['customer_id']}/company?levels=1", ids=ids)
 
 
+def ways(ask: Capture) -> None:
+    """Kin, and paths. (Asking a colleague has an example written by hand: the demo does not allow it.)"""
+    kin = next(
+        person
+        for person in ask.http.get("/v1/customers", params={"party_type": "individual", "limit": 50}).json()["items"]
+        if any(item["inferred"] for item in ask.http.get(f"/v1/customers/{person['id']}/kin").json()["items"])
+    )
+    ask("get_kin", "GET", f"/v1/customers/{kin['id']}/kin", ids={"customer_id": kin["id"]})
+    ask("list_network_paths", "GET", "/v1/network/paths?to_tag=%E9%87%8D%E7%82%B9%E4%BC%81%E4%B8%9A&k=1")
+
+
 def introductions(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
     """Introductions, the tasks they make, and what they are worth; nothing of it is left behind."""
     body = {"introducer_id": other["id"], "target_id": one["id"], "note": "饭局上提起,先加微信"}
@@ -299,6 +310,18 @@ def organization(ask: Capture) -> None:
     ask.http.delete(path, headers={"If-Match": f'"{version}"'}).raise_for_status()
 
 
+def kinds(ask: Capture) -> None:
+    """Relation types: the catalogue, and one of the organisation's own."""
+    label = {"zh": "茶友", "en": "tea friend"}
+    made = ask("create_relation_type", "POST", "/v1/relation-types", body={"code": "tea_friend", "direction": "friend",
+                                                                          "label": label})  # fmt: skip
+    ids, path = {"relation_type_id": made["id"]}, f"/v1/relation-types/{made['id']}"
+    ask("update_relation_type", "PATCH", path, body={"introduction_weight": 0.85}, ids=ids, If_Match='"1"')
+    ask("get_relation_type", "GET", path, ids=ids)
+    ask("list_relation_types", "GET", "/v1/relation-types")
+    ask("delete_relation_type", "DELETE", path, ids=ids, If_Match='"2"')
+
+
 def scores(ask: Capture) -> None:
     """What the service computed of the network when it started, and a wish for more, as an administrator."""
     for _ in range(60):
@@ -388,6 +411,7 @@ def main() -> None:
     service(ask, given.partner_key)
     made, known = profiles(ask)
     relations(ask, made, known)
+    ways(ask)
     introductions(ask, made, known)
     surroundings(ask, known)
     contacts(ask, made)
@@ -397,6 +421,7 @@ def main() -> None:
     ask.http.headers["Authorization"] = sign_in(ask, "admin1", PASSWORD)
     organization(ask)
     scores(ask)
+    kinds(ask)
     people(ask, agent)
     ask("list_audit_events", "GET", "/v1/audit-events?action=customer.created&limit=1")
     ask("export_customers", "GET", "/v1/customer-exports?stage=investor")

@@ -206,15 +206,15 @@ BEGIN
 
     SELECT string_agg(
         concat('{"id":"', k.id, '","name":', to_json(c.name), ',"party_type":"', c.party_type, '","stage":"', c.stage,
-               '","tier":', coalesce('"' || c.tier || '"', 'null'),
-               ',"gender":', coalesce('"' || c.gender || '"', 'null'), ',"is_shadow":', c.is_shadow::text,
+               '","tier":', coalesce(to_json(c.tier), 'null'),
+               ',"gender":', coalesce(to_json(c.gender), 'null'), ',"is_shadow":', c.is_shadow::text,
                ',"ownership":"', CASE WHEN c.owner_id = p_me THEN 'mine'
                                       WHEN v_sees_all OR c.owner_id = ANY(p_owners) THEN 'colleague'
                                       ELSE 'service_team' END,
-               '","depth":', k.depth, ',"parent_id":', coalesce('"' || k.parent_id::text || '"', 'null'),
-               ',"strength":', trim_scale(k.strength), ',"via":', coalesce('"' || k.via || '"', 'null'),
+               '","depth":', k.depth, ',"parent_id":', coalesce(to_json(k.parent_id), 'null'),
+               ',"strength":', trim_scale(k.strength), ',"via":', coalesce(to_json(k.via), 'null'),
                -- The type as read from the parent: with the parent right, the customer is its inverse.
-               ',"via_type":', coalesce('"' || CASE WHEN k.is_turned THEN y.inverse_code ELSE y.code END || '"', 'null'),
+               ',"via_type":', coalesce(to_json(CASE WHEN k.is_turned THEN y.inverse_code ELSE y.code END), 'null'),
                ',"degree":', coalesce(d.ties, 0), ',"hidden":', coalesce(k.hidden, 0), '}'),
         ',' ORDER BY k.place) INTO v_nodes
     FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_vias, v_types, v_is_turned, v_behind) WITH ORDINALITY
