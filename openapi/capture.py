@@ -101,7 +101,9 @@ def service(ask: Capture, partner_key: str) -> None:
         ("get_jwks", "/.well-known/jwks.json"),
     ):
         ask(operation, "GET", path)
-    ask("get_partner", "GET", "/v1/partner/me", Authorization="", X_API_Key=partner_key)
+    agent = ask.http.headers.pop("Authorization")  # one credential a request
+    ask("get_partner", "GET", "/v1/partner/me", X_API_Key=partner_key)
+    ask.http.headers["Authorization"] = agent
 
 
 def profiles(ask: Capture) -> tuple[dict[str, Any], dict[str, Any]]:

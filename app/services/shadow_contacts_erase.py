@@ -52,7 +52,8 @@ WITH gone AS MATERIALIZED (
 ), unintroduced AS (
     UPDATE introductions i SET note = NULL, created_digest = '', deleted_at = coalesce(i.deleted_at, now()),
         updated_at = now(), version = i.version + 1
-    WHERE i.org_id = $1 AND (i.target_id = ANY(SELECT gone.id FROM gone) OR i.introducer_id = ANY(SELECT gone.id FROM gone))
+    WHERE i.org_id = $1
+      AND (i.target_id = ANY(SELECT gone.id FROM gone) OR i.introducer_id = ANY(SELECT gone.id FROM gone))
     RETURNING i.id, i.introducer_id, i.target_id
 ), released AS (
     UPDATE tasks t SET deleted_at = coalesce(t.deleted_at, now()), updated_at = now(), version = t.version + 1
