@@ -21,9 +21,9 @@ def ties(parties: int, drawn: Drawn) -> Ties:
     return Ties(parties, *columns)
 
 
-def oracle(given: Ties) -> nx.Graph:
+def oracle(given: Ties) -> "nx.Graph[int]":
     """The strongest of several ties between two."""
-    graph = nx.Graph()
+    graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(given.parties))
     for left, right, strength in zip(given.left, given.right, np.maximum(given.strength, 1), strict=True):
         known = graph.get_edge_data(int(left), int(right), {"weight": 0})["weight"]

@@ -66,7 +66,7 @@ async def change(world: World, assignment: str, ids: Iterable[UUID]) -> None:
 
 async def test_before_the_first_computation_there_is_nothing(world: World) -> None:
     ids = await people(world, 2)
-    await link(world, [tie(*ids)])
+    await link(world, [tie(ids[0], ids[1])])
     for scope in ("me", "organization"):
         answer = await world.agent.get(INFLUENCE, params={"scope": scope})
         assert answer.json() == {"items": [], "next_cursor": None, "computed_at": None}
@@ -93,7 +93,7 @@ async def test_scores_are_those_of_the_whole_network_and_of_ones_own(world: Worl
     await compute(world, settings)
     whole = {row["id"]: row for row in await influence(world.admin)}
     assert set(whole) == {str(one) for one in [*mine, *theirs[:2]]}  # nobody knows the last one
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     for edge in edges:
         graph.add_edge(str(edge.left), str(edge.right))
     weights = {
@@ -169,7 +169,7 @@ async def test_only_rows_that_moved_are_written_and_rows_of_the_gone_deleted(
     monkeypatch.setattr(network_scores, "BATCH", 3)
     ids = await people(world, 8)
     away = await people(world, 2, "stranger")
-    await link(world, [*clique(ids[:4]), *clique(ids[4:]), tie(*away)])
+    await link(world, [*clique(ids[:4]), *clique(ids[4:]), tie(away[0], away[1])])
     first = await compute(world, settings)
     assert (first["written"], first["deleted"]) == (20, 0)
     assert (await compute(world, settings))["written"] == 0
@@ -216,8 +216,8 @@ async def _random_world(world: World, chance: Random) -> tuple[dict[UUID, str], 
     deps.forget_actors()
     edges: dict[frozenset[UUID], Edge] = {}
     for _ in range(45):
-        pair = chance.sample(ids, 2)
-        edges[frozenset(pair)] = tie(*pair, strength=chance.randrange(1, 1000))
+        one, other = chance.sample(ids, 2)
+        edges[frozenset((one, other))] = tie(one, other, strength=chance.randrange(1, 1000))
     await link(world, edges.values())
     for one in ids:
         await world.db.execute("UPDATE customers SET name = $2 WHERE id = $1", one, f"名{one.hex[-8:]}")

@@ -122,7 +122,7 @@ async def test_failed_job_is_tried_again_later_and_says_nothing_of_anybody(
 
 async def test_job_succeeds_after_a_failure(world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await people(world, 2)
-    await link(world, [tie(*ids)])
+    await link(world, [tie(ids[0], ids[1])])
     await world.admin.post(ASKED)
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "_in_a_process", lambda dsn, org_id: None)  # cannot be awaited

@@ -125,9 +125,12 @@ async def test_service_starts_and_ends_without_a_database_for_its_jobs(
 ) -> None:
     is_noted = asyncio.Event()
     monkeypatch.setattr(jobs, "AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(
-        logs, "event", lambda name, **fields: (events.append({"event": name, **fields}), is_noted.set())
-    )
+
+    def note(name: str, **fields: Any) -> None:
+        events.append({"event": name, **fields})
+        is_noted.set()
+
+    monkeypatch.setattr(logs, "event", note)
     away = settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:9/nothing"})
     async with asyncio.timeout(20):
         async with jobs.inside(away):

@@ -151,7 +151,8 @@ def betweenness(graph: Graph, *, exact: int = EXACT, samples: int | None = None)
     width = max(1, _CELLS // n)
     for start in range(0, len(chosen), width):
         total += _dependencies(steps, chosen[start : start + width], n if is_exact else DEEPEST)
-    return total * (n / len(chosen)) / ((n - 1) * (n - 2))
+    scale: float = n / len(chosen) / ((n - 1) * (n - 2))
+    return total * scale
 
 
 def _dependencies(steps: Graph, sources: Whole, deepest: int) -> Real:
@@ -247,7 +248,8 @@ def _connected(graph: Graph, labels: Whole) -> Whole:
     count, part = csgraph.connected_components(kept, directed=False)
     smallest = np.full(count, n)
     np.minimum.at(smallest, part, np.arange(n))
-    return smallest[part]
+    found: Whole = smallest[part]
+    return found
 
 
 def spread(graph: Graph, community: Whole) -> tuple[Whole, Real]:

@@ -57,7 +57,7 @@ def script(text: str) -> None:
     """Run a text of many statements, in the transaction of this step: the driver itself takes such a text whole."""
     connection = op.get_bind().connection.dbapi_connection
     assert connection is not None
-    connection.run_async(lambda driver: driver.execute(text))  # type: ignore[attr-defined]  # of asyncpg's adapter
+    connection.run_async(lambda driver: driver.execute(text))
 
 
 def harden() -> None:
