@@ -8,8 +8,8 @@ Whoever asks for a job writes a row (`services/influences.py`); here they are ca
   a tick, however many workers there are, because the queue has a unique row for it.
 * A job that fails is tried again after 8, 64, 512 and 4,096 seconds. One whose worker was killed is found by its
   silence and tried again.
-* The worker asks for jobs every five seconds instead of listening: that costs no connection of its own, and passes
-  through any pooler. When the database cannot be reached it starts anew, again and again; the service does not notice.
+* The worker asks for jobs every five seconds instead of listening, which would take a connection of its own. When the
+  database cannot be reached it starts anew, again and again; the service does not notice.
 
 This module loads procrastinate and psycopg (11 MiB), so it is imported only by who runs jobs.
 """

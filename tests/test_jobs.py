@@ -1,12 +1,15 @@
 """Background jobs: asked for once, carried out, tried again, and stopped; the night's work of every organisation."""
 
 import asyncio
+import hashlib
+import importlib
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import procrastinate
+import procrastinate.schema
 import pytest
 from procrastinate.periodic import PeriodicDeferrer
 from uuid_utils.compat import uuid7
@@ -273,6 +276,13 @@ async def test_app_role_learns_ids_of_organisations_and_nothing_else(world: Worl
         assert await connection.fetch("SELECT * FROM orgs") == []
     finally:
         await connection.close()
+
+
+def test_queue_brings_the_schema_its_migration_was_written_for() -> None:
+    """When this fails the package was raised to a version with another schema: the docstring of step 0008 says how."""
+    step = importlib.import_module("migrations.versions.2026_11_27_0008_jobs")
+    shipped = procrastinate.schema.SchemaManager.get_schema()
+    assert hashlib.sha256(shipped.encode()).hexdigest() == step.SCHEMA_SHA256
 
 
 async def test_queue_finds_its_tables_from_anywhere_and_serves_only_the_app_role(owner_db: asyncpg.Connection) -> None:
