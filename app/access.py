@@ -4,6 +4,7 @@ Scopes follow from the role, visibility from the role, the team tree and the ser
 take the same answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -281,6 +282,24 @@ def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
         raise NotFound
     if not deleted:
         raise Gone
+
+
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ERASED = """
+SELECT true FROM customers c
+WHERE c.org_id = $1 AND c.id = ANY($2::uuid[]) AND c.is_shadow AND c.deleted_at IS NOT NULL LIMIT 1
+"""
+
+
+async def check_replay(session: AsyncSession, actor: Actor, body: bytes) -> None:
+    """Refuse to repeat an answer, kept for retries, that speaks of somebody who has been erased since.
+
+    Raises:
+        NotFound: what a fresh request would be told.
+    """
+    named = [found.decode() for found in set(_UUID.findall(body))]
+    if named and await db.raw(session).fetchval(_ERASED, actor.org_id, named):
+        raise NotFound
 
 
 async def stay(session: AsyncSession, actor: Actor) -> None:

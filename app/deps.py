@@ -13,7 +13,7 @@ from fastapi.security.base import SecurityBase
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, reads
-from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope
+from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope, check_replay
 from app.errors import Forbidden, Invalid, Issue, ProofRefused, StepUpRequired, Unauthenticated
 from app.etags import Document
 from app.paging import Page
@@ -279,6 +279,7 @@ class Once:
         digest = idempotency.request_hash(self._request.method, self._request.url.path, body)
         stored = await idempotency.begin(self._session, actor.id, self._key, digest)
         if stored is not None:
+            await check_replay(self._session, actor, stored.body)
             return Response(stored.body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"})
         answer = await make()
         kept = {name: answer.headers[name] for name in ("content-type", "location", "etag") if name in answer.headers}

@@ -145,8 +145,6 @@ def relations(ask: Capture, one: dict[str, Any], other: dict[str, Any]) -> None:
     network = f"/v1/customers/{other['id']}/network"
     ask("get_network", "GET", f"{network}?depth=2&limit=5", ids=ids)
     ask("get_network_drawing", "GET", f"{network}.svg?depth=1&limit=3", ids=ids)
-    ask("export_network_graphml", "GET", f"{network}.graphml?depth=1&limit=3", ids=ids)
-    ask("export_network_json_graph", "GET", f"{network}.jgf?depth=1&limit=3", ids=ids)
     company = ask.http.get("/v1/customers", params={"party_type": "organization", "limit": 1, "sort": "name"}).json()
     ids = {"customer_id": company["items"][0]["id"]}
     ask("get_company", "GET", f"/v1/customers/{ids['customer_id']}/company?levels=1", ids=ids)
@@ -324,6 +322,13 @@ def kinds(ask: Capture) -> None:
     ask("delete_relation_type", "DELETE", path, ids=ids, If_Match='"2"')
 
 
+def files(ask: Capture, customer: dict[str, Any]) -> None:
+    """The network as a file, for those who may export."""
+    ids, network = {"customer_id": customer["id"]}, f"/v1/customers/{customer['id']}/network"
+    ask("export_network_graphml", "GET", f"{network}.graphml?depth=1&limit=3", ids=ids)
+    ask("export_network_json_graph", "GET", f"{network}.jgf?depth=1&limit=3", ids=ids)
+
+
 def scores(ask: Capture) -> None:
     """What the service computed of the network when it started, and a wish for more, as an administrator."""
     for _ in range(60):
@@ -424,6 +429,7 @@ def main() -> None:
     organization(ask)
     scores(ask)
     kinds(ask)
+    files(ask, known)
     people(ask, agent)
     ask("list_audit_events", "GET", "/v1/audit-events?action=customer.created&limit=1")
     ask("export_customers", "GET", "/v1/customer-exports?stage=investor")

@@ -41,7 +41,7 @@ async def test_colleague_finds_a_task_about_his_customer_and_who_asks(world: Wor
     body = {"request_token": await _token(world, bridge)}
     answer = await world.agent.post("/v1/network/path-requests", json=body)
     assert answer.status_code == 200
-    assert answer.json()["colleague"] == {"id": str(world.users["mate"]), "name": "mate"}
+    assert answer.json() == {"colleague": {"id": str(world.users["mate"]), "name": "mate"}}
     assert bridge["id"] not in answer.text
     (task,) = (await world.mate.get("/v1/tasks")).json()["items"]
     assert (task["kind"], task["customer"]["id"], task["subject_type"]) == ("answer_colleague", bridge["id"], "user")
@@ -94,3 +94,16 @@ async def test_what_is_no_longer_allowed_or_there_is_refused(world: World, bridg
     await world.mate.delete(f"/v1/customers/{bridge['id']}", headers=if_match(bridge))
     gone = await world.agent.post("/v1/network/path-requests", json={"request_token": token})
     assert gone.status_code == 422
+
+
+async def test_token_does_not_tell_who_has_the_customer_next(world: World, bridge: Json) -> None:
+    token = await _token(world, bridge)
+    moved = await world.admin.post(
+        f"/v1/customers/{bridge['id']}/transfer",
+        json={"to_user_id": str(world.users["stranger"])},
+        headers={"Idempotency-Key": "moved"},
+    )
+    assert moved.status_code == 200
+    answer = await world.agent.post("/v1/network/path-requests", json={"request_token": token})
+    assert answer.status_code == 422
+    assert "stranger" not in answer.text

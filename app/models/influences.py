@@ -65,9 +65,12 @@ class InfluencePublic(Wire):
         description="100 × (1 - exp(-(introductions given + 0.5 × strengths of its ties in the six directions "
         "+ 2 when MVC) / 5))"
     )
-    pagerank: PartOfOne = Bound(description="Its share of the attention in the network; all of them make 1")
-    betweenness: PartOfOne = Bound(
-        description="Share of the shortest paths between others that lead through it; an estimate above 500 parties"
+    pagerank: PartOfOne | None = Bound(
+        description="Its share of the attention in the network; all of them make 1. Null like `degree`"
+    )
+    betweenness: PartOfOne | None = Bound(
+        description="Share of the shortest paths between others that lead through it; an estimate above 500 parties. "
+        "Null like `degree`"
     )
     degree: Count | None = Bound(
         description="Parties it is tied to; null where some of them may be unknown to the caller"
@@ -79,9 +82,10 @@ class InfluencePublic(Wire):
         "prospect 1, contact 0.5), each times the strength of the tie; null like `degree`",
     )
     community: Community
-    is_bridge: bool = Bound(description="Its ties lead into two or more other communities")
-    participation: PartOfOne = Bound(
-        description="How evenly its ties are spread over communities: 0 all in one, towards 1 in many"
+    is_bridge: bool | None = Bound(description="Its ties lead into two or more other communities; null like `degree`")
+    participation: PartOfOne | None = Bound(
+        description="How evenly its ties are spread over communities: 0 all in one, towards 1 in many; null like "
+        "`degree`"
     )
 
 

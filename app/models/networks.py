@@ -75,7 +75,8 @@ class NetworkNode(Wire):
         ge=0,
         le=99,
         json_schema_extra={"format": "int32"},
-        description="Neighbours the walk would have met but for the caller's access, counted to 99",
+        description="Neighbours by a current tie whom the caller may not see, whatever the filters; counted to 99, and "
+        "0 where the walk went no further",
     )
 
 

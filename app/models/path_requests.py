@@ -1,6 +1,5 @@
 """Asking a colleague for an introduction through a customer of his whom the caller does not see."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -21,4 +20,3 @@ class PathRequestPublic(Wire):
     """The colleague has it on his list."""
 
     colleague: Colleague
-    due_on: date

@@ -13,6 +13,7 @@ from app.models.base import CalendarDate, Id, Line50, Line100, PageQuery, Versio
 from app.models.customers import Gender, PartyType, PersonName
 from app.models.dossiers import FactSource
 from app.models.forms import Label
+from app.models.introductions import IntroductionStatus
 from app.models.relation_types import Direction, RelationCode
 from app.models.relationship_interactions import InteractionKind
 from app.models.relationships import NewTie, OtherCustomer, PartOfOne
@@ -155,6 +156,15 @@ class ExportedEvent(Wire):
     at: datetime
 
 
+class ExportedIntroduction(Wire):
+    """That somebody was asked to introduce the agent to him, and how far it came."""
+
+    status: IntroductionStatus
+    asked_on: date
+    status_on: date
+    is_noted: bool = Bound(description="The agent noted something about it")
+
+
 class ShadowContactExport(Wire):
     """Everything that is held about somebody, for him who asks what is known of him.
 
@@ -165,10 +175,11 @@ class ShadowContactExport(Wire):
     name: Line100
     party_type: PartyType
     gender: Gender | None
-    known_through: Line100
+    known_through: Line100 | None = Bound(description="Null when that customer is gone")
     keep_until: date
     recorded_at: datetime
     changed_at: datetime
     relationships: list[ExportedTie] = Bound(max_length=500)
+    introductions: list[ExportedIntroduction] = Bound(max_length=200)
     withheld: Annotated[int, Bound(ge=0, le=2_147_483_647, json_schema_extra={"format": "int32"})]
     history: list[ExportedEvent] = Bound(max_length=200, description="The latest ones first")

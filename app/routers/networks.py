@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.deps import NetworksRead, SessionDep
+from app.deps import CustomersExport, NetworksRead, SessionDep
 from app.errors import Language, pick_language
 from app.models.networks import NetworkDrawingQuery, NetworkJsonGraph, NetworkPublic, NetworkQuery
 from app.openapi import GRAPHML, SVG, problems
@@ -72,7 +72,7 @@ async def get_network_drawing(
 async def export_network_graphml(
     request: Request,
     session: SessionDep,
-    actor: NetworksRead,
+    actor: CustomersExport,
     customer_id: UUID,
     query: Annotated[NetworkQuery, Query()],
 ) -> Response:
@@ -95,7 +95,7 @@ async def export_network_graphml(
 async def export_network_json_graph(
     request: Request,
     session: SessionDep,
-    actor: NetworksRead,
+    actor: CustomersExport,
     customer_id: UUID,
     query: Annotated[NetworkQuery, Query()],
 ) -> Response:

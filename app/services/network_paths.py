@@ -59,7 +59,9 @@ def explained(actor: Actor, found: dict[str, Any], today: date) -> bytes:
         path["explanation"] = _way(path)
         for party in path["parties"]:
             unseen = party.pop("unseen_id")
-            party["request_token"] = None if unseen is None else path_requests.token(actor, unseen)
+            party["request_token"] = (
+                None if unseen is None else path_requests.token(actor, unseen, party["colleague"]["id"])
+            )
     return orjson.dumps(found)
 
 

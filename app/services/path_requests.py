@@ -28,9 +28,9 @@ GOOD_FOR = timedelta(days=7)
 ANSWER_WITHIN = timedelta(days=3)
 
 
-def token(actor: Actor, customer_id: str) -> str:
-    """The sealed id of somebody the actor does not see: only he can send it back, and only for a week."""
-    text = f"{customer_id} {int(utc_now().timestamp())}"
+def token(actor: Actor, customer_id: str, owner_id: str) -> str:
+    """The sealed id of somebody the actor does not see, and whose he is: for a week, and for the actor only."""
+    text = f"{customer_id} {owner_id} {int(utc_now().timestamp())}"
     sealed = crypto.seal_text(keyring.current().paths, _place(actor), text)
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
 
@@ -39,18 +39,17 @@ async def create(session: AsyncSession, actor: Actor, data: PathRequestCreate) -
     """Put it on the colleague's list; while it stands there open, asking again changes nothing.
 
     Raises:
-        Invalid: `request_token_invalid`: another's, older than a week, or the customer is gone or seen by now.
+        Invalid: `request_token_invalid`: another's, older than a week, or the customer is gone, seen by now, or
+            somebody else's customer: the caller is not told whose.
         Conflict: `cross_agent_paths_closed`: the organisation does not allow it any more.
     """
     await access.stay(session, actor)
     if not await _is_open(session, actor.org_id):
         raise Conflict("cross_agent_paths_closed")
-    customer, owner = await _asked(session, actor, _opened(actor, data.request_token))
-    task = await _task(session, actor, customer)
-    if task is None:
-        due_on = china_date(utc_now()) + ANSWER_WITHIN
-        task = tasks.ask_colleague(session, actor, customer, due_on)
-    answer = PathRequestPublic(colleague=Colleague(id=owner.id, name=owner.name), due_on=task.due_on)
+    customer, owner = await _asked(session, actor, *_opened(actor, data.request_token))
+    if await _task(session, actor, customer) is None:
+        tasks.ask_colleague(session, actor, customer, china_date(utc_now()) + ANSWER_WITHIN)
+    answer = PathRequestPublic(colleague=Colleague(id=owner.id, name=owner.name))
     return answer.model_dump_json().encode()
 
 
@@ -58,15 +57,15 @@ def _place(actor: Actor) -> bytes:
     return actor.org_id.bytes + actor.id.bytes
 
 
-def _opened(actor: Actor, text: str) -> UUID:
+def _opened(actor: Actor, text: str) -> tuple[UUID, UUID]:
     try:
         sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        customer_id, made = crypto.open_text(keyring.current().paths, _place(actor), sealed).split(" ")
+        customer_id, owner_id, made = crypto.open_text(keyring.current().paths, _place(actor), sealed).split(" ")
     except (crypto.CryptoError, ValueError):
         raise Invalid.at("/request_token", "request_token_invalid") from None
     if int(made) < (utc_now() - GOOD_FOR).timestamp():
         raise Invalid.at("/request_token", "request_token_invalid")
-    return UUID(customer_id)
+    return UUID(customer_id), UUID(owner_id)
 
 
 async def _is_open(session: AsyncSession, org_id: UUID) -> bool:
@@ -74,13 +73,14 @@ async def _is_open(session: AsyncSession, org_id: UUID) -> bool:
     return bool((await session.exec(statement)).first())
 
 
-async def _asked(session: AsyncSession, actor: Actor, customer_id: UUID) -> tuple[Customer, User]:
+async def _asked(session: AsyncSession, actor: Actor, customer_id: UUID, owner_id: UUID) -> tuple[Customer, User]:
     """The customer, who stays with his owner until this ends, and the owner. Nobody asks himself."""
     statement = select(Customer).where(
         col(Customer.org_id) == actor.org_id, col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None)
     )
     customer = (await session.exec(statement.with_for_update(read=True))).first()
-    if customer is None or (actor.owners is None or customer.owner_id in actor.owners):
+    is_seen = actor.owners is None or owner_id in actor.owners
+    if customer is None or customer.owner_id != owner_id or is_seen:
         raise Invalid.at("/request_token", "request_token_invalid")
     named = select(User).where(col(User.org_id) == actor.org_id, col(User.id) == customer.owner_id)
     return customer, (await session.exec(named)).one()

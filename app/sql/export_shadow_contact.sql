@@ -20,12 +20,14 @@ SELECT row_to_json(x)::text AS body
 FROM customers c
 JOIN customers k ON k.org_id = $1 AND k.id = c.known_through_id
 CROSS JOIN LATERAL (
-    SELECT c.id, c.name, c.party_type, c.gender, k.name AS known_through, c.keep_until,
+    SELECT c.id, c.name, c.party_type, c.gender,
+           CASE WHEN k.deleted_at IS NULL AND {visible:k} THEN k.name END AS known_through, c.keep_until,
            iso(c.created_at) AS recorded_at, iso(c.updated_at) AS changed_at,
            coalesce((
                SELECT json_agg(json_build_object(
                           'is_to_known_through', e.other_id = c.known_through_id,
-                          'other_name', CASE WHEN e.other_id = c.known_through_id THEN e.other_name END,
+                          'other_name', CASE WHEN e.other_id = c.known_through_id AND k.deleted_at IS NULL
+                                             THEN e.other_name END,
                           'direction', CASE WHEN e.direction = 'client' AND NOT e.is_left THEN 'supplier'
                                             ELSE e.direction END,
                           'type', CASE WHEN e.is_left THEN t.code ELSE t.inverse_code END,
@@ -56,6 +58,14 @@ CROSS JOIN LATERAL (
                FROM (SELECT * FROM ties WHERE is_seen ORDER BY created_at, id LIMIT 500) e
                JOIN relation_types t ON t.org_id = $1 AND t.code = e.type
            ), '[]'::json) AS relationships,
+           coalesce((
+               SELECT json_agg(json_build_object('status', i.status, 'asked_on', i.asked_on, 'status_on', i.status_on,
+                                                 'is_noted', i.note IS NOT NULL) ORDER BY i.asked_on DESC, i.id DESC)
+               FROM (
+                   SELECT * FROM introductions i
+                   WHERE i.org_id = $1 AND i.target_id = c.id AND i.deleted_at IS NULL
+                   ORDER BY i.asked_on DESC, i.id DESC LIMIT 200
+               ) i), '[]'::json) AS introductions,
            (SELECT count(*) FROM ties WHERE NOT is_seen) AS withheld,
            coalesce((
                SELECT json_agg(json_build_object('action', h.action, 'by', h.name, 'at', iso(h.at)) ORDER BY h.at DESC)
@@ -63,7 +73,7 @@ CROSS JOIN LATERAL (
                    SELECT a.action, a.at, u.name
                    FROM audit_events a
                    LEFT JOIN users u ON u.org_id = $1 AND u.id = a.actor_id
-                   WHERE a.org_id = $1 AND a.object_id = c.id
+                   WHERE a.org_id = $1 AND a.object_id = c.id AND a.action LIKE 'shadow\_contact.%'
                    ORDER BY a.at DESC
                    LIMIT 200
                ) h), '[]'::json) AS history

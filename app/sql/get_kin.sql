@@ -1,7 +1,11 @@
 -- $1 org, $2 owners, $3 customer, $4 types kin are inferred from, $5 most ties of a derivation, $6 masked: the family
 -- around a customer (or shadow contact) as it was entered. What follows from it is reckoned by domain/kin.py.
 -- is_deleted tells a tombstone; no row: not there. Families are small; more than 500 persons are cut off.
-WITH RECURSIVE root AS (
+WITH RECURSIVE basis AS (
+    -- What an auditor may not read, nothing may follow from that he reads.
+    SELECT t.code FROM relation_types t
+    WHERE t.org_id = $1 AND t.code = ANY($4) AND NOT ($6 AND t.sensitivity = 'sensitive')
+), root AS (
     SELECT c.id, c.deleted_at IS NOT NULL AS is_deleted
     FROM customers c
     WHERE c.org_id = $1 AND c.id = $3 AND {visible:c}
@@ -13,11 +17,11 @@ WITH RECURSIVE root AS (
     FROM family f
     CROSS JOIN LATERAL (
         SELECT r.right_id AS id FROM relationships r
-        WHERE r.org_id = $1 AND r.left_id = f.id AND r.direction = 'relative' AND r.type = ANY($4)
+        WHERE r.org_id = $1 AND r.left_id = f.id AND r.direction = 'relative' AND r.type = ANY(ARRAY(SELECT code FROM basis))
           AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
         UNION ALL
         SELECT r.left_id FROM relationships r
-        WHERE r.org_id = $1 AND r.right_id = f.id AND r.direction = 'relative' AND r.type = ANY($4)
+        WHERE r.org_id = $1 AND r.right_id = f.id AND r.direction = 'relative' AND r.type = ANY(ARRAY(SELECT code FROM basis))
           AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) e
     JOIN customers c ON c.org_id = $1 AND c.id = e.id AND {visible:c}
@@ -50,7 +54,7 @@ SELECT root.is_deleted,
            JOIN customers c ON c.org_id = $1 AND c.id = p.id) x)::text AS people,
        (SELECT coalesce(json_agg(json_build_array(r.left_id, r.right_id, r.type) ORDER BY r.id), '[]')
         FROM family f
-        JOIN relationships r ON r.org_id = $1 AND r.left_id = f.id AND r.direction = 'relative' AND r.type = ANY($4)
+        JOIN relationships r ON r.org_id = $1 AND r.left_id = f.id AND r.direction = 'relative' AND r.type = ANY(ARRAY(SELECT code FROM basis))
          AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
         WHERE r.right_id IN (SELECT id FROM family))::text AS ties,
        (SELECT coalesce(json_agg(row_to_json(e) ORDER BY e.relationship_id), '[]') FROM entered e)::text AS entered,

@@ -1,7 +1,7 @@
 -- $1 org, $2 owners, $3 scope (the organisation's or the caller's id), $4 cursor influence, $5 cursor id, $6 limit + 1.
 -- {partly}: the caller sees a part of the organisation's network, so his customers come first and their scores are
 -- looked up, each by its key (LIMIT 1 keeps the planner from starting at the scores, whose number it cannot guess); and
--- he is not told what would count parties he does not see. Otherwise he sees nearly all of the scope, and the index
+-- he is not told what parties he does not see have a share in, but for the influence itself. Otherwise he sees nearly all of the scope, and the index
 -- delivers the most influential in order.
 WITH page AS (
     (SELECT v.*, s.influence, s.pagerank, s.betweenness, s.degree, s.value_degree, s.community, s.is_bridge,
@@ -14,8 +14,8 @@ WITH page AS (
        AND ($5::uuid IS NULL OR (s.influence, s.customer_id) < ($4::text::int, $5))
      ORDER BY s.influence DESC, s.customer_id DESC LIMIT $6)
     UNION ALL
-    (SELECT c.id, c.name, c.party_type, c.stage, c.tier, c.is_shadow, n.influence, n.pagerank, n.betweenness, NULL,
-            NULL, n.community, n.is_bridge, n.participation
+    (SELECT c.id, c.name, c.party_type, c.stage, c.tier, c.is_shadow, n.influence, NULL, NULL, NULL, NULL,
+            n.community, NULL, NULL
      FROM customers c
      CROSS JOIN LATERAL (
          SELECT s.* FROM network_scores s

@@ -10,7 +10,7 @@
 --
 -- Visibility is tested inside the walk: whom the caller may not see takes no place in a fan, is never passed through,
 -- and leaves no mark in `truncated` or `omitted`. What the caller is told is how many of them stand behind each customer
--- the walk went on from (`hidden`, counted to 99). An agent's own parties are some hundred neighbours in one index: they
+-- the walk went on from (`hidden`, counted to 99, whatever the filters). An agent's own parties are some hundred neighbours in one index: they
 -- are read at once and hashed. Of somebody who sees more than 2,000 each one met is looked up (hashing 30,000 took 9 to
 -- 30 ms); so is it at depth 1, where few are met. Whether he sees the root is asked by get_network.sql. The function has
 -- the rights of its caller: row-level security stands behind it.
@@ -175,6 +175,7 @@ BEGIN
         LIMIT v_max_edges
     ) t;
 
+    -- Counted without any filter: asked type by type or day by day, the number would tell what those ties are.
     IF NOT v_sees_all THEN
         v_walked := cardinality(v_ids) - cardinality(array_positions(v_depths, p_depth));
         WITH met AS (
@@ -182,14 +183,12 @@ BEGIN
             FROM unnest(v_ids[:v_walked]) WITH ORDINALITY AS k (id, place)
             CROSS JOIN LATERAL (
                 SELECT r.right_id AS id FROM relationships r
-                WHERE r.org_id = p_org AND r.left_id = k.id AND {valid}
-                  AND (v_is_open OR r.strength >= v_least AND r.direction = ANY(v_left_ways)
-                       AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))
+                WHERE r.org_id = p_org AND r.left_id = k.id
+                  AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
                 UNION ALL
                 SELECT r.left_id FROM relationships r
-                WHERE r.org_id = p_org AND r.right_id = k.id AND {valid}
-                  AND (v_is_open OR r.strength >= v_least AND r.direction = ANY(v_right_ways)
-                       AND (v_right_types IS NULL OR r.type = ANY(v_right_types)))
+                WHERE r.org_id = p_org AND r.right_id = k.id
+                  AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
             ) e
             WHERE e.id NOT IN (SELECT unnest(v_ids)) AND (v_own IS NULL OR e.id NOT IN (SELECT unnest(v_own)))
         ), behind AS (
