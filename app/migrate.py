@@ -10,6 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from uuid_utils.compat import uuid7
 
 from app.domain import forms, relation_catalogue
 
@@ -38,9 +39,8 @@ async def upgrade(owner_dsn: str, *, app_role: str) -> None:
 
 async def seed_relation_types(connection: asyncpg.Connection, org_id: UUID) -> None:
     """Give an organisation the built-in relation types it does not have yet; its own changes to them stay."""
-    await connection.execute(
-        "SELECT seed_relation_types($1, $2)", org_id, orjson.dumps(relation_catalogue.rows()).decode()
-    )
+    rows = [{"id": str(uuid7()), **row} for row in relation_catalogue.rows()]
+    await connection.execute("SELECT seed_relation_types($1, $2)", org_id, orjson.dumps(rows).decode())
 
 
 def _run_steps(connection: Connection, app_role: str) -> None:

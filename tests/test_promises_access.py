@@ -255,7 +255,8 @@ async def test_promise_26_ids_in_answers_are_uuids_and_numbers_of_rows_are_not_t
         if found[name].method == "get":
             ids = await row.make(world, "agent")
             answer = await found[name].call(world.admin if row.kind["admin"] == 0 else world.agent, ids)
-            seen |= set(_ids_in(answer.json()))
+            if "json" in answer.headers["content-type"]:  # the others are pictures and files
+                seen |= set(_ids_in(answer.json()))
     for _ in range(100):
         seen.add((await create_customer(world.agent))["id"])
     assert len(seen) > 120
@@ -306,7 +307,7 @@ async def test_promise_27_moved_customer_is_gone_from_his_former_agent_at_the_ne
     api: FastAPI, world: World
 ) -> None:
     """Every operation on him and on what hangs on him, every list and network; with the caller still in memory."""
-    ids, found = await _all_about_a_customer(world), by_id(api.openapi())
+    ids, found = {**await _all_about_a_customer(world), "direction": "ally"}, by_id(api.openapi())
     below = [name for name, row in ROWS.items() if row.kind["owner"] == OK and set(found[name].ids) <= set(ids)]
     assert len(below) > 20
     assert len(await _places_that_name(world.agent, ids)) == 5
@@ -327,6 +328,7 @@ async def test_promise_27_moved_customer_is_gone_from_his_former_agent_at_the_ne
     assert await fingerprint(world) == before
     assert len(await _places_that_name(world.mate, ids)) == 3  # the other end stayed with the agent
     reading = [name for name in below if found[name].method == "get" and "relationship_id" not in found[name].ids]
+    reading.remove("get_company")  # he is none: 409
     assert {(await found[name].call(world.mate, ids)).status_code for name in reading} == {200}
 
 

@@ -17,11 +17,12 @@ _LATIN: Final = 0.55
 _WIDE_LATIN: Final = {**dict.fromkeys("ABCDEFGHJKLNOPQRSTUVXYZw", 0.72), **dict.fromkeys("mMW%@&", 0.95)}
 # Characters of which every common font is known to keep the widths above: ASCII, Latin-1, Chinese and its punctuation.
 _PLAIN: Final = re.compile("[ -~\u00a1-\u00ac\u00ae-\u00ff\u2026\u3001-\u3011\u4e00-\u9fff\uff01-\uff5e]*")
-# How a company's name ends, and what nobody says when he speaks of it.
-_LEGAL_FORM: Final = re.compile(
-    "(.{2,}?)(?:(?:集团)?(?:股份有限公司|有限责任公司|有限公司)|[ ,]+(?:co\\.?,? ?ltd|limited|ltd|inc|llc)\\.?)",
-    re.IGNORECASE,
-)
+# How a company's name ends, and what nobody says when he speaks of it; the longer ones first.
+_LEGAL_FORMS: Final = (
+    "集团股份有限公司", "集团有限责任公司", "集团有限公司", "股份有限公司", "有限责任公司", "有限公司",
+    "co., ltd.", "co., ltd", "co.,ltd.", "co.,ltd", "co. ltd.", "co. ltd", "co ltd.", "co ltd", "limited", "ltd.", "ltd",
+    "inc.", "inc", "llc.", "llc",
+)  # fmt: skip
 # What XML 1.0 cannot carry at all (section 2.2).
 _UNWRITABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -53,8 +54,15 @@ def measured(text: str, size: float) -> float:
 
 def spoken(name: str, *, is_company: bool) -> str:
     """A company without its legal form: 江城衡岳纺织有限责任公司 is 江城衡岳纺织."""
-    found = _LEGAL_FORM.fullmatch(name) if is_company else None
-    return name if found is None else found[1]
+    if not is_company:
+        return name
+    for form in _LEGAL_FORMS:
+        rest = name[: -len(form)]
+        is_latin = form.isascii()
+        if name.lower().endswith(form) and (not is_latin or rest.endswith((" ", ","))):
+            short = rest.rstrip(" ,")
+            return short if len(short) >= 2 else name
+    return name
 
 
 def shortened(text: str, ems: float) -> str:

@@ -1,5 +1,8 @@
 """The penetration network: relation types, evidence on relationships, shadow contacts, coverage, dismissals."""
 
+from alembic import op
+from uuid_utils.compat import uuid7
+
 from migrations.steps import BASE, protect, sql
 
 revision = "0007"
@@ -76,14 +79,14 @@ def _relation_types() -> None:
     for code, inverse, zh, en, is_symmetric, weight in _FORMER:
         gb = "'97'" if code == "relative" else "NULL"
         other = ("供应商", "supplier") if not is_symmetric else (zh, en)
-        sql(
-            f"""INSERT INTO relation_types (org_id, id, code, inverse_code, direction, label, inverse_label,
-                gb_code, inverse_gb_code, introduction_weight, is_builtin)
-                SELECT id, gen_random_uuid(), '{code}', '{inverse}', '{code}',
-                       jsonb_build_object('zh', '{zh}', 'en', '{en}'),
-                       jsonb_build_object('zh', '{other[0]}', 'en', '{other[1]}'), {gb}, {gb}, {weight}, true
-                FROM orgs"""
-        )
+        for org_id in op.get_bind().exec_driver_sql("SELECT id FROM orgs").scalars().all():
+            sql(
+                f"""INSERT INTO relation_types (org_id, id, code, inverse_code, direction, label, inverse_label,
+                    gb_code, inverse_gb_code, introduction_weight, is_builtin)
+                    VALUES ('{org_id}', '{uuid7()}', '{code}', '{inverse}', '{code}',
+                            jsonb_build_object('zh', '{zh}', 'en', '{en}'),
+                            jsonb_build_object('zh', '{other[0]}', 'en', '{other[1]}'), {gb}, {gb}, {weight}, true)"""
+            )
 
 
 def _relationships() -> None:
