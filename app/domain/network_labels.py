@@ -20,8 +20,8 @@ _PLAIN: Final = re.compile("[ -~\u00a1-\u00ac\u00ae-\u00ff\u2026\u3001-\u3011\u4
 # How a company's name ends, and what nobody says when he speaks of it; the longer ones first.
 _LEGAL_FORMS: Final = (
     "集团股份有限公司", "集团有限责任公司", "集团有限公司", "股份有限公司", "有限责任公司", "有限公司",
-    "co., ltd.", "co., ltd", "co.,ltd.", "co.,ltd", "co. ltd.", "co. ltd", "co ltd.", "co ltd", "limited", "ltd.", "ltd",
-    "inc.", "inc", "llc.", "llc",
+    "co., ltd.", "co., ltd", "co.,ltd.", "co.,ltd", "co. ltd.", "co. ltd", "co ltd.", "co ltd", "limited", "ltd.",
+    "ltd", "inc.", "inc", "llc.", "llc",
 )  # fmt: skip
 # What XML 1.0 cannot carry at all (section 2.2).
 _UNWRITABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
