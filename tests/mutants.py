@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutations import MUTATIONS, WITHOUT_DATABASE, Mutation
+from tests.mutations import WITHOUT_DATABASE, Mutation
+from tests.mutations_network import MUTATIONS
 
 _ROOT = Path(__file__).parents[1]
 _LIMIT_SECONDS = 300.0

@@ -19,7 +19,7 @@ class Mutation:
     tests: str
 
 
-def _each(file: str, tests: str, *lines: tuple[str, str, str]) -> Iterator[Mutation]:
+def each(file: str, tests: str, *lines: tuple[str, str, str]) -> Iterator[Mutation]:
     """Mutations of one file for the same tests: name, before, after."""
     return (Mutation(name, file, before, after, tests) for name, before, after in lines)
 
@@ -32,7 +32,7 @@ WITHOUT_DATABASE = frozenset(
 
 MUTATIONS = (
     # tokens
-    *_each(
+    *each(
         "app/tokens.py",
         "tests/test_tokens.py",
         ("accept any alg", 'if parts.header.get("alg") != ALGORITHM:', 'if "alg" not in parts.header:'),
@@ -50,19 +50,19 @@ MUTATIONS = (
         ("skip exp", "if claims.expires_at <= now - self.leeway:", "if claims.expires_at <= 0:"),
         ("skip typ", 'if header.keys() != _HEADER or header["typ"] != TOKEN_TYPE:', "if header.keys() != _HEADER:"),
     ),
-    *_each(
+    *each(
         "app/token_format.py",
         "tests/test_token_format.py",
         ("accept a claim twice", "if len(members) != len(pairs):", "if len(members) > len(pairs):"),
     ),
     # keys of devices
-    *_each(
+    *each(
         "app/deps.py",
         "tests/test_promises_devices.py",
         ("bound token as Bearer", "if is_bound is (claims.jkt is None):", "if is_bound and claims.jkt is None:"),
         ("ask for no proof", "if claims.jkt is not None:", "if claims.jkt is not None and not is_bound:"),
     ),
-    *_each(
+    *each(
         "app/services/sessions.py",
         "tests/test_promises_devices.py",
         ("accept a proof again", "raise ProofRefused", "return"),
@@ -72,7 +72,7 @@ MUTATIONS = (
             "if proof is None:",
         ),
     ),
-    *_each(
+    *each(
         "app/dpop.py",
         "tests/test_dpop.py",
         (
@@ -88,7 +88,7 @@ MUTATIONS = (
         ("skip htu", "if not _is_one_of(htu, urls):", "if not htu:"),
     ),
     # who sees and manages whom
-    *_each(
+    *each(
         "app/access.py",
         "tests/test_customers.py",
         (
@@ -98,7 +98,7 @@ MUTATIONS = (
         ),
         ("unmask for auditors", "is_masked=role is Role.auditor,", "is_masked=False,"),
     ),
-    *_each(
+    *each(
         "app/sql/get_customer.sql",
         "tests/test_customers.py",
         (
@@ -107,7 +107,7 @@ MUTATIONS = (
             "WHERE c.org_id = $1 AND c.id = $3 AND ($2::uuid[] IS NULL OR true)",
         ),
     ),
-    *_each(
+    *each(
         "app/sql/list_customers.sql",
         "tests/test_customers.py",
         (
@@ -116,7 +116,7 @@ MUTATIONS = (
             "WHERE c.org_id = $1 AND ($2::uuid[] IS NULL OR true) AND c.deleted_at IS NULL",
         ),
     ),
-    *_each(
+    *each(
         "app/sql/get_relationship.sql",
         "tests/test_relationships_access.py",
         (
@@ -125,12 +125,12 @@ MUTATIONS = (
             "AND o.deleted_at IS NULL",
         ),
     ),
-    *_each(
+    *each(
         "app/access.py",
         "tests/test_users.py",
         ("manage every account", "statement = statement.where(col(User.id) == _any_of(actor.managed))", "pass"),
     ),
-    *_each(
+    *each(
         "app/services/sessions_login.py",
         "tests/test_races.py",
         (
@@ -139,7 +139,7 @@ MUTATIONS = (
             "if user is None or not is_right:",
         ),
     ),
-    *_each(
+    *each(
         "app/access.py",
         "tests/test_races.py",
         (
@@ -148,7 +148,7 @@ MUTATIONS = (
             'statement = "SELECT true FROM users WHERE org_id = $1 AND id = $2 FOR KEY SHARE"',
         ),
     ),
-    *_each(
+    *each(
         "app/sql/actor_state.sql",
         "tests/test_users.py",
         (
@@ -158,7 +158,7 @@ MUTATIONS = (
         ),
         ("disabled user acts on", "AND u.disabled_at IS NULL AND u.deleted_at IS NULL", "AND u.deleted_at IS NULL"),
     ),
-    *_each(
+    *each(
         "app/sql/actor_state.sql",
         "tests/test_sessions.py",
         (
@@ -167,12 +167,12 @@ MUTATIONS = (
             "AND s.idle_expires_at > now() AND s.absolute_expires_at > now()",
         ),
     ),
-    *_each(
+    *each(
         "app/deps.py",
         "tests/test_users.py",
         ("remember callers for a minute", "ACTOR_SECONDS = 0.9", "ACTOR_SECONDS = 60"),
     ),
-    *_each(
+    *each(
         "app/deps.py",
         "tests/test_api_keys.py",
         (
@@ -186,7 +186,7 @@ MUTATIONS = (
             "if found is None:",
         ),
     ),
-    *_each(
+    *each(
         "app/deps.py",
         "tests/test_second_factors.py",
         (
@@ -196,7 +196,7 @@ MUTATIONS = (
         ),
     ),
     # the wall in the database
-    *_each(
+    *each(
         "migrations/steps.py",
         "tests/test_database.py",
         (
@@ -210,7 +210,7 @@ MUTATIONS = (
             'f"CREATE POLICY {table}_org ON {table} USING ({column} = app_org()) WITH CHECK (true)",',
         ),
     ),
-    *_each(
+    *each(
         "migrations/versions/2026_11_23_0003_customers.py",
         "tests/test_database.py",
         (
@@ -219,7 +219,7 @@ MUTATIONS = (
             'sql("GRANT SELECT, INSERT, UPDATE ON relationships TO renmai_app")',
         ),
     ),
-    *_each(
+    *each(
         "app/sql/functions/match_customers.sql",
         "tests/test_database.py",
         (
@@ -229,7 +229,7 @@ MUTATIONS = (
         ),
     ),
     # ciphers and hashes
-    *_each(
+    *each(
         "app/crypto.py",
         "tests/test_crypto.py",
         (
@@ -249,7 +249,7 @@ MUTATIONS = (
             "if not is_canonical or body[:1] != _BLOB_VERSION or not mac:",
         ),
     ),
-    *_each(
+    *each(
         "app/passwords.py",
         "tests/test_passwords.py",
         (
@@ -260,17 +260,17 @@ MUTATIONS = (
         ("unknown accounts answer at once", 'self._argon.verify(self._dummy, secret or b"\\x01")', "pass"),
     ),
     # writes
-    *_each(
+    *each(
         "app/etags.py",
         "tests/test_customers.py",
         ("ignore If-Match", "if current != wanted:", "if wanted == 0:"),
     ),
-    *_each(
+    *each(
         "app/idempotency.py",
         "tests/test_idempotency.py",
         ("idempotency key answers any request", 'if row["request_hash"] != digest:', 'if row["request_hash"] is None:'),
     ),
-    *_each(
+    *each(
         "app/services/customers_transfer.py",
         "tests/test_departures.py",
         (
@@ -279,13 +279,13 @@ MUTATIONS = (
             "UPDATE customers SET owner_id = $3, version = version + 1, updated_at = now()",
         ),
     ),
-    *_each(
+    *each(
         "app/paging.py",
         "tests/test_relationships_access.py",
         ("cursor of another query", "if payload[:12] != bound:", "if len(payload) < 12:"),
     ),
     # signing in, staying signed in
-    *_each(
+    *each(
         "app/services/sessions.py",
         "tests/test_sessions.py",
         (
@@ -295,7 +295,7 @@ MUTATIONS = (
         ),
         ("grace without end", "RETRY_GRACE = timedelta(seconds=30)", "RETRY_GRACE = timedelta(days=30)"),
     ),
-    *_each(
+    *each(
         "app/services/users_password.py",
         "tests/test_users_password.py",
         (
@@ -304,7 +304,7 @@ MUTATIONS = (
             'session, actor.org_id, actor.org_id, reason="password_changed", keep=actor.session_id',
         ),
     ),
-    *_each(
+    *each(
         "app/services/invitations.py",
         "tests/test_invitations.py",
         (
@@ -314,13 +314,13 @@ MUTATIONS = (
         ),
         ("invitation twice", "col(Invitation.accepted_at).is_(None),", ""),
     ),
-    *_each(
+    *each(
         "app/services/second_factors.py",
         "tests/test_second_factors.py",
         ("code of the authenticator twice", "if not right or max(right) <= factor.last_step:", "if not right:"),
         ("recovery code twice", "col(RecoveryCode.used_at).is_(None),", ""),
     ),
-    *_each(
+    *each(
         "app/guesses.py",
         "tests/test_security.py",
         (
@@ -329,7 +329,7 @@ MUTATIONS = (
             'late = [row["until"] for row in rows if row["used"] < 0]',
         ),
     ),
-    *_each(
+    *each(
         "app/services/sessions_login.py",
         "tests/test_second_factors.py",
         (
@@ -338,7 +338,7 @@ MUTATIONS = (
             "if outcome is not None:",
         ),
     ),
-    *_each(
+    *each(
         "app/services/sessions_login.py",
         "tests/test_promises_sessions.py::test_device_token_is_good_for_one_person_and_one_device",
         (
@@ -347,13 +347,13 @@ MUTATIONS = (
             "return len(payload) == len(_device_payload(user, data.device.id))",
         ),
     ),
-    *_each(
+    *each(
         "app/services/sessions_login.py",
         "tests/test_races.py",
         ("user who was shut out meanwhile signs in", "col(User.disabled_at).is_(None),", ""),
     ),
     # what is read and what is told
-    *_each(
+    *each(
         "app/guard.py",
         "tests/test_guard_json.py",
         ("accept a member twice", "if len(found) != len(pairs):", "if len(found) > len(pairs):"),
@@ -363,7 +363,7 @@ MUTATIONS = (
             "if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) < 0:",
         ),
     ),
-    *_each(
+    *each(
         "app/models/base.py",
         "tests/test_customers.py",
         (
@@ -374,7 +374,7 @@ MUTATIONS = (
             "  # type: ignore[assignment]  # SQLModel narrows the type of its config",
         ),
     ),
-    *_each(
+    *each(
         "app/handlers.py",
         "tests/test_errors.py",
         (
@@ -383,12 +383,12 @@ MUTATIONS = (
             "return name",
         ),
     ),
-    *_each(
+    *each(
         "app/logs.py",
         "tests/test_logs.py",
         ("log the query", '"route": route,', "\"route\": f\"{route}?{scope.get('query_string', b'').decode()}\","),
     ),
-    *_each(
+    *each(
         "app/logs.py",
         "tests/test_logs_headers.py",
         ("believe every X-Forwarded-For", "if not client or client[0] not in self._trusted:", "if not client:"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.mutants import Run, Stale, judge, mutated
-from tests.mutations import MUTATIONS, Mutation
+from tests.mutations import Mutation
+from tests.mutations_network import MUTATIONS
 
 REPO = Path(__file__).parents[1]
 
