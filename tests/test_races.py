@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import deps
+from app import access, db, deps
 from app.config import Settings
 from app.passwords import Passwords
+from app.services import customers
 from tests.factories import World, add_user, create_customer, if_match
 from tests.test_invitations import accept, invite
 from tests.test_sessions import PASSWORD, credentials, give_password, sign_in
+from tests.ties import Json, pair, relate
 
 NEW = "Sieben-Weiden-im-Wind"
 
@@ -127,9 +130,14 @@ async def leaving(world: World, settings: Settings, name: str) -> AsyncIterator[
 
 async def until_it_waits(world: World, connection: asyncpg.Connection) -> None:
     """Until another transaction waits for the lock this one holds."""
+    await wait_for_one(world, connection.get_server_pid())
+
+
+async def wait_for_one(world: World, pid: int) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
-    while not await world.db.fetchval(waiting, connection.get_server_pid()):
-        pass
+    async with asyncio.timeout(20):
+        while not await world.db.fetchval(waiting, pid):
+            pass
 
 
 @pytest.mark.parametrize("has_id", [True, False])
@@ -150,3 +158,48 @@ async def test_customer_is_not_handed_to_somebody_who_is_leaving(world: World, s
         await until_it_waits(world, connection)
     answer: httpx.Response = await task
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/to_user_id")
+
+
+# --- both ends of a relationship change -------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def working(world: World, name: str) -> AsyncIterator[tuple[AsyncSession, access.Actor, asyncpg.Connection]]:
+    """A request of this user that is carried out and not committed yet; it is, after the block."""
+    actor = await access.user_actor(world.org_id, world.users[name], world.sessions[name])
+    assert actor is not None
+    async with db.transaction(world.org_id) as session:
+        yield session, actor, db.raw(session)
+
+
+async def hangs(world: World, made: Json) -> bool:
+    found: bool = await world.db.fetchval("SELECT is_dangling FROM relationships WHERE id = $1", UUID(made["id"]))
+    return found
+
+
+async def test_tie_hangs_when_one_end_is_restored_beside_the_deletion_of_the_other(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    await world.agent.delete(f"/v1/customers/{one['id']}", headers=if_match(one))
+    async with working(world, "agent") as (session, actor, connection):
+        await customers.restore(session, actor, UUID(one["id"]))
+        task = asyncio.create_task(world.agent.delete(f"/v1/customers/{other['id']}", headers=if_match(other)))
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 204
+    assert await hangs(world, made)
+    await world.db.execute("UPDATE customers SET deleted_at = now() - interval '90 days' WHERE id = $1", other["id"])
+    assert "李雷" not in (await world.agent.get(f"/v1/customers/{one['id']}/network")).text
+
+
+async def test_tie_is_there_when_both_ends_are_restored_at_once(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    for customer in (one, other):
+        await world.agent.delete(f"/v1/customers/{customer['id']}", headers=if_match(customer))
+    async with working(world, "agent") as (session, actor, connection):
+        await customers.restore(session, actor, UUID(one["id"]))
+        task = asyncio.create_task(world.agent.post(f"/v1/customers/{other['id']}/restore"))
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 200
+    assert not await hangs(world, made)
+    assert other["id"] in (await world.agent.get(f"/v1/customers/{one['id']}/network")).text

@@ -29,7 +29,7 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-from app.services import customers_phones, relationships, teams
+from app.services import customers_phones, relationships_detach, teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -220,7 +220,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version
     customer.deleted_at = customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.deleted", "customer", customer.id)
-    await relationships.detach(session, customer.id)
+    await relationships_detach.detach(session, customer.id)
 
 
 async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Document:
@@ -236,7 +236,7 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
         db.mark(session, customer, access.holders(customer))
         access.record(session, actor, "customer.restored", "customer", customer.id)
         try:
-            await relationships.detach(session, customer.id)
+            await relationships_detach.detach(session, customer.id)
         except IntegrityError as error:  # it flushes what `_stored` would
             raise _taken(db.constraint_of(error)) from None
     return await _stored(session, actor, customer)

@@ -36,21 +36,6 @@ from app.services import relation_types, shadow_contacts_clock
 from app.services.relation_types import Tie
 
 _REFRESH = "SELECT count(*) FROM refresh_relationships($1, $2, $3, $4, $5)"
-# Each end, and the living and the deleted apart: each has an index of its own.
-_DETACH = """
-UPDATE relationships r SET is_dangling = NOT r.is_dangling
-WHERE r.org_id = $1 AND r.id = ANY(ARRAY(
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NOT NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NOT NULL))
-  AND r.is_dangling <> EXISTS (
-      SELECT 1 FROM customers c
-      WHERE c.org_id = $1 AND c.id IN (r.left_id, r.right_id) AND c.deleted_at IS NOT NULL)
-"""
 _CURRENT = {None: "true", True: "r.until IS NULL", False: "r.until IS NOT NULL"}
 
 
@@ -252,15 +237,6 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
         found.row.deleted_at, found.row.updated_at = None, utc_now()
         _leave_trail(session, actor, found, "restored")
     return await _reckoned(session, actor, customer_id, relationship_id)
-
-
-async def detach(session: AsyncSession, customer_id: UUID) -> None:
-    """Keep `is_dangling` true to the ends, after one of them was deleted or restored.
-
-    It is what lets a walk trust the indexes. Whoever makes a tie holds both ends meanwhile (`hold`).
-    """
-    await session.flush()
-    await db.raw(session).execute(_DETACH, session.info["org_id"], customer_id)
 
 
 def _digest(actor: Actor, customer_id: UUID, data: RelationshipCreate) -> bytes:
