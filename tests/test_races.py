@@ -13,12 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, db, deps
 from app.config import Settings
+from app.models.customers import CustomerTransfer
 from app.passwords import Passwords
-from app.services import customers
+from app.services import customers, customers_transfer
 from tests.factories import World, add_user, create_customer, if_match
 from tests.test_invitations import accept, invite
 from tests.test_sessions import PASSWORD, credentials, give_password, sign_in
-from tests.ties import Json, pair, relate
+from tests.ties import Json, pair, relate, url
 
 NEW = "Sieben-Weiden-im-Wind"
 
@@ -203,3 +204,56 @@ async def test_tie_is_there_when_both_ends_are_restored_at_once(world: World) ->
     assert (await task).status_code == 200
     assert not await hangs(world, made)
     assert other["id"] in (await world.agent.get(f"/v1/customers/{one['id']}/network")).text
+
+
+# --- a customer is handed over while his relationships are written ----------------------------------------------------
+
+
+async def phones(world: World, made: Json) -> dict[str, bool]:
+    """Who was told of it last, and whether it is gone for him."""
+    rows = await world.db.fetch("SELECT scope, removed FROM feed WHERE id = $1", UUID(made["id"]))
+    names = {user_id: name for name, user_id in world.users.items()}
+    return {names[row["scope"]]: row["removed"] for row in rows}
+
+
+MEAL = {"kind": "meal", "occurred_on": "2026-01-05"}
+WRITES: dict[str, Callable[[World, str, Json], Awaitable[httpx.Response]]] = {
+    "note": lambda world, place, made: world.agent.patch(place, json={"note": "欠我钱"}, headers=if_match(made)),
+    "delete": lambda world, place, made: world.agent.delete(place, headers=if_match(made)),
+    "restore": lambda world, place, _: world.agent.post(f"{place}/restore"),
+    "interaction": lambda world, place, _: world.agent.post(f"{place}/interactions", json=MEAL),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_tie_is_not_written_by_whom_both_ends_leave_meanwhile(world: World, write: str) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    place = url(one, made["id"])
+    if write == "restore":
+        await world.agent.delete(place, headers=if_match(made))
+    async with working(world, "manager") as (session, actor, connection):
+        for customer in (one, other):
+            to_mate = CustomerTransfer(to_user_id=world.users["mate"])
+            await customers_transfer.transfer(session, actor, UUID(customer["id"]), to_mate)
+        task = asyncio.create_task(WRITES[write](world, place, made))
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 404
+    found = await world.db.fetchrow("SELECT note, version FROM relationships WHERE id = $1", UUID(made["id"]))
+    assert tuple(found) == (None, 2 if write == "restore" else 1)
+    assert await phones(world, made) == ({"agent": True} if write == "restore" else {"agent": True, "mate": False})
+
+
+async def test_recorded_contact_is_not_taken_back_by_whom_both_ends_leave_meanwhile(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    contact = (await world.agent.post(url(one, made["id"], "interactions"), json=MEAL)).json()
+    async with working(world, "manager") as (session, actor, connection):
+        for customer in (one, other):
+            to_mate = CustomerTransfer(to_user_id=world.users["mate"])
+            await customers_transfer.transfer(session, actor, UUID(customer["id"]), to_mate)
+        task = asyncio.create_task(world.agent.delete(url(one, made["id"], "interactions", contact["id"])))
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 404
+    assert (await world.mate.get(url(one, made["id"], "interactions", contact["id"]))).status_code == 200
+    assert await phones(world, made) == {"agent": True, "mate": False}

@@ -103,12 +103,14 @@ async def create(
         Invalid: `same_customer`, `not_found` (the other one), `until_before_since`.
         Conflict: `relationship_exists` (same pair, direction and since, from whichever end), `id_taken`.
     """
-    here = await access.customer(session, actor, customer_id, shadows=None)
-    digest = _digest(actor, customer_id, data)
     if data.id is not None:
         await offline.queue_up(session, actor)
-        if await offline.is_sent_before(session, actor, Relationship, data.id, digest):
-            return await stored(session, actor, customer_id, data.id), False
+    else:
+        await access.stay(session, actor)
+    here = await access.customer(session, actor, customer_id, shadows=None)
+    digest = _digest(actor, customer_id, data)
+    if data.id is not None and await offline.is_sent_before(session, actor, Relationship, data.id, digest):
+        return await stored(session, actor, customer_id, data.id), False
     if data.other_id == customer_id:
         raise Invalid.at("/other_id", "same_customer")
     held = await hold(session, actor, [customer_id, data.other_id])
@@ -273,50 +275,45 @@ def _may_note(actor: Actor, found: Found) -> bool:
 
 
 async def hold(
-    session: AsyncSession, actor: Actor, ids: Sequence[UUID], *, shadows: bool | None = None
+    session: AsyncSession, actor: Actor, ids: Sequence[UUID], *, deleted: bool = False
 ) -> dict[UUID, Customer]:
-    """Those of these customers and shadow contacts the actor sees alive, locked: a tie to them is being made.
+    """Those of these customers and shadow contacts the actor sees alive, locked: a tie to them is being written.
 
-    None of them can be deleted, erased or handed over meanwhile. Everybody locks in the order of ids, and ends before
-    relationships.
+    None of them can be deleted, erased or handed over meanwhile. Everybody locks in the order of ids, ends before
+    relationships, and users before ends.
 
     Args:
-        shadows: as `access.visible_customers`.
+        deleted: tombstones are wanted too.
     """
-    statement = access.visible_customers(actor, shadows=shadows).where(
-        col(Customer.id).in_(ids), col(Customer.deleted_at).is_(None)
-    )
+    statement = access.visible_customers(actor, shadows=None).where(col(Customer.id).in_(ids))
+    if not deleted:
+        statement = statement.where(col(Customer.deleted_at).is_(None))
     locked = statement.order_by(col(Customer.id)).with_for_update(key_share=True)
     rows = await session.exec(locked, execution_options={"populate_existing": True})
     return {row.id: row for row in rows}
 
 
-async def _other(session: AsyncSession, actor: Actor, customer_id: UUID) -> Customer | None:
-    """The other end, if the actor sees it alive."""
-    statement = access.visible_customers(actor, shadows=None).where(
-        col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None)
-    )
-    return (await session.exec(statement)).first()
-
-
 async def find(
     session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID, *, deleted: bool = False
 ) -> Found:
-    """The relationship, locked, if the actor sees both ends; `deleted`: a tombstone is wanted too.
+    """The relationship, locked, if the actor sees both ends, which are held; `deleted`: a tombstone is wanted too.
 
     Raises:
         NotFound: absent, not of this customer, or an end not visible. Gone: it or the customer was deleted.
+        Unauthenticated: the caller was shut out meanwhile.
     """
-    here = await access.customer(session, actor, customer_id, shadows=None)
-    statement = select(Relationship).where(
-        col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id
-    )
-    row = (await session.exec(statement.with_for_update())).first()
-    if row is None or customer_id not in (row.left_id, row.right_id):
+    await access.stay(session, actor)
+    this = (col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id)
+    pair = (await session.exec(select(Relationship.left_id, Relationship.right_id).where(*this))).first()
+    if pair is None or customer_id not in pair:
         raise NotFound
-    other = await _other(session, actor, row.right_id if row.left_id == customer_id else row.left_id)
-    if other is None:
+    held = await hold(session, actor, pair, deleted=True)  # which they are never changes
+    here = held.get(customer_id)
+    other = held.get(pair[0] if pair[1] == customer_id else pair[1])
+    if here is None or other is None or other.deleted_at is not None:
         raise NotFound
+    access.check_alive(here)
+    row = (await session.exec(select(Relationship).where(*this).with_for_update())).one()
     access.check_alive(row, deleted=deleted)
     return Found(row, here, other)
 
