@@ -228,9 +228,11 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
 
     Raises:
         NotFound: absent, foreign, or deleted more than 30 days ago.
+        Forbidden: the caller sees the customer with a service team only.
         Conflict: `id_number_taken`: another customer carries the ID number by now.
     """
     customer = await access.customer(session, actor, customer_id, lock=True, deleted=True)
+    access.check_answers(actor, customer)
     if customer.deleted_at is not None:
         customer.deleted_at, customer.updated_at = None, utc_now()
         db.mark(session, customer, access.holders(customer))
