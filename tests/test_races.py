@@ -14,9 +14,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app import access, db, deps
 from app.config import Settings
 from app.models.customers import CustomerTransfer
+from app.models.shadow_contacts import ShadowContactPromote
 from app.passwords import Passwords
-from app.services import customers, customers_transfer
+from app.services import customers, customers_transfer, shadow_contacts
 from tests.factories import World, add_user, create_customer, if_match
+from tests.shadows import CONTACTS, known
 from tests.test_invitations import accept, invite
 from tests.test_sessions import PASSWORD, credentials, give_password, sign_in
 from tests.ties import Json, pair, relate, url
@@ -257,3 +259,117 @@ async def test_recorded_contact_is_not_taken_back_by_whom_both_ends_leave_meanwh
     assert (await task).status_code == 404
     assert (await world.mate.get(url(one, made["id"], "interactions", contact["id"]))).status_code == 200
     assert await phones(world, made) == {"agent": True, "mate": False}
+
+
+# --- what is written on a network while its writer, or an agent, leaves -----------------------------------------------
+
+
+async def network_writes(world: World) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
+    """Every way the agent may write on his network, ready to be sent."""
+    agent = world.agent
+    through, contact = await known(world)
+    other = await create_customer(agent, name="李雷")
+    made, gone = await relate(agent, through, other), await relate(agent, through, other, "ally")
+    await agent.delete(url(through, gone["id"]), headers=if_match(gone))
+    place, asked = url(through, made["id"]), f"/v1/customers/{through['id']}/coverage-answers/client"
+    met = (await agent.post(f"{place}/interactions", json=MEAL)).json()
+    made = (await agent.get(place)).json()
+    dismissed = f"/v1/network/recommendation-dismissals/{other['id']}"
+    tied = {"other_id": other["id"], "direction": "partner"}
+    someone = {"name": "某人", "party_type": "individual", "known_through_id": through["id"]}
+    contact = (await agent.get(f"{CONTACTS}/{contact['id']}")).json()
+    return {
+        "create": lambda: agent.post(url(through), json=tied),
+        "update": lambda: agent.patch(place, json={"role": "x"}, headers=if_match(made)),
+        "delete": lambda: agent.delete(place, headers=if_match(made)),
+        "restore": lambda: agent.post(url(through, gone["id"], "restore")),
+        "bulk": lambda: agent.post("/v1/relationships/bulk", json={"items": [{"customer_id": through["id"], **tied}]}),
+        "meet": lambda: agent.post(f"{place}/interactions", json=MEAL),
+        "unmeet": lambda: agent.delete(f"{place}/interactions/{met['id']}"),
+        "know": lambda: agent.post(CONTACTS, json={**someone, "relation": {"type": "friend"}}),
+        "confirm": lambda: agent.patch(f"{CONTACTS}/{contact['id']}", json={"name": "陈"}, headers=if_match(contact)),
+        "promote": lambda: agent.post(f"{CONTACTS}/{contact['id']}/promote", json={"stage": "prospect"}),
+        "answer": lambda: agent.put(asked, json={"asked_on": "2026-01-05"}),
+        "unanswer": lambda: agent.delete(asked),
+        "dismiss": lambda: agent.put(dismissed, json={"reason": "not_now"}),
+        "undismiss": lambda: agent.delete(dismissed),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["create", "update", "delete", "restore", "bulk", "meet", "unmeet", "know", "confirm", "promote", "answer",
+     "unanswer", "dismiss", "undismiss"],
+)  # fmt: skip
+async def test_who_is_leaving_writes_nothing_on_his_network_any_more(
+    world: World, settings: Settings, name: str
+) -> None:
+    writes = await network_writes(world)
+    trail = "SELECT count(*) FROM audit_events WHERE org_id = $1"
+    before = await world.db.fetchval(trail, world.org_id)
+    async with leaving(world, settings, "agent") as connection:
+        task = asyncio.create_task(writes[name]())
+        await until_it_waits(world, connection)
+    assert (await task).status_code == 401
+    assert await world.db.fetchval(trail, world.org_id) == before
+
+
+async def test_who_is_there_writes_all_of_it(world: World) -> None:
+    for name, send in (await network_writes(world)).items():
+        answer = await send()
+        stale = name == "delete"  # after the update before it
+        assert answer.status_code in ((412,) if stale else (200, 201, 204)), (name, answer.text)
+
+
+KEY = {"Idempotency-Key": "once"}
+
+
+async def promoted_beside(
+    world: World, move: Callable[[Json], Awaitable[httpx.Response]]
+) -> tuple[httpx.Response, Json]:
+    """Somebody is promoted by the manager, and `move` sent before that is committed; the answer, and who he is."""
+    through, contact = await known(world)
+    async with working(world, "manager") as (session, actor, connection):
+        data = ShadowContactPromote(stage="prospect")
+        await shadow_contacts.promote(session, actor, UUID(contact["id"]), data)
+        task = asyncio.create_task(move(through))
+        await until_it_waits(world, connection)
+    return await task, contact
+
+
+async def owner(world: World, customer: Json) -> UUID:
+    found: UUID = await world.db.fetchval("SELECT owner_id FROM customers WHERE id = $1", UUID(customer["id"]))
+    return found
+
+
+async def test_who_is_promoted_while_his_agent_leaves_is_handed_over_with_the_others(world: World) -> None:
+    body = {"left_on": "2026-11-01", "to_user_id": str(world.users["mate"])}
+    place = f"/v1/users/{world.users['agent']}/departure"
+    answer, contact = await promoted_beside(world, lambda _: world.admin.post(place, json=body, headers=KEY))
+    assert answer.status_code == 201
+    assert contact["id"] in answer.json()["handed_over"][0]["customer_ids"]
+    assert await owner(world, contact) == world.users["mate"]
+
+
+async def test_who_is_promoted_while_his_customer_is_handed_over_stays_with_his_agent(world: World) -> None:
+    body = {"to_user_id": str(world.users["mate"])}
+    answer, contact = await promoted_beside(
+        world, lambda through: world.admin.post(f"/v1/customers/{through['id']}/transfer", json=body, headers=KEY)
+    )
+    assert answer.status_code == 200
+    assert await owner(world, contact) == world.users["agent"]
+    assert (await world.agent.get(f"/v1/customers/{contact['id']}")).json()["stage"] == "prospect"
+    assert (await phones(world, contact))["agent"] is False
+
+
+async def test_contact_handed_over_meanwhile_is_promoted_for_his_new_agent(world: World) -> None:
+    through, contact = await known(world)
+    async with working(world, "admin") as (session, actor, connection):
+        to_mate = CustomerTransfer(to_user_id=world.users["mate"])
+        await customers_transfer.transfer(session, actor, UUID(through["id"]), to_mate)
+        task = asyncio.create_task(
+            world.manager.post(f"{CONTACTS}/{contact['id']}/promote", json={"stage": "prospect"})
+        )
+        await until_it_waits(world, connection)
+    answer = await task
+    assert (answer.status_code, answer.json()["owner_id"]) == (200, str(world.users["mate"]))
