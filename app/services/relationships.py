@@ -1,8 +1,9 @@
 """Relationships: one row a fact, entered, read and changed from either end.
 
 A caller needs to see both ends, which may be customers or shadow contacts. Whether the other end is unknown, foreign or
-deleted is never told apart. How strong a relationship is, is reckoned in the database (`refresh_relationships.sql`) at
-every write of it.
+deleted is never told apart. Who sees the ends with a service team only records ties and changes them; to delete one,
+and to decide on its note, is for its author and for those who answer for either end. How strong a relationship is, is
+reckoned in the database (`refresh_relationships.sql`) at every write of it.
 """
 
 from collections.abc import Sequence
@@ -192,13 +193,16 @@ async def update(
         NotFound, Gone, PreconditionFailed.
         Invalid: `until_before_since`.
         Conflict: `relationship_exists`: another one has this `since` already.
-        Forbidden: `note_private`: the note is somebody else's own.
+        Forbidden: `note_private`: the note is somebody else's own; `relationship_of_others`: nor is any without a note,
+            to who is neither its author nor answers for either end.
     """
     found = await find(session, actor, customer_id, relationship_id)
     etags.check(found.row.version, version)
     changes = data.model_dump(exclude_unset=True)
-    if not _may_note(actor, found) and not changes.keys().isdisjoint(("note", "note_visibility")):
-        raise Forbidden("note_private")
+    if not changes.keys().isdisjoint(("note", "note_visibility")):
+        _check_note(actor, found)
+    if found.row.note is None and changes.get("note") is not None:
+        changes.setdefault("note_visibility", NoteVisibility.owners)  # whatever was meant for one that is gone
     _set_roles(found.row, customer_id, changes)
     if "strength" in changes:
         found.row.declared_strength = _exact(changes["strength"])
@@ -211,7 +215,7 @@ async def update(
             setattr(found.row, member, changes[member])
     check_period(found.row.since, found.row.until)
     found.row.updated_at = utc_now()
-    _leave_trail(session, actor, found, "updated", fields=sorted(changes))
+    _leave_trail(session, actor, found, "updated", fields=sorted(data.model_fields_set))
     return await _reckoned(session, actor, customer_id, relationship_id)
 
 
@@ -220,8 +224,10 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, relatio
 
     Raises:
         NotFound, Gone, PreconditionFailed.
+        Forbidden: `note_private`, `relationship_of_others`: as `update`, unless the caller answers for both ends.
     """
     found = await find(session, actor, customer_id, relationship_id)
+    _check_removal(actor, found)
     etags.check(found.row.version, version)
     found.row.deleted_at = found.row.updated_at = utc_now()
     _leave_trail(session, actor, found, "deleted")
@@ -232,9 +238,10 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
 
     Raises:
         NotFound: absent, an end not visible, or deleted more than 30 days ago. Gone: the customer is deleted.
-        Conflict: `relationship_exists`: it was recorded anew meanwhile.
+        Conflict: `relationship_exists`: it was recorded anew meanwhile. Forbidden: as `delete`.
     """
     found = await find(session, actor, customer_id, relationship_id, deleted=True)
+    _check_removal(actor, found)
     if found.row.deleted_at is not None:
         found.row.deleted_at, found.row.updated_at = None, utc_now()
         _leave_trail(session, actor, found, "restored")
@@ -262,6 +269,24 @@ def check_period(since: date | None, until: date | None) -> None:
     """Refuse what ends before it begins (`until_before_since`)."""
     if since is not None and until is not None and until < since:
         raise Invalid.at("/until", "until_before_since")
+
+
+def _check_note(actor: Actor, found: Found) -> None:
+    """Refuse to decide on the note what is another's own, and to who sees the tie with a service team only."""
+    if not _may_note(actor, found):
+        raise Forbidden("note_private")
+    if found.row.author_id != actor.id and not any(_answers(actor, found)):
+        raise Forbidden("relationship_of_others")
+
+
+def _check_removal(actor: Actor, found: Found) -> None:
+    """Refuse to take away what one does not answer for: with the tie goes its note."""
+    if not all(_answers(actor, found)):
+        _check_note(actor, found)
+
+
+def _answers(actor: Actor, found: Found) -> list[bool]:
+    return [access.answers_for(actor, end.owner_id) for end in (found.here, found.other)]
 
 
 def _may_note(actor: Actor, found: Found) -> bool:
