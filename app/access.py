@@ -328,8 +328,13 @@ def check_answers_for(actor: Actor, user_id: UUID) -> None:
     Raises:
         Forbidden: the actor is neither.
     """
-    if actor.managed is not None and user_id not in (actor.id, *actor.managed):
+    if not answers_for(actor, user_id):
         raise Forbidden
+
+
+def answers_for(actor: Actor, user_id: UUID) -> bool:
+    """Whether the actor is this user, or stands above him."""
+    return actor.managed is None or user_id in (actor.id, *actor.managed)
 
 
 async def check_customer(actor: Actor, customer_id: UUID) -> None:

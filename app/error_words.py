@@ -41,6 +41,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "id_taken": ("该编号已用于其他内容", "This id already holds something else"),
     "id_number_taken": ("该证件号码在本机构已登记", "This ID number is already recorded in the organisation"),
     "note_private": ("该备注仅作者可修改", "The note belongs to its author"),
+    "relationship_of_others": (
+        "仅记录人、任一方客户的代理人及其上级可删除该关系或更改其备注",
+        "Its author and those who answer for either end delete a relationship or change its note",
+    ),
     "relation_type_exists": ("该关系类型代码已被使用", "One of the codes of this relation type is in use"),
     "relation_type_built_in": ("内置关系类型不能删除,可停用", "A built-in relation type is retired, not deleted"),
     "relation_type_in_use": ("已有关系使用该类型,只能停用", "Relationships have this type: retire it instead"),

@@ -10,6 +10,7 @@ import pytest
 from app import deps
 from tests.factories import World, create_customer, create_service_team, if_match
 from tests.test_sessions import give_password, me, refresh, sign_in
+from tests.ties import relate, url
 
 TODAY = datetime.now(UTC).date().isoformat()
 
@@ -194,3 +195,27 @@ async def test_service_team_is_no_way_to_take_customers_from_another_team(world:
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), taker
     assert await owners(world) == {customer["id"]: str(world.users["stranger"])}
     assert (await world.admin.post(f"{url}/transfer", json={"to_user_id": str(world.users["mate"])})).status_code == 200
+
+
+async def test_notes_of_who_left_on_ties_between_customers_of_others_are_redacted(world: World) -> None:
+    team = await create_service_team(world, "agent", "mate")
+    deps.forget_actors()
+    ends = [await create_customer(world.mate, name=name) for name in ("王永庆", "李雷")]
+    for customer in ends:
+        place = f"/v1/customers/{customer['id']}"
+        await world.mate.patch(place, json={"service_team_id": team}, headers=if_match(customer))
+    private, kept, gone = [
+        await relate(getattr(world, author), *ends, direction, note="欠钱", note_visibility="private")
+        for author, direction in (("agent", "friend"), ("mate", "ally"), ("agent", "partner"))
+    ]
+    await world.agent.delete(url(ends[0], gone["id"]), headers=if_match(gone))
+    before = await world.db.fetchval("SELECT max(seq) FROM feed WHERE org_id = $1", world.org_id)
+    assert (await depart(world)).json()["notes_redacted"] == 2
+    notes = await world.db.fetch("SELECT id, note, version FROM relationships WHERE org_id = $1", world.org_id)
+    assert {str(row["id"]): (row["note"], row["version"]) for row in notes} == {
+        private["id"]: (None, 2), kept["id"]: ("欠钱", 1), gone["id"]: (None, 3),
+    }  # fmt: skip
+    told = await world.db.fetch(
+        "SELECT scope, removed FROM feed WHERE id = $1 AND seq > $2", UUID(private["id"]), before
+    )
+    assert {(row["scope"], row["removed"]) for row in told} == {(world.users["mate"], False), (UUID(team), False)}

@@ -14,12 +14,14 @@ import pytest
 from procrastinate.periodic import PeriodicDeferrer
 from uuid_utils.compat import uuid7
 
-from app import jobs
+from app import access, db, jobs
 from app.config import Settings
-from app.services import relationships_strengths
-from tests.factories import World
+from app.services import relationships_strengths, shadow_contacts_clock, shadow_contacts_erase
+from tests import shadows
+from tests.factories import World, if_match
 from tests.queued import ASKED, carry_out, defer, empty_queue, job_events, waiting
-from tests.ties import link, people, tie
+from tests.test_races import wait_for_one
+from tests.ties import Json, link, pair, people, relate, tie, url
 
 __all__ = ["empty_queue", "job_events"]
 pytestmark = pytest.mark.usefixtures("queue")
@@ -295,3 +297,50 @@ async def test_queue_finds_its_tables_from_anywhere_and_serves_only_the_app_role
         assert row["proconfig"] == ["search_path=procrastinate, pg_temp"], row["proname"]
         assert not row["prosecdef"], row["proname"]
         assert not row["is_public"], row["proname"]
+
+
+async def aged_tie_of_a_contact(world: World) -> tuple[Json, UUID]:
+    """A shadow contact, and the tie to it, whose strength has faded since it was reckoned."""
+    _, contact = await shadows.known(world)
+    (found,) = (await world.agent.get(url(contact))).json()["items"]
+    await _met(world, UUID(found["id"]), 360)
+    return (await world.agent.get(shadows.place(contact))).json(), UUID(found["id"])
+
+
+async def test_night_says_nothing_of_what_was_erased_after_it_was_found(world: World) -> None:
+    contact, tie_id = await aged_tie_of_a_contact(world)
+    async with db.transaction(world.org_id) as session:
+        found = await relationships_strengths.batch(session, UUID(int=0))
+        assert found == [tie_id]
+        assert (await world.agent.delete(shadows.place(contact), headers=if_match(contact))).status_code == 204
+        version = await world.db.fetchval("SELECT version FROM relationships WHERE id = $1", tie_id)
+        assert await relationships_strengths.refresh(session, found, shadow_contacts_clock.today()) == 0
+    rows = await world.db.fetch("SELECT removed FROM feed WHERE id = $1", tie_id)
+    assert all(row["removed"] for row in rows)
+    assert await world.db.fetchval("SELECT version FROM relationships WHERE id = $1", tie_id) == version
+
+
+async def test_night_waits_for_what_is_being_erased_and_says_nothing_of_it(world: World) -> None:
+    contact, tie_id = await aged_tie_of_a_contact(world)
+    async with db.transaction(world.org_id) as night:
+        me = await access.user_actor(world.org_id, world.users["agent"], world.sessions["agent"])
+        assert me is not None
+        async with db.transaction(world.org_id) as session:
+            await shadow_contacts_erase.erase(session, me, UUID(contact["id"]), contact["version"])
+            refreshing = asyncio.create_task(
+                relationships_strengths.refresh(night, [tie_id], shadow_contacts_clock.today())
+            )
+            await wait_for_one(world, db.raw(session).get_server_pid())
+        assert await refreshing == 0
+    rows = await world.db.fetch("SELECT removed FROM feed WHERE id = $1", tie_id)
+    assert all(row["removed"] for row in rows)
+
+
+async def test_night_leaves_what_hangs_on_a_deleted_customer(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    await _met(world, UUID(made["id"]), 360)
+    async with db.transaction(world.org_id) as session:
+        found = await relationships_strengths.batch(session, UUID(int=0))
+        assert (await world.agent.delete(f"/v1/customers/{one['id']}", headers=if_match(one))).status_code == 204
+        assert await relationships_strengths.refresh(session, found, shadow_contacts_clock.today()) == 0

@@ -97,13 +97,91 @@ async def test_whoever_may_read_it_may_write_it_and_is_its_author_then(world: Wo
     assert (await world.mate.get(place)).json()["note"] == "还清了"
 
 
-async def test_where_there_is_no_note_anybody_begins_one(world: World) -> None:
-    mine, _, made = await between(world, "agent", "private")
+@pytest.mark.parametrize("before", ["private", "everyone"])
+async def test_note_where_none_was_begins_as_owners(world: World, before: str) -> None:
+    mine, _, made = await between(world, "agent", before)
     place = url(mine, made["id"])
-    bare = await world.agent.patch(place, json={"note": None}, headers=if_match(made))
-    answer = await world.stranger.patch(place, json={"note": "新的"}, headers=if_match(bare.json()))
-    assert (answer.status_code, answer.json()["note"]) == (200, "新的")
-    assert (await world.agent.get(place)).json()["note"] is None  # still private, now of the other
+    bare = (await world.agent.patch(place, json={"note": None}, headers=if_match(made))).json()
+    assert bare["note_visibility"] == before
+    answer = (await world.mate.patch(place, json={"note": "新的"}, headers=if_match(bare))).json()
+    assert (answer["note"], answer["note_visibility"]) == ("新的", "owners")
+    read = {name: (await getattr(world, name).get(place)).json()["note"] for name in ("agent", "manager", "stranger")}
+    assert read == {"agent": "新的", "manager": "新的", "stranger": None}
+
+
+async def test_note_where_none_was_begins_as_it_is_told(world: World) -> None:
+    mine, _, made = await between(world, "agent", "everyone")
+    place = url(mine, made["id"])
+    bare = (await world.agent.patch(place, json={"note": None}, headers=if_match(made))).json()
+    private = {"note": "新的", "note_visibility": "private"}
+    answer = (await world.mate.patch(place, json=private, headers=if_match(bare))).json()
+    assert answer["note_visibility"] == "private"
+    assert (await world.agent.get(place)).json()["note"] is None
+
+
+@pytest.mark.parametrize("change", [{"note_visibility": "everyone"}, {"note": "别的"}, {"note": None}])
+@pytest.mark.parametrize("visibility", ["everyone", None])
+async def test_service_team_decides_on_no_note_of_others(
+    world: World, visibility: str | None, change: dict[str, str | None]
+) -> None:
+    mine, _, made = await between(world, "agent", visibility or "owners")
+    place = url(mine, made["id"])
+    if visibility is None:  # there is no note yet
+        made = (await world.agent.patch(place, json={"note": None}, headers=if_match(made))).json()
+    answer = await world.stranger.patch(place, json=change, headers=if_match(made))
+    assert (answer.status_code, answer.json()["code"]) == (403, "relationship_of_others")
+    rest = {"role": "老乡", "strength": 0.25, "until": "2026-01-01"}
+    assert (await world.stranger.patch(place, json=rest, headers=if_match(made))).status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"note_visibility": "everyone"}, {"note": "别的"}, {"note": None}])
+async def test_author_decides_on_his_note_also_with_a_service_team_only(
+    world: World, change: dict[str, str | None]
+) -> None:
+    mine, _, made = await between(world, "stranger", "private")
+    answer = await world.stranger.patch(url(mine, made["id"]), json=change, headers=if_match(made))
+    assert answer.status_code == 200
+
+
+# Who deletes a tie with the note of somebody: who answers for both ends always, for one if he reads the note, and the
+# author. The code tells why the others do not.
+REMOVERS = {
+    ("agent", "private"): {"agent": 204, "mate": "note_private", "manager": 204, "stranger": "note_private"},
+    ("agent", "owners"): {"agent": 204, "mate": 204, "manager": 204, "stranger": "note_private"},
+    ("agent", "everyone"): {"mate": 204, "manager": 204, "admin": 204, "stranger": "relationship_of_others"},
+    ("stranger", "private"): {"stranger": 204, "agent": "note_private", "mate": "note_private", "admin": 204},
+}
+
+
+@pytest.mark.parametrize(("author", "visibility"), REMOVERS)
+async def test_tie_is_deleted_and_restored_by_whose_business_it_is(world: World, author: str, visibility: str) -> None:
+    mine, theirs, made = await between(world, author, visibility)
+    for name, expected in REMOVERS[author, visibility].items():
+        client = getattr(world, name)
+        for customer in (mine, theirs):
+            place = url(customer, made["id"])
+            current = {"If-Match": (await world.admin.get(place)).headers["etag"]}
+            answer = await client.delete(place, headers=current)
+            if answer.status_code == 403:
+                assert answer.json()["code"] == expected, name
+                await world.admin.delete(place, headers=current)
+                again = await client.post(f"{place}/restore")
+                assert (again.status_code, again.json()["code"]) == (403, expected), name
+                assert (await world.admin.post(f"{place}/restore")).status_code == 200
+            else:
+                assert answer.status_code == expected, name
+                assert (await client.post(f"{place}/restore")).status_code == 200, name
+
+
+async def test_refusal_says_in_both_languages_whose_business_the_tie_is(world: World) -> None:
+    mine, _, made = await between(world, "agent", "everyone")
+    told = {}
+    for language in ("zh-CN", "en"):
+        headers = {**if_match(made), "Accept-Language": language}
+        answer = await world.stranger.delete(url(mine, made["id"]), headers=headers)
+        told[language] = answer.json()["title"]
+    assert told["zh-CN"].startswith("仅记录人")
+    assert told["en"].startswith("Its author")
 
 
 @pytest.mark.parametrize("visibility", ["private", "owners", "everyone"])

@@ -132,6 +132,18 @@ async def test_service_team_reaches_sub_collections_and_the_network(world: World
     assert {node["id"] for node in network["nodes"]} == {one["id"], other["id"]}
 
 
+async def test_service_team_neither_deletes_nor_restores_a_customer(world: World) -> None:
+    team = await create_service_team(world, "agent", "stranger")
+    customer = await create_customer(world.agent)
+    url = f"/v1/customers/{customer['id']}"
+    given = await world.agent.patch(url, json={"service_team_id": team}, headers=if_match(customer))
+    assert (await world.stranger.delete(url, headers=if_match(given.json()))).status_code == 403
+    assert (await world.agent.delete(url, headers=if_match(given.json()))).status_code == 204
+    assert (await world.stranger.post(f"{url}/restore")).status_code == 403
+    assert (await world.stranger.get(url)).status_code == 410
+    assert (await world.agent.post(f"{url}/restore")).status_code == 200
+
+
 async def test_leaving_a_service_team_takes_its_customers_out_of_sight(world: World) -> None:
     team = await create_service_team(world, "agent", "stranger")
     customer = await create_customer(world.agent)

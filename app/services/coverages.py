@@ -112,6 +112,7 @@ async def _find(
     session: AsyncSession, actor: Actor, customer_id: UUID, direction: Direction
 ) -> tuple[Customer, CoverageAnswer | None]:
     """The customer, locked so that two phones queue up, and the answer that stands."""
+    await access.stay(session, actor)
     customer = await access.customer(session, actor, customer_id, lock=True)
     statement = select(CoverageAnswer).where(
         col(CoverageAnswer.org_id) == actor.org_id,

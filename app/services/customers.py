@@ -29,7 +29,7 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-from app.services import customers_phones, relationships, teams
+from app.services import customers_phones, relationships_detach, teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -220,7 +220,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, version
     customer.deleted_at = customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.deleted", "customer", customer.id)
-    await relationships.detach(session, customer.id)
+    await relationships_detach.detach(session, customer.id)
 
 
 async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Document:
@@ -228,15 +228,17 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID) -> Doc
 
     Raises:
         NotFound: absent, foreign, or deleted more than 30 days ago.
+        Forbidden: the caller sees the customer with a service team only.
         Conflict: `id_number_taken`: another customer carries the ID number by now.
     """
     customer = await access.customer(session, actor, customer_id, lock=True, deleted=True)
+    access.check_answers(actor, customer)
     if customer.deleted_at is not None:
         customer.deleted_at, customer.updated_at = None, utc_now()
         db.mark(session, customer, access.holders(customer))
         access.record(session, actor, "customer.restored", "customer", customer.id)
         try:
-            await relationships.detach(session, customer.id)
+            await relationships_detach.detach(session, customer.id)
         except IntegrityError as error:  # it flushes what `_stored` would
             raise _taken(db.constraint_of(error)) from None
     return await _stored(session, actor, customer)

@@ -42,6 +42,14 @@ UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note IS NOT NULL AND deleted_at IS NOT NULL
 RETURNING id
 """
+# What he wrote on ties between the customers of others, when he leaves. Locked in the order of ids.
+_REDACT_WRITTEN = """
+UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
+WHERE org_id = $1 AND id = ANY(ARRAY(
+      SELECT r.id FROM relationships r WHERE r.org_id = $1 AND r.author_id = $2 AND r.note IS NOT NULL
+      ORDER BY r.id FOR NO KEY UPDATE))
+RETURNING left_id, right_id
+"""
 # $2 the former agent, $3 the customers; null: whatever he did for the customers of others, when he leaves. A policy was
 # his, and stays so. Who asked the same for himself already goes on with his own. Tombstones can still be restored.
 _REDACT_INTRODUCTIONS = """
@@ -139,14 +147,16 @@ async def move(session: AsyncSession, actor: Actor, from_user_id: UUID, to: Mapp
 
 
 async def leave(session: AsyncSession, from_user_id: UUID) -> int:
-    """Whoever leaves leaves nothing undone with the customers of others either; how many notes were redacted.
+    """Whoever leaves leaves nothing undone with the customers of others, and no notes; how many were redacted.
 
     To be called when his own customers are moved.
     """
     await session.flush()
     driver, org_id = db.raw(session), session.info["org_id"]
-    notes = len(await driver.fetch(_REDACT_INTRODUCTIONS, org_id, from_user_id, None))
-    await customers_phones.tell(session, await _hand_on(session, from_user_id, None), left=[])
+    written = await driver.fetch(_REDACT_WRITTEN, org_id, from_user_id)
+    notes = len(written) + len(await driver.fetch(_REDACT_INTRODUCTIONS, org_id, from_user_id, None))
+    ends = {end for row in written for end in row}
+    await customers_phones.tell(session, sorted({*await _hand_on(session, from_user_id, None), *ends}), left=[])
     return notes
 
 

@@ -83,6 +83,7 @@ def _today() -> date:
 
 async def _find(session: AsyncSession, actor: Actor, customer_id: UUID) -> RecommendationDismissal | None:
     """What stands; the customer is locked, so that two of the user's phones queue up."""
+    await access.stay(session, actor)
     await access.customer(session, actor, customer_id, lock=True, shadows=None)
     statement = select(RecommendationDismissal).where(
         col(RecommendationDismissal.org_id) == actor.org_id,

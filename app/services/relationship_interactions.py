@@ -22,7 +22,6 @@ from app.models.relationship_interactions import (
     RelationshipInteractionCreate,
     RelationshipInteractionQuery,
 )
-from app.models.relationships import Relationship
 from app.paging import Page
 from app.services import relationships, shadow_contacts_clock
 
@@ -84,7 +83,6 @@ async def create(
         NotFound, Gone: the relationship; Gone also when it was sent before and is deleted.
         Invalid: `in_future`, `out_of_range` (the day). Conflict: `id_taken`.
     """
-    await _hold_shadows(session, actor, relationship_id)
     found = await relationships.find(session, actor, customer_id, relationship_id)
     digest = offline.digest(actor, relationship_id.bytes, data.model_dump_json(exclude={"id"}).encode())
     if data.id is not None and await offline.is_sent_before(session, actor, RelationshipInteraction, data.id, digest):
@@ -132,16 +130,6 @@ def _check_day(occurred_on: date) -> None:
     issue = observation_issue(occurred_on, shadow_contacts_clock.today())
     if issue is not None:
         raise Invalid.at("/occurred_on", issue)
-
-
-async def _hold_shadows(session: AsyncSession, actor: Actor, relationship_id: UUID) -> None:
-    """Lock what is confirmed before the relationship is locked: whoever erases a contact goes the same way."""
-    ends = select(Relationship.left_id, Relationship.right_id).where(
-        col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id
-    )
-    found = (await session.exec(ends)).first()
-    if found is not None:
-        await relationships.hold(session, actor, list(found), shadows=True)
 
 
 async def _reckon(

@@ -1,8 +1,9 @@
 """Relationships: one row a fact, entered, read and changed from either end.
 
 A caller needs to see both ends, which may be customers or shadow contacts. Whether the other end is unknown, foreign or
-deleted is never told apart. How strong a relationship is, is reckoned in the database (`refresh_relationships.sql`) at
-every write of it.
+deleted is never told apart. Who sees the ends with a service team only records ties and changes them; to delete one,
+and to decide on its note, is for its author and for those who answer for either end. How strong a relationship is, is
+reckoned in the database (`refresh_relationships.sql`) at every write of it.
 """
 
 from collections.abc import Sequence
@@ -36,21 +37,6 @@ from app.services import relation_types, shadow_contacts_clock
 from app.services.relation_types import Tie
 
 _REFRESH = "SELECT count(*) FROM refresh_relationships($1, $2, $3, $4, $5)"
-# Each end, and the living and the deleted apart: each has an index of its own.
-_DETACH = """
-UPDATE relationships r SET is_dangling = NOT r.is_dangling
-WHERE r.org_id = $1 AND r.id = ANY(ARRAY(
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.left_id = $2 AND o.deleted_at IS NOT NULL
-      UNION ALL
-      SELECT o.id FROM relationships o WHERE o.org_id = $1 AND o.right_id = $2 AND o.deleted_at IS NOT NULL))
-  AND r.is_dangling <> EXISTS (
-      SELECT 1 FROM customers c
-      WHERE c.org_id = $1 AND c.id IN (r.left_id, r.right_id) AND c.deleted_at IS NOT NULL)
-"""
 _CURRENT = {None: "true", True: "r.until IS NULL", False: "r.until IS NOT NULL"}
 
 
@@ -118,12 +104,14 @@ async def create(
         Invalid: `same_customer`, `not_found` (the other one), `until_before_since`.
         Conflict: `relationship_exists` (same pair, direction and since, from whichever end), `id_taken`.
     """
-    here = await access.customer(session, actor, customer_id, shadows=None)
-    digest = _digest(actor, customer_id, data)
     if data.id is not None:
         await offline.queue_up(session, actor)
-        if await offline.is_sent_before(session, actor, Relationship, data.id, digest):
-            return await stored(session, actor, customer_id, data.id), False
+    else:
+        await access.stay(session, actor)
+    here = await access.customer(session, actor, customer_id, shadows=None)
+    digest = _digest(actor, customer_id, data)
+    if data.id is not None and await offline.is_sent_before(session, actor, Relationship, data.id, digest):
+        return await stored(session, actor, customer_id, data.id), False
     if data.other_id == customer_id:
         raise Invalid.at("/other_id", "same_customer")
     held = await hold(session, actor, [customer_id, data.other_id])
@@ -205,13 +193,16 @@ async def update(
         NotFound, Gone, PreconditionFailed.
         Invalid: `until_before_since`.
         Conflict: `relationship_exists`: another one has this `since` already.
-        Forbidden: `note_private`: the note is somebody else's own.
+        Forbidden: `note_private`: the note is somebody else's own; `relationship_of_others`: nor is any without a note,
+            to who is neither its author nor answers for either end.
     """
     found = await find(session, actor, customer_id, relationship_id)
     etags.check(found.row.version, version)
     changes = data.model_dump(exclude_unset=True)
-    if not _may_note(actor, found) and not changes.keys().isdisjoint(("note", "note_visibility")):
-        raise Forbidden("note_private")
+    if not changes.keys().isdisjoint(("note", "note_visibility")):
+        _check_note(actor, found)
+    if found.row.note is None and changes.get("note") is not None:
+        changes.setdefault("note_visibility", NoteVisibility.owners)  # whatever was meant for one that is gone
     _set_roles(found.row, customer_id, changes)
     if "strength" in changes:
         found.row.declared_strength = _exact(changes["strength"])
@@ -224,7 +215,7 @@ async def update(
             setattr(found.row, member, changes[member])
     check_period(found.row.since, found.row.until)
     found.row.updated_at = utc_now()
-    _leave_trail(session, actor, found, "updated", fields=sorted(changes))
+    _leave_trail(session, actor, found, "updated", fields=sorted(data.model_fields_set))
     return await _reckoned(session, actor, customer_id, relationship_id)
 
 
@@ -233,8 +224,10 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, relatio
 
     Raises:
         NotFound, Gone, PreconditionFailed.
+        Forbidden: `note_private`, `relationship_of_others`: as `update`, unless the caller answers for both ends.
     """
     found = await find(session, actor, customer_id, relationship_id)
+    _check_removal(actor, found)
     etags.check(found.row.version, version)
     found.row.deleted_at = found.row.updated_at = utc_now()
     _leave_trail(session, actor, found, "deleted")
@@ -245,22 +238,14 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
 
     Raises:
         NotFound: absent, an end not visible, or deleted more than 30 days ago. Gone: the customer is deleted.
-        Conflict: `relationship_exists`: it was recorded anew meanwhile.
+        Conflict: `relationship_exists`: it was recorded anew meanwhile. Forbidden: as `delete`.
     """
     found = await find(session, actor, customer_id, relationship_id, deleted=True)
+    _check_removal(actor, found)
     if found.row.deleted_at is not None:
         found.row.deleted_at, found.row.updated_at = None, utc_now()
         _leave_trail(session, actor, found, "restored")
     return await _reckoned(session, actor, customer_id, relationship_id)
-
-
-async def detach(session: AsyncSession, customer_id: UUID) -> None:
-    """Keep `is_dangling` true to the ends, after one of them was deleted or restored.
-
-    It is what lets a walk trust the indexes. Whoever makes a tie holds both ends meanwhile (`hold`).
-    """
-    await session.flush()
-    await db.raw(session).execute(_DETACH, session.info["org_id"], customer_id)
 
 
 def _digest(actor: Actor, customer_id: UUID, data: RelationshipCreate) -> bytes:
@@ -286,6 +271,24 @@ def check_period(since: date | None, until: date | None) -> None:
         raise Invalid.at("/until", "until_before_since")
 
 
+def _check_note(actor: Actor, found: Found) -> None:
+    """Refuse to decide on the note what is another's own, and to who sees the tie with a service team only."""
+    if not _may_note(actor, found):
+        raise Forbidden("note_private")
+    if found.row.author_id != actor.id and not any(_answers(actor, found)):
+        raise Forbidden("relationship_of_others")
+
+
+def _check_removal(actor: Actor, found: Found) -> None:
+    """Refuse to take away what one does not answer for: with the tie goes its note."""
+    if not all(_answers(actor, found)):
+        _check_note(actor, found)
+
+
+def _answers(actor: Actor, found: Found) -> list[bool]:
+    return [access.answers_for(actor, end.owner_id) for end in (found.here, found.other)]
+
+
 def _may_note(actor: Actor, found: Found) -> bool:
     """Whether the actor reads the note, as the read statements say it; what he cannot read he does not overwrite."""
     row = found.row
@@ -297,50 +300,45 @@ def _may_note(actor: Actor, found: Found) -> bool:
 
 
 async def hold(
-    session: AsyncSession, actor: Actor, ids: Sequence[UUID], *, shadows: bool | None = None
+    session: AsyncSession, actor: Actor, ids: Sequence[UUID], *, deleted: bool = False
 ) -> dict[UUID, Customer]:
-    """Those of these customers and shadow contacts the actor sees alive, locked: a tie to them is being made.
+    """Those of these customers and shadow contacts the actor sees alive, locked: a tie to them is being written.
 
-    None of them can be deleted, erased or handed over meanwhile. Everybody locks in the order of ids, and ends before
-    relationships.
+    None of them can be deleted, erased or handed over meanwhile. Everybody locks in the order of ids, ends before
+    relationships, and users before ends.
 
     Args:
-        shadows: as `access.visible_customers`.
+        deleted: tombstones are wanted too.
     """
-    statement = access.visible_customers(actor, shadows=shadows).where(
-        col(Customer.id).in_(ids), col(Customer.deleted_at).is_(None)
-    )
+    statement = access.visible_customers(actor, shadows=None).where(col(Customer.id).in_(ids))
+    if not deleted:
+        statement = statement.where(col(Customer.deleted_at).is_(None))
     locked = statement.order_by(col(Customer.id)).with_for_update(key_share=True)
     rows = await session.exec(locked, execution_options={"populate_existing": True})
     return {row.id: row for row in rows}
 
 
-async def _other(session: AsyncSession, actor: Actor, customer_id: UUID) -> Customer | None:
-    """The other end, if the actor sees it alive."""
-    statement = access.visible_customers(actor, shadows=None).where(
-        col(Customer.id) == customer_id, col(Customer.deleted_at).is_(None)
-    )
-    return (await session.exec(statement)).first()
-
-
 async def find(
     session: AsyncSession, actor: Actor, customer_id: UUID, relationship_id: UUID, *, deleted: bool = False
 ) -> Found:
-    """The relationship, locked, if the actor sees both ends; `deleted`: a tombstone is wanted too.
+    """The relationship, locked, if the actor sees both ends, which are held; `deleted`: a tombstone is wanted too.
 
     Raises:
         NotFound: absent, not of this customer, or an end not visible. Gone: it or the customer was deleted.
+        Unauthenticated: the caller was shut out meanwhile.
     """
-    here = await access.customer(session, actor, customer_id, shadows=None)
-    statement = select(Relationship).where(
-        col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id
-    )
-    row = (await session.exec(statement.with_for_update())).first()
-    if row is None or customer_id not in (row.left_id, row.right_id):
+    await access.stay(session, actor)
+    this = (col(Relationship.org_id) == actor.org_id, col(Relationship.id) == relationship_id)
+    pair = (await session.exec(select(Relationship.left_id, Relationship.right_id).where(*this))).first()
+    if pair is None or customer_id not in pair:
         raise NotFound
-    other = await _other(session, actor, row.right_id if row.left_id == customer_id else row.left_id)
-    if other is None:
+    held = await hold(session, actor, pair, deleted=True)  # which they are never changes
+    here = held.get(customer_id)
+    other = held.get(pair[0] if pair[1] == customer_id else pair[1])
+    if here is None or other is None or other.deleted_at is not None:
         raise NotFound
+    access.check_alive(here)
+    row = (await session.exec(select(Relationship).where(*this).with_for_update())).one()
     access.check_alive(row, deleted=deleted)
     return Found(row, here, other)
 

@@ -51,6 +51,8 @@ async def create(session: AsyncSession, actor: Actor, data: RelationshipBulk, la
     """
     if any(item.id is not None or item.new_contact is not None for item in data.items):
         await offline.queue_up(session, actor)
+    else:
+        await access.stay(session, actor)
     call = await _prepared(session, actor, data.items)
     results: list[dict[str, Any]] = []
     made: list[UUID] = []

@@ -39,6 +39,8 @@ _POOLS = {
     "customer": """(
         SELECT k.* FROM customers k WHERE k.org_id = $1 AND k.known_through_id = $3 AND k.is_shadow OFFSET 0)""",
 }
+_OWNER = "SELECT owner_id FROM customers WHERE org_id = $1 AND id = $2"
+_KEEP = "SELECT 1 FROM users WHERE org_id = $1 AND id = $2 FOR KEY SHARE"
 
 
 async def read(actor: Actor, contact_id: UUID) -> Document:
@@ -95,6 +97,8 @@ async def create(session: AsyncSession, actor: Actor, data: ShadowContactCreate)
         await offline.queue_up(session, actor)
         if await offline.is_sent_before(session, actor, Customer, data.id, digest):
             return await _stored(session, actor, data.id), False
+    else:
+        await access.stay(session, actor)
     held = await relationships.hold(session, actor, [data.known_through_id])
     through = held.get(data.known_through_id)
     if through is None or through.is_shadow:
@@ -158,6 +162,7 @@ async def update(
     Raises:
         NotFound, PreconditionFailed. Invalid: the name; a gender of a company; a day that is past, or too far away.
     """
+    await access.stay(session, actor)
     row = await access.customer(session, actor, contact_id, lock=True, shadows=True)
     etags.check(row.version, version)
     changes = data.model_dump(exclude_unset=True)
@@ -184,8 +189,10 @@ async def promote(session: AsyncSession, actor: Actor, contact_id: UUID, data: S
 
     Raises:
         NotFound: absent, not visible, erased, or a customer already.
+        Unauthenticated: the caller was shut out meanwhile.
     """
-    row = await access.customer(session, actor, contact_id, lock=True, shadows=True)
+    await access.stay(session, actor)
+    row = await _held_with_owner(session, actor, contact_id)
     row.is_shadow, row.keep_until = False, None
     row.stage = Stage(data.stage)
     row.stage_changed_at = row.updated_at = utc_now()
@@ -193,6 +200,22 @@ async def promote(session: AsyncSession, actor: Actor, contact_id: UUID, data: S
     return paging.document(
         await reads.row_in(session, actor.owners, "get_customer", contact_id, actor.is_masked), contact_id
     )
+
+
+async def _held_with_owner(session: AsyncSession, actor: Actor, contact_id: UUID) -> Customer:
+    """The contact, locked, and its agent kept from leaving before this transaction ends.
+
+    A departure hands over the customers of an agent, then the contacts behind them: what changes from the one to the
+    other in between would be left with nobody. The agent is locked first, as everywhere; where the contact has gone to
+    another one meanwhile, that one is locked too.
+    """
+    driver = db.raw(session)
+    while True:
+        seen = await driver.fetchval(_OWNER, actor.org_id, contact_id)
+        await driver.execute(_KEEP, actor.org_id, seen)
+        row = await access.customer(session, actor, contact_id, lock=True, shadows=True)
+        if row.owner_id == seen:
+            return row
 
 
 async def export(session: AsyncSession, actor: Actor, contact_id: UUID) -> bytes:

@@ -7,7 +7,8 @@
 -- contact was recorded. Both are kept in the row, so that the indexes deliver ties in their order.
 --
 -- p_move: a row is written only when strength or warmth moves by that much (0: by anything), because every write costs
--- the index-only scans their visibility map. p_bump is added to the version. Answers what was written.
+-- the index-only scans their visibility map. p_bump is added to the version: a change that phones hear of, so what is
+-- deleted, or hangs on a deleted end, by the time it is locked is not written then. Answers what was written.
 DROP FUNCTION IF EXISTS refresh_relationships(uuid, uuid[], date, numeric, integer);
 CREATE FUNCTION refresh_relationships(p_org uuid, p_ids uuid[], p_today date, p_move numeric, p_bump integer)
 RETURNS TABLE (id uuid, left_id uuid, right_id uuid) LANGUAGE sql AS $$
@@ -43,7 +44,7 @@ RETURNS TABLE (id uuid, left_id uuid, right_id uuid) LANGUAGE sql AS $$
     SET computed_strength = f.computed, last_interaction_on = f.last_on, strength = f.strength, warmth = f.warmth,
         version = r.version + p_bump, updated_at = CASE p_bump WHEN 0 THEN r.updated_at ELSE clock_timestamp() END
     FROM fresh f
-    WHERE r.org_id = p_org AND r.id = f.id
+    WHERE r.org_id = p_org AND r.id = f.id AND (p_bump = 0 OR r.deleted_at IS NULL AND NOT r.is_dangling)
       AND (r.computed_strength, r.last_interaction_on, r.strength, r.warmth)
           IS DISTINCT FROM (f.computed, f.last_on, f.strength, f.warmth)
       AND (abs(r.strength - f.strength) >= p_move OR abs(r.warmth - f.warmth) >= p_move
