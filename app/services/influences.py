@@ -24,10 +24,13 @@ REFRESH_STRENGTHS = "refresh_strengths"
 REFRESH_SCORES = "refresh_network_scores"
 _ASKED = 5  # goes before the night's scores, whose priority is 0
 
+# One that waits already comes forward: in the line, and out of the pause (up to 68 minutes) after it failed.
 _DEFER = """
-INSERT INTO procrastinate.procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
+INSERT INTO procrastinate.procrastinate_jobs AS j (queue_name, task_name, priority, lock, queueing_lock, args)
 VALUES ($1, $2, $3, $4, $4, jsonb_build_object('org_id', $5::uuid))
-ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
+SET scheduled_at = NULL, priority = greatest(j.priority, excluded.priority)
+WHERE j.scheduled_at IS NOT NULL OR j.priority < excluded.priority
 """
 _JOB = """
 SELECT CASE j.status WHEN 'todo' THEN 'queued' ELSE 'running' END AS status, e.at
@@ -93,7 +96,7 @@ def _computed_at(found: Any) -> bytes:
 
 
 async def refresh(session: AsyncSession, actor: Actor) -> InfluenceRefresh:
-    """Ask for new scores of the organisation; one job waits at a time, whoever asks how often.
+    """Ask for new scores of the organisation; one job waits at a time, whoever asks how often. It goes next.
 
     The row in the queue belongs to this transaction: the job cannot start before what was changed with it is there.
     """
