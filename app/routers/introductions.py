@@ -145,7 +145,7 @@ async def reopen_introduction(
 async def delete_introduction(
     session: SessionDep, actor: IntroductionsWrite, introduction_id: UUID, if_match: IfMatch
 ) -> None:
-    """For what was recorded by mistake, with its tasks, open and done; it can be restored for 30 days. Others are declined."""
+    """For what was recorded by mistake, with all its tasks; it can be restored for 30 days. Others are declined."""
     await introductions.delete(session, actor, introduction_id, if_match)
 
 
