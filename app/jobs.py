@@ -18,9 +18,9 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -29,12 +29,13 @@ import orjson
 import procrastinate
 from procrastinate import exceptions
 from procrastinate.jobs import Status
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import db, logs
 from app.config import Settings
 from app.logs import describe
 from app.services import relationships_strengths
-from app.services.influences import QUEUE, REFRESH_SCORES, REFRESH_STRENGTHS
+from app.services.influences import QUEUE, RECKON_STRENGTHS, REFRESH_SCORES, REFRESH_STRENGTHS
 
 # 02:30 in China, where agents sleep; the queue counts in UTC. Made up for within a day by the first worker that runs.
 NIGHT = "30 18 * * *"
@@ -72,20 +73,32 @@ class JobFailed(RuntimeError):
 
 
 async def refresh_strengths(org_id: str) -> None:
-    """Bring the strengths of an organisation's relationships to today, in batches of one transaction each."""
+    """Bring the strengths of an organisation's relationships to today."""
+    work = _in_batches(org_id, relationships_strengths.batch, relationships_strengths.refresh)
+    await _told(REFRESH_STRENGTHS, org_id, work)
+
+
+async def reckon_strengths(org_id: str) -> None:
+    """Complete what a change of settings left: every relationship, by whatever it moves."""
+    work = _in_batches(org_id, relationships_strengths.every, relationships_strengths.reckon)
+    await _told(RECKON_STRENGTHS, org_id, work)
+
+
+async def _in_batches(
+    org_id: str,
+    batch: Callable[[AsyncSession, UUID], Awaitable[list[UUID]]],
+    bring: Callable[[AsyncSession, list[UUID], date], Awaitable[int]],
+) -> dict[str, int]:
+    """All relationships that `batch` finds, in transactions of one batch each."""
+    last, looked, written = UUID(int=0), 0, 0
     today = datetime.now(_CHINA).date()
-
-    async def work() -> dict[str, int]:
-        last, looked, written = UUID(int=0), 0, 0
-        while True:
-            async with db.transaction(UUID(org_id)) as session:
-                batch = await relationships_strengths.batch(session, last)
-                if not batch:
-                    return {"looked_at": looked, "written": written}
-                written += await relationships_strengths.refresh(session, batch, today)
-            last, looked = batch[-1], looked + len(batch)
-
-    await _told(REFRESH_STRENGTHS, org_id, work())
+    while True:
+        async with db.transaction(UUID(org_id)) as session:
+            found = await batch(session, last)
+            if not found:
+                return {"looked_at": looked, "written": written}
+            written += await bring(session, found, today)
+        last, looked = found[-1], looked + len(found)
 
 
 async def refresh_network_scores(context: procrastinate.JobContext, org_id: str) -> None:
@@ -184,6 +197,7 @@ def make(settings: Settings, *, is_periodic: bool = True) -> procrastinate.App:
     )
     app = procrastinate.App(connector=connector, periodic_defaults={"max_delay": CATCH_UP_SECONDS})
     app.task(name=REFRESH_STRENGTHS, queue=QUEUE, retry=RETRY)(refresh_strengths)
+    app.task(name=RECKON_STRENGTHS, queue=QUEUE, retry=RETRY)(reckon_strengths)
     app.task(name=REFRESH_SCORES, queue=QUEUE, retry=RETRY, pass_context=True)(refresh_network_scores)
     for function, cron in ((night, NIGHT), (rescue, OFTEN)):
         name = function.__name__

@@ -56,8 +56,8 @@ FROM relationships r
 WHERE r.org_id = $1 AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
 """
 _GIVEN = """
-SELECT i.introducer_id, count(*)::int4 FROM introductions i
-WHERE i.org_id = $1 AND i.status IN ('introduced', 'met', 'analysis', 'policy') GROUP BY i.introducer_id
+SELECT i.introducer_id, i.target_id FROM introductions i
+WHERE i.org_id = $1 AND i.deleted_at IS NULL AND i.status IN ('introduced', 'met', 'analysis', 'policy')
 """
 _STORED = "SELECT s.scope_id, s.customer_id FROM network_scores s WHERE s.org_id = $1"
 
@@ -94,7 +94,9 @@ class Network:
 
     Attributes:
         ids, owners: 16 bytes each.
-        referrals: introductions given.
+        referrals: introductions given, to whomever.
+        own_referrals: those whose both ends are one owner's. He may not learn of others: who sees an introduction sees
+            both its ends.
     """
 
     ids: Rows
@@ -102,6 +104,7 @@ class Network:
     value: graph_scores.Real
     is_key: graph_scores.Flags
     referrals: Whole
+    own_referrals: Whole
     ties: Ties
 
 
@@ -129,19 +132,21 @@ async def read(connection: asyncpg.Connection, org_id: UUID) -> Network:
         await connection.execute(f"SET LOCAL app.org_id = '{UUID(str(org_id))}'")
         parties = await _copied(connection, _PARTIES, org_id, id="S16", owner="S16", value=">f8", is_key=">i2")
         ties = await _copied(connection, _TIES, org_id, left="S16", right="S16", way=">i2", strength=">i2")
-        given = await _referrals(connection, org_id)
+        given = await _copied(connection, _GIVEN, org_id, introducer="S16", target="S16")
     parties = parties[np.argsort(parties["id"])]
     ids = np.ascontiguousarray(parties["id"])
     left, is_left = _places(ids, ties["left"])
     right, is_right = _places(ids, ties["right"])
     kept = is_left & is_right & (left != right)
-    introducer, is_there = _places(ids, given["introducer"])
+    owners = np.ascontiguousarray(parties["owner"])
+    referrals, own_referrals = _given(ids, owners, given)
     return Network(
         ids=ids,
-        owners=np.ascontiguousarray(parties["owner"]),
+        owners=owners,
         value=parties["value"].astype(np.float64),
         is_key=parties["is_key"] != 0,
-        referrals=np.bincount(introducer[is_there], given["count"][is_there], minlength=len(ids)).astype(np.int64),
+        referrals=referrals,
+        own_referrals=own_referrals,
         ties=Ties(
             len(ids),
             left[kept],
@@ -152,9 +157,13 @@ async def read(connection: asyncpg.Connection, org_id: UUID) -> Network:
     )
 
 
-async def _referrals(connection: asyncpg.Connection, org_id: UUID) -> Rows:
-    """Introductions that came about, by who gave them."""
-    return await _copied(connection, _GIVEN, org_id, introducer="S16", count=">i4")
+def _given(ids: Rows, owners: Rows, pairs: Rows) -> tuple[Whole, Whole]:
+    """How many introductions each party gave, and how many of them between parties of one owner. Both ends live."""
+    introducer, is_introducer = _places(ids, pairs["introducer"])
+    target, is_target = _places(ids, pairs["target"])
+    introducer, target = introducer[is_introducer & is_target], target[is_introducer & is_target]
+    inner = introducer[owners[introducer] == owners[target]]
+    return np.bincount(introducer, minlength=len(ids)), np.bincount(inner, minlength=len(ids))
 
 
 async def _copied(connection: asyncpg.Connection, query: str, org_id: UUID, **fields: str) -> Rows:
@@ -190,7 +199,7 @@ def parts(org_id: UUID, network: Network) -> Iterator[Part]:
     everybody = np.arange(len(network.ids))
     if not len(everybody):
         return
-    yield _part(org_id, network, everybody, network.ties)
+    yield _part(org_id, network, everybody, network.ties, network.referrals)
     owner, owners = _groups(network.owners)
     inner = owner[network.ties.left] == owner[network.ties.right]
     of_tie = owner[network.ties.left][inner]
@@ -211,11 +220,11 @@ def parts(org_id: UUID, network: Network) -> Iterator[Part]:
             whole.way[chosen],
             whole.strength[chosen],
         )
-        yield _part(owner_id, network, members, own)
+        yield _part(owner_id, network, members, own, network.own_referrals)
 
 
-def _part(scope_id: UUID, network: Network, members: Whole, ties: Ties) -> Part:
-    found = graph_scores.score(ties, network.value[members], network.referrals[members], network.is_key[members])
+def _part(scope_id: UUID, network: Network, members: Whole, ties: Ties, referrals: Whole) -> Part:
+    found = graph_scores.score(ties, network.value[members], referrals[members], network.is_key[members])
     # Who has no tie, gave no introduction and is no key account has nothing to be told of.
     return Part(scope_id, members, found, np.flatnonzero((found.degree > 0) | (found.influence > 0)))
 

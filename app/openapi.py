@@ -125,7 +125,7 @@ def _headers(status: str, names: set[str]) -> dict[str, Any]:
     wanted = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if names & {"If-Match", "If-None-Match"} or status == "201":
         wanted.append("ETag")
-    if status == "201":
+    if status in ("201", "202"):
         wanted.append("Location")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in wanted}
 
@@ -179,7 +179,10 @@ _HEADERS = {
     ),
     "Retry-After": ("Seconds to wait", {"type": "integer", "format": "int32", "minimum": 0, "maximum": 86400}),
     "ETag": ("The version of this resource", _ETAG),
-    "Location": ("Where the new resource is", {**_text(200), "format": "uri-reference"}),
+    "Location": (
+        "Where the new resource is; of a 202, where what was asked for will be",
+        {**_text(200), "format": "uri-reference"},
+    ),
     "Content-Disposition": ("Under which name to keep the file", _text(100)),
     "WWW-Authenticate": ("How to authenticate", _text(200)),
 }

@@ -12,19 +12,17 @@ import pytest
 
 from app import deps, network_scores
 from app.config import Settings
-from tests.factories import World, create_service_team
-from tests.ties import Edge, Json, link, people, tie
+from tests.factories import World, create_service_team, if_match
+from tests.ties import Edge, Json, introduce, link, people, tie
 
 INFLUENCE, COMMUNITIES = "/v1/network/influence", "/v1/network/communities"
 
 
-async def compute(world: World, settings: Settings, *before: str) -> dict[str, int]:
+async def compute(world: World, settings: Settings) -> dict[str, int]:
     """What the job does, in this process and as the service's role."""
     assert settings.database_url is not None
     connection = await asyncpg.connect(settings.database_url)
     try:
-        for statement in before:
-            await connection.execute(statement)
         return await network_scores.compute(connection, world.org_id)
     finally:
         await connection.close()
@@ -145,19 +143,63 @@ async def test_shadow_contacts_are_part_of_the_network(world: World, settings: S
         }
 
 
-async def test_introductions_given_make_influence(world: World, settings: Settings) -> None:
-    ids = await people(world, 2)
-    values = ", ".join(f"('{world.org_id}', '{ids[0]}', '{status}')" for status in
-                       ("asked", "agreed", "declined", "introduced", "met", "analysis", "policy"))  # fmt: skip
-    values += f", ('{world.users['agent']}', '{ids[1]}', 'met')"
-    await compute(
-        world,
-        settings,
-        "CREATE TEMPORARY TABLE introductions (org_id uuid, introducer_id uuid, status text)",
-        f"INSERT INTO introductions VALUES {values}",
-    )
-    (row,) = await influence(world.agent)
-    assert (row["id"], row["influence"], row["degree"]) == (str(ids[0]), 55, 0 if row["degree"] is not None else None)
+async def given(client: httpx.AsyncClient, scope: str = "organization") -> dict[str, int]:
+    """Influence of parties without ties: that of the introductions they gave."""
+    return {row["id"]: row["influence"] for row in await influence(client, scope)}
+
+
+async def test_introductions_given_make_influence(world: World, other_world: World, settings: Settings) -> None:
+    introducer, *targets = [{"id": str(one)} for one in await people(world, 8)]
+    ways = ((), ("agreed",), ("declined",), ("introduced",), ("met",), ("introduced", "analysis"), ("policy",))
+    for target, steps in zip(targets, ways, strict=True):
+        await introduce(world.agent, introducer, target, *steps)
+    one, other = [{"id": str(one)} for one in await people(other_world, 2)]
+    await introduce(other_world.agent, one, other, "met")
+    await compute(world, settings)
+    for scope in ("me", "organization"):
+        assert await given(world.agent, scope) == {introducer["id"]: 55}  # 100 x (1 - exp(-4 / 5))
+    assert await given(other_world.admin) == {}
+
+
+async def test_deleted_introductions_make_no_influence(world: World, settings: Settings) -> None:
+    introducer, *targets = [{"id": str(one)} for one in await people(world, 3)]
+    made = [await introduce(world.agent, introducer, target, "met") for target in targets]
+    await compute(world, settings)
+    assert await given(world.agent) == {introducer["id"]: 33}
+    answer = await world.agent.delete(f"/v1/introductions/{made[0]['id']}", headers=if_match(made[0]))
+    assert answer.status_code == 204, answer.text
+    await compute(world, settings)
+    for scope in ("me", "organization"):
+        assert await given(world.agent, scope) == {introducer["id"]: 18}
+
+
+async def test_introductions_of_the_deleted_make_no_influence(world: World, settings: Settings) -> None:
+    introducer, target, gone = [{"id": str(one)} for one in await people(world, 3)]
+    await introduce(world.agent, introducer, target, "met")
+    await introduce(world.agent, introducer, gone, "met")
+    await introduce(world.agent, gone, target, "met")
+    customer = await world.agent.get(f"/v1/customers/{gone['id']}")
+    answer = await world.agent.delete(f"/v1/customers/{gone['id']}", headers=if_match(customer.json()))
+    assert answer.status_code == 204, answer.text
+    await compute(world, settings)
+    for scope in ("me", "organization"):
+        assert await given(world.agent, scope) == {introducer["id"]: 18}
+
+
+async def test_introductions_an_agent_may_not_see_make_no_influence_in_his_own_network(
+    world: World, settings: Settings
+) -> None:
+    """The manager led a customer of the agent's to one of the mate's, and the other way round."""
+    one, two, third = [{"id": str(one)} for one in await people(world, 3)]
+    theirs = {"id": str((await people(world, 1, "mate"))[0])}
+    await introduce(world.manager, one, theirs, "policy")
+    await introduce(world.manager, theirs, two, "policy")
+    await introduce(world.agent, one, third, "met")
+    assert len((await world.agent.get("/v1/introductions")).json()["items"]) == 1
+    await compute(world, settings)
+    assert await given(world.agent, "me") == {one["id"]: 18}
+    assert await given(world.mate, "me") == {}
+    assert await given(world.admin) == {one["id"]: 33, theirs["id"]: 18}
 
 
 # --- what is written -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import importlib
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,34 @@ async def test_job_waits_once_however_often_it_is_asked_for(world: World) -> Non
     assert bodies[0]["computed_at"] is None
     assert (bodies[0]["job"]["name"], bodies[0]["job"]["status"]) == ("refresh_network_scores", "queued")
     assert await waiting(world.db) == [("refresh_network_scores", {"org_id": str(world.org_id)})]
+
+
+async def test_where_the_answer_points_tells_when_the_job_is_done(world: World, settings: Settings) -> None:
+    await people(world, 2)
+    key = {"Idempotency-Key": "new-scores"}
+    asked, again = [await world.admin.post(ASKED, headers=key) for _ in range(2)]
+    assert (asked.headers["location"], again.headers["location"]) == ("/v1/network/influence",) * 2
+    assert (await world.admin.get(asked.headers["location"])).json()["computed_at"] is None
+    await carry_out(settings)
+    computed_at = (await world.admin.get(asked.headers["location"])).json()["computed_at"]
+    assert datetime.fromisoformat(computed_at) > datetime.fromisoformat(asked.json()["job"]["queued_at"])
+    later = (await world.admin.post(ASKED)).json()
+    assert later["computed_at"] == computed_at
+    assert datetime.fromisoformat(later["job"]["queued_at"]) > datetime.fromisoformat(computed_at)
+
+
+async def test_asking_again_brings_what_waits_forward(world: World, settings: Settings) -> None:
+    """A job that failed an hour ago, and one of the night, behind everything else."""
+    state = "UPDATE procrastinate.procrastinate_jobs SET scheduled_at = now() + interval '1 hour', priority = $1"
+    read = "SELECT scheduled_at, priority, attempts FROM procrastinate.procrastinate_jobs"
+    first = (await world.admin.post(ASKED)).json()
+    for priority, wanted in ((0, 5), (9, 9)):
+        await world.db.execute(state, priority)
+        answer = await world.admin.post(ASKED)
+        assert (answer.status_code, answer.json()) == (202, first)
+        assert tuple(await world.db.fetchrow(read)) == (None, wanted, 0)
+    await carry_out(settings)
+    assert await waiting(world.db) == []
 
 
 async def test_two_who_ask_at_once_ask_for_one_job(world: World) -> None:

@@ -177,6 +177,8 @@ def test_documents_with_a_version_have_an_etag_and_a_condition(every: list[Opera
             assert "ETag" in operation.spec["responses"]["200"]["headers"], operation.id
         if "201" in operation.spec["responses"]:
             assert {"ETag", "Location"} <= set(operation.spec["responses"]["201"]["headers"]), operation.id
+        if "202" in operation.spec["responses"]:
+            assert "Location" in operation.spec["responses"]["202"]["headers"], operation.id
 
 
 def test_parameters_are_left_out_and_never_null(every: list[Operation]) -> None:

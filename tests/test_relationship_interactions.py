@@ -7,13 +7,17 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import deps
+from app import db, deps
+from app.config import Settings
 from app.models.organizations import WEIGHTS
-from app.services import organizations, shadow_contacts_clock
+from app.services import influences, relationships_strengths, shadow_contacts_clock
 from tests.factories import World, create_customer, create_service_team, if_match
+from tests.queued import carry_out, empty_queue, waiting
 from tests.shadows import age, known, place
 from tests.test_strength import ROUNDED, computed
 from tests.ties import Json, pair, relate, url
+
+__all__ = ["empty_queue"]
 
 
 @pytest.fixture(autouse=True)
@@ -234,15 +238,49 @@ async def test_changed_settings_count_at_once(world: World) -> None:
     assert (await world.agent.get(url(one, plain["id"]))).json()["strength"] == 0.3
 
 
-async def test_too_many_ties_are_left_to_the_nightly_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("queue")
+async def test_too_many_ties_are_left_to_a_job_that_does_the_same(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relationships_strengths, "BATCH", 2)
     one, other = await pair(world)
-    ties = [await relate(world.agent, one, other, way) for way in ("friend", "ally")]
+    ties = [await relate(world.agent, one, other, way) for way in ("friend", "ally", "relative")]
     for made in ties:
-        await meet(world, one, made)
-    before = [(await world.agent.get(url(one, made["id"]))).json() for made in ties]
-    monkeypatch.setattr(organizations, "MAX_RECKONED", 1)
-    await change(world, strength_half_life_days=7, interaction_weights={**WEIGHTS, "meal": 3.0})
-    assert [(await world.agent.get(url(one, made["id"]))).json() for made in ties] == before
-    monkeypatch.setattr(organizations, "MAX_RECKONED", 2)
-    await change(world, strength_half_life_days=8)
-    assert (await world.agent.get(url(one, ties[0]["id"]))).json()["computed_strength"] == 0.95
+        await meet(world, one, made, days=1)
+
+    async def seen() -> list[Json]:
+        return [(await world.agent.get(url(one, made["id"]))).json() for made in ties]
+
+    async def told() -> list[Any]:
+        feed = "SELECT * FROM feed WHERE org_id = $1 AND collection = 'relationships'"
+        return [tuple(row) for row in await world.db.fetch(feed, world.org_id)]
+
+    before, news = await seen(), await told()
+    monkeypatch.setattr(relationships_strengths, "MAX_AT_ONCE", 2)
+    # By less than the nightly job would write.
+    await change(world, interaction_weights={**WEIGHTS, "meal": 0.63})
+    assert (await seen(), before[0]["computed_strength"]) == (before, 0.45)
+    await change(world, strength_half_life_days=181)
+    assert await waiting(world.db) == [("reckon_strengths", {"org_id": str(world.org_id)})]
+    await carry_out(settings)
+    assert [tie["computed_strength"] for tie in await seen()] == [0.466] * 3
+    assert [tie["version"] for tie in await seen()] == [tie["version"] for tie in before]
+    assert await told() == news
+    monkeypatch.setattr(relationships_strengths, "MAX_AT_ONCE", 3)
+    await change(world, interaction_weights={**WEIGHTS, "meal": 3.0})
+    assert [tie["computed_strength"] for tie in await seen()] == [0.95] * 3
+    assert await waiting(world.db) == []
+
+
+async def test_job_for_the_left_and_the_one_of_the_night_never_run_at_once(world: World, settings: Settings) -> None:
+    async with db.transaction(world.org_id) as session:
+        for task in ("reckon_strengths", "refresh_strengths"):
+            await influences.defer(session, task, 10, beside="refresh_strengths")
+        rows = await db.raw(session).fetch(
+            "SELECT lock, queueing_lock FROM procrastinate.procrastinate_jobs WHERE args ->> 'org_id' = $1 ORDER BY id",
+            str(world.org_id),
+        )
+        await session.rollback()
+    assert [tuple(row) for row in rows] == [
+        (f"refresh_strengths:{world.org_id}", f"{task}_strengths:{world.org_id}") for task in ("reckon", "refresh")
+    ]

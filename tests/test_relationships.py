@@ -1,12 +1,14 @@
 """Relationships through the API: one fact, two sides."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from app.models.relation_types import RelationType
+from app.services import shadow_contacts_clock
 from app.services.relation_types import Tie
 from tests.factories import World, create_company, create_customer, if_match
 from tests.ties import pair, relate, url
@@ -176,6 +178,22 @@ async def test_until_before_since_is_refused_on_create_and_on_merge(world: World
     assert (refused.status_code, refused.json()["errors"]) == (422, expected)
     made = await relate(world.agent, one, other, since="2024-05-02", until="2024-05-02")
     patched = await world.agent.patch(url(one, made["id"]), json={"until": "2024-05-01"}, headers=if_match(made))
+    assert (patched.status_code, patched.json()["errors"]) == (422, expected)
+    assert (await world.agent.get(url(one, made["id"]))).json() == made
+
+
+async def test_tie_that_has_not_begun_is_refused_on_create_and_on_merge(world: World) -> None:
+    """By the day in China, which is the day a phone there shows."""
+    one, other = await pair(world)
+    today = shadow_contacts_clock.today()
+    tomorrow = (today + timedelta(days=1)).isoformat()
+    refused = await world.agent.post(
+        url(one), json={"other_id": other["id"], "direction": "friend", "since": tomorrow, "until": "2300-01-01"}
+    )
+    expected = [{"pointer": "/since", "code": "in_future", "message": "lies in the future"}]
+    assert (refused.status_code, refused.json()["errors"]) == (422, expected)
+    made = await relate(world.agent, one, other, since=today.isoformat())
+    patched = await world.agent.patch(url(one, made["id"]), json={"since": tomorrow}, headers=if_match(made))
     assert (patched.status_code, patched.json()["errors"]) == (422, expected)
     assert (await world.agent.get(url(one, made["id"]))).json() == made
 

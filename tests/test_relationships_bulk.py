@@ -197,6 +197,7 @@ async def test_refused_items_leave_nothing_and_disturb_nobody(world: World) -> N
         {"id": existing["id"], "customer_id": one["id"], "new_contact": a("谁"), "type": "sibling"},
         {"customer_id": one["id"], "other_id": other["id"], "direction": "client", "type": "friend"},
         {"customer_id": one["id"], "other_id": other["id"], "direction": "partner"},
+        {"customer_id": one["id"], "other_id": other["id"], "type": "sibling", "since": "2300-01-01"},
     )  # fmt: skip
     assert refusals(results) == [
         (409, "relationship_exists", None),
@@ -215,6 +216,7 @@ async def test_refused_items_leave_nothing_and_disturb_nobody(world: World) -> N
         (409, "id_taken", "/items/14/new_contact/id"),
         (409, "id_taken", "/items/15/id"),
         (422, "invalid", "/items/16/direction"),
+        (422, "invalid", "/items/18/since"),
     ]
     assert [result["index"] for result in results if result["problem"] is None] == [1, 17]
     assert (await world.agent.get(CONTACTS)).json()["items"] == []

@@ -22,6 +22,17 @@ def a_year_from_now() -> str:
 # --- recording ---------------------------------------------------------------------------------------------------
 
 
+async def test_tie_of_a_contact_has_begun(world: World) -> None:
+    through = await create_customer(world.agent)
+    body = {
+        "name": "王老五", "party_type": "individual", "known_through_id": through["id"],
+        "relation": {"type": "parent", "since": (shadow_contacts_clock.today() + timedelta(days=1)).isoformat()},
+    }  # fmt: skip
+    answer = await world.agent.post(CONTACTS, json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "in_future")
+    assert (await world.agent.get(CONTACTS)).json()["items"] == []
+
+
 async def test_create_records_the_contact_and_what_he_is_to_the_customer(world: World) -> None:
     through = await create_customer(world.agent)
     relation = {

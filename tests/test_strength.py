@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
@@ -14,7 +15,7 @@ from app.models.organizations import WEIGHTS
 from app.models.relationship_interactions import InteractionKind
 from app.services import shadow_contacts_clock
 from tests.factories import World
-from tests.ties import link, people, tie
+from tests.ties import link, pair, people, relate, tie, url
 
 History = list[tuple[str, int]]  # kind, days ago
 
@@ -175,3 +176,49 @@ async def test_time_only_takes(world: World, history: History, later: int) -> No
     (then,) = await book.reckoned(ids)
     for member in ("computed_strength", "strength", "warmth"):
         assert then[member] <= now[member], member
+
+
+# --- what settings and days allow ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half_life", [7, 3650])
+@pytest.mark.parametrize("weight", [0, 0.01, 3])
+async def test_corners_of_what_is_allowed_follow_the_formula(world: World, half_life: int, weight: float) -> None:
+    """What is too small for a number of the database is nothing: the oldest contact, and hundreds of today."""
+    book = Book(world, shadow_contacts_clock.today())
+    weights = dict.fromkeys(WEIGHTS, weight)
+    body = {"strength_half_life_days": half_life, "interaction_weights": weights, "strength_rule": "computed"}
+    url = f"/v1/organizations/{world.org_id}"
+    settings_row = await world.admin.get(url)
+    answer = await world.admin.patch(url, json=body, headers={"If-Match": settings_row.headers["ETag"]})
+    assert answer.status_code == 200, answer.text
+    oldest = (book.today - date(1900, 1, 1)).days
+    histories: list[History] = [
+        [("meeting", oldest)],
+        [("meeting", (book.today - date(1995, 1, 1)).days)],
+        [("meeting", 0)] * 249,
+        [("meeting", 0)] * 1000 + [("call", oldest)] * 3,
+        [("call", 1074 * 7), ("call", 1075 * 7), ("call", 1080 * 7)],
+    ]
+    ids = await book.ties(len(histories))
+    for tie_id, history in zip(ids, histories, strict=True):
+        await book.record(tie_id, history)
+    for row, history in zip(await book.reckoned(ids), histories, strict=True):
+        expected = computed(history, half_life=half_life, weights=weights)
+        assert expected is not None
+        assert abs(row["computed_strength"] - expected) <= ROUNDED
+        assert row["strength"] == row["computed_strength"]
+        assert abs(row["warmth"] - warmth(row["strength"], row["introduction_weight"], history)) <= ROUNDED
+
+
+async def test_contact_of_long_ago_is_recorded_with_the_shortest_half_life(world: World) -> None:
+    book = Book(world, shadow_contacts_clock.today())
+    await book.set("computed", 7)
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other)
+    where = f"{url(one)}/{made['id']}/interactions"
+    for day in ("1995-01-01", "1900-01-01"):
+        answer = await world.agent.post(where, json={"kind": "meeting", "occurred_on": day})
+        assert answer.status_code == 201, answer.text
+    found = (await world.agent.get(f"{url(one)}/{made['id']}")).json()
+    assert (found["computed_strength"], found["last_interaction_on"]) == (0, "1995-01-01")

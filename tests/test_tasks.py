@@ -143,6 +143,31 @@ async def test_task_of_a_deleted_customer_is_gone(world: World) -> None:
     assert (await world.agent.post(f"/v1/tasks/{task['id']}/complete")).status_code == 410
 
 
+async def test_tasks_go_and_come_back_with_their_introduction_open_or_done(world: World) -> None:
+    one, other = await pair(world)
+    made = await introduce(world.agent, one, other, "introduced")
+    (thanks,) = await owed(world)
+    done = (await world.agent.post(f"/v1/tasks/{thanks['id']}/complete")).json()
+    made = (await go_on(world.agent, made, "policy")).json()
+    before = {task["id"]: task for task in await owed(world)}
+    assert sorted(task["done_at"] is None for task in before.values()) == [False, True]
+    url = f"/v1/introductions/{made['id']}"
+    assert (await world.agent.delete(url, headers=if_match(made))).status_code == 204
+    assert await owed(world) == []
+    for task_id in before:
+        assert (await world.agent.get(f"/v1/tasks/{task_id}")).status_code == 410
+        for verb in ("complete", "reopen"):
+            assert (await world.agent.post(f"/v1/tasks/{task_id}/{verb}")).status_code == 410
+    assert (await world.agent.post(f"{url}/restore")).status_code == 200
+    after = {task["id"]: task for task in await owed(world)}
+    moved = ("version", "updated_at")
+    assert [{k: v for k, v in task.items() if k not in moved} for task in after.values()] == [
+        {k: v for k, v in before[task_id].items() if k not in moved} for task_id in after
+    ]
+    assert after.keys() == before.keys()
+    assert after[done["id"]]["done_by"] == str(world.users["agent"])
+
+
 async def test_database_keeps_a_second_open_task_of_a_milestone_out(world: World) -> None:
     one, other = await pair(world)
     await introduce(world.agent, one, other, "introduced")

@@ -139,11 +139,14 @@ class RefreshJob(Wire):
 
     name: Annotated[str, Bound(max_length=60)]
     status: JobStatus
-    queued_at: datetime
+    queued_at: datetime = Bound(description="When it was first asked for")
 
 
 class InfluenceRefresh(Wire):
     """The job that will bring new scores, and from when the present ones are."""
 
     job: RefreshJob
-    computed_at: datetime | None
+    computed_at: datetime | None = Bound(
+        description="When the scores were last computed, as in the lists; null: never yet. Later than `queued_at` when "
+        "the job is done"
+    )

@@ -105,7 +105,7 @@ class OrganizationUpdate(Wire):
     """A merge patch of the settings: what is absent stays; of `interaction_weights` all eight are sent.
 
     A change of the last three reckons at once every relationship with recorded contacts, up to 20,000 of them. Where
-    there are more, the nightly job does it.
+    there are more, a job in the background does it, usually within minutes.
     """
 
     password_form: PasswordForm = absent()

@@ -37,10 +37,15 @@ async def list_communities(actor: NetworksRead, query: Annotated[CommunityQuery,
     openapi_extra=ONCE,
 )
 async def refresh_influences(session: SessionDep, actor: JobsWrite, once: OnceDep) -> Response:
-    """Puts the computation for the whole organisation into the queue; while one waits there, asking again adds none."""
+    """Puts the computation for the whole organisation into the queue; while one waits there, asking again adds none.
+
+    One that failed and waits to be tried again is tried next. `Location` is the list that will be new: the job is done
+    when the list's `computed_at` is later than the job's `queued_at` (usually within a minute). One that fails is tried
+    again for 78 minutes, then given up: the list stays as it was, and asking again puts a new job into the queue.
+    """
 
     async def make() -> Response:
         asked = await influences.refresh(session, actor)
-        return Response(asked.model_dump_json(), 202, media_type="application/json")
+        return Response(asked.model_dump_json(), 202, {"Location": f"{router.prefix}/influence"}, "application/json")
 
     return await once(make)

@@ -145,7 +145,7 @@ async def reopen_introduction(
 async def delete_introduction(
     session: SessionDep, actor: IntroductionsWrite, introduction_id: UUID, if_match: IfMatch
 ) -> None:
-    """For what was recorded by mistake, with its open tasks; it can be restored for 30 days. Others are declined."""
+    """For what was recorded by mistake, with all its tasks; it can be restored for 30 days. Others are declined."""
     await introductions.delete(session, actor, introduction_id, if_match)
 
 
@@ -159,7 +159,7 @@ async def delete_introduction(
 async def restore_introduction(
     session: SessionDep, actor: IntroductionsWrite, once: OnceDep, introduction_id: UUID
 ) -> Response:
-    """Undo a deletion of the last 30 days, its open tasks included."""
+    """Undo a deletion of the last 30 days; its tasks come back as they were."""
 
     async def make() -> Response:
         return deps.answer_changed(await introductions.restore(session, actor, introduction_id))

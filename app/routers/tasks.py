@@ -28,7 +28,7 @@ async def list_tasks(request: Request, actor: TasksRead, query: Annotated[TaskQu
     openapi_extra=IF_NONE_MATCH,
 )
 async def get_task(request: Request, actor: TasksRead, task_id: UUID) -> Response:
-    """It is gone (410) while what it came from is deleted."""
+    """It is gone (410), open or done, while the introduction it came from or its customer is deleted."""
     return deps.answer(request, await tasks.read(actor, task_id))
 
 

@@ -21,13 +21,17 @@ from app.paging import Page
 # The names under which the queue knows the work; `app/jobs.py` carries it out.
 QUEUE = "network"
 REFRESH_STRENGTHS = "refresh_strengths"
+RECKON_STRENGTHS = "reckon_strengths"
 REFRESH_SCORES = "refresh_network_scores"
 _ASKED = 5  # goes before the night's scores, whose priority is 0
 
+# One that waits already comes forward: in the line, and out of the pause (up to 68 minutes) after it failed.
 _DEFER = """
-INSERT INTO procrastinate.procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)
-VALUES ($1, $2, $3, $4, $4, jsonb_build_object('org_id', $5::uuid))
-ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+INSERT INTO procrastinate.procrastinate_jobs AS j (queue_name, task_name, priority, lock, queueing_lock, args)
+VALUES ($1, $2, $3, $4, $5, jsonb_build_object('org_id', $6::uuid))
+ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
+SET scheduled_at = NULL, priority = greatest(j.priority, excluded.priority)
+WHERE j.scheduled_at IS NOT NULL OR j.priority < excluded.priority
 """
 _JOB = """
 SELECT CASE j.status WHEN 'todo' THEN 'queued' ELSE 'running' END AS status, e.at
@@ -93,17 +97,27 @@ def _computed_at(found: Any) -> bytes:
 
 
 async def refresh(session: AsyncSession, actor: Actor) -> InfluenceRefresh:
-    """Ask for new scores of the organisation; one job waits at a time, whoever asks how often.
+    """Ask for new scores of the organisation; one job waits at a time, whoever asks how often. It goes next.
 
     The row in the queue belongs to this transaction: the job cannot start before what was changed with it is there.
     """
-    driver, name = db.raw(session), f"{REFRESH_SCORES}:{actor.org_id}"
-    job = None
+    driver, job = db.raw(session), None
     while job is None:  # who waited a moment ago may have come to his end since
-        await driver.execute(_DEFER, QUEUE, REFRESH_SCORES, _ASKED, name, actor.org_id)
-        job = await driver.fetchrow(_JOB, name)
+        await defer(session, REFRESH_SCORES, _ASKED)
+        job = await driver.fetchrow(_JOB, f"{REFRESH_SCORES}:{actor.org_id}")
     access.record(session, actor, "influence.refresh_requested", "organization", actor.org_id)
     return InfluenceRefresh(
         job=RefreshJob(name=REFRESH_SCORES, status=job["status"], queued_at=job["at"]),
         computed_at=await driver.fetchval(_COMPUTED, actor.org_id),
     )
+
+
+async def defer(session: AsyncSession, task: str, priority: int, *, beside: str | None = None) -> None:
+    """Put a job of the organisation into the queue, as a part of this transaction; one that waits there comes forward.
+
+    Args:
+        beside: another task that never runs at the same time.
+    """
+    org_id = session.info["org_id"]
+    lock, name = f"{beside or task}:{org_id}", f"{task}:{org_id}"
+    await db.raw(session).execute(_DEFER, QUEUE, task, priority, lock, name, org_id)

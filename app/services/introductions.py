@@ -191,7 +191,7 @@ async def reopen(session: AsyncSession, actor: Actor, introduction_id: UUID) -> 
 
 
 async def delete(session: AsyncSession, actor: Actor, introduction_id: UUID, version: int) -> None:
-    """Turn it into a tombstone for 30 days, with the tasks that are still open. (For mistakes: others are declined.)
+    """Turn it into a tombstone for 30 days, with all its tasks. (For mistakes: others are declined.)
 
     Raises:
         NotFound, Gone, Forbidden, PreconditionFailed.

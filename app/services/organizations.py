@@ -10,18 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, audit, db, etags, migrate
 from app.access import Actor
+from app.domain.dossier import china_date
 from app.errors import Conflict, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.organizations import Organization, OrganizationPublic, OrganizationSettings, OrganizationUpdate
 from app.models.sessions import LoginSession
-from app.services import relationships
+from app.services import relationships_strengths
 
-MAX_RECKONED = 20_000  # two seconds for which the administrator waits, and whoever records a contact does, too
 _STRENGTH = {"strength_rule", "strength_half_life_days", "interaction_weights"}
-_WITH_CONTACTS = """
-SELECT DISTINCT relationship_id FROM relationship_interactions WHERE org_id = $1 AND deleted_at IS NULL LIMIT $2
-"""
 
 
 async def create(session: AsyncSession, code: str, name: str) -> Organization:
@@ -91,18 +88,8 @@ async def _apply(session: AsyncSession, row: OrganizationSettings, data: Organiz
     row.updated_at = utc_now()
     await session.flush()
     if is_reckoned_otherwise:
-        await _reckon(session)
+        await relationships_strengths.reckon_with_contacts(session, china_date(utc_now()))
     return sorted(changes)
-
-
-async def _reckon(session: AsyncSession) -> None:
-    """Strength and warmth of every tie with recorded contacts; the others do not depend on these settings.
-
-    Phones are not told, as they are not of what time does to a strength every night. Too many are left to that job.
-    """
-    found = await db.raw(session).fetch(_WITH_CONTACTS, session.info["org_id"], MAX_RECKONED + 1)
-    if len(found) <= MAX_RECKONED:
-        await relationships.refresh(session, [row["relationship_id"] for row in found])
 
 
 async def _settings(session: AsyncSession, org_id: UUID, organization_id: UUID) -> OrganizationSettings:

@@ -28,12 +28,9 @@ from app.models.relation_types import (
     RelationTypeUpdate,
 )
 from app.models.relationships import Relationship
+from app.services import relationships_strengths
 
 MAX_TYPES = 500
-_REFRESH = """
-SELECT count(*) FROM refresh_relationships($1, ARRAY(
-    SELECT r.id FROM relationships r WHERE r.org_id = $1 AND r.type = $2), $3, 0, 0)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ async def create(session: AsyncSession, actor: Actor, data: RelationTypeCreate) 
 async def update(
     session: AsyncSession, actor: Actor, relation_type_id: UUID, version: int, data: RelationTypeUpdate
 ) -> Document:
-    """Change the members that were sent; ties of the type are reckoned anew.
+    """Change the members that were sent; ties of the type are reckoned anew, too many of them a little later.
 
     Raises:
         NotFound, Gone, PreconditionFailed.
@@ -119,7 +116,7 @@ async def update(
     row.updated_at = utc_now()
     await session.flush()
     if not changes.keys().isdisjoint(("default_strength", "introduction_weight")):
-        await db.raw(session).execute(_REFRESH, actor.org_id, row.code, china_date(utc_now()))
+        await relationships_strengths.reckon_type(session, row.code, china_date(utc_now()))
     access.record(session, actor, "relation_type.updated", "relation_type", row.id, fields=sorted(changes))
     return _document(row)
 

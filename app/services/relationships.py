@@ -101,7 +101,7 @@ async def create(
 
     Raises:
         NotFound, Gone: the customer; Gone also when it was sent before and is deleted.
-        Invalid: `same_customer`, `not_found` (the other one), `until_before_since`.
+        Invalid: `same_customer`, `not_found` (the other one), `in_future`, `until_before_since`.
         Conflict: `relationship_exists` (same pair, direction and since, from whichever end), `id_taken`.
     """
     if data.id is not None:
@@ -121,7 +121,6 @@ async def create(
     if other is None:
         raise Invalid.at("/other_id", "not_found")
     tie = await relation_types.resolve(session, actor, data.direction, data.type, here, other)
-    check_period(data.since, data.until)
     row = add(session, actor, here, other, tie, data)
     return await _reckoned(session, actor, customer_id, row.id), True
 
@@ -143,7 +142,11 @@ def add(
 
     Args:
         sent: the digest of the request, where that is not `data`.
+
+    Raises:
+        Invalid: what `check_period` refuses.
     """
+    check_period(data.since, data.until)
     left_id, right_id = tie.ends(here.id, other.id)
     declared = None if data.strength is None else _exact(data.strength)
     strength = tie.type.default_strength if declared is None else declared
@@ -191,7 +194,7 @@ async def update(
 
     Raises:
         NotFound, Gone, PreconditionFailed.
-        Invalid: `until_before_since`.
+        Invalid: `in_future`, `until_before_since`.
         Conflict: `relationship_exists`: another one has this `since` already.
         Forbidden: `note_private`: the note is somebody else's own; `relationship_of_others`: nor is any without a note,
             to who is neither its author nor answers for either end.
@@ -266,7 +269,9 @@ def _set_roles(row: Relationship, customer_id: UUID, changes: dict[str, Any]) ->
 
 
 def check_period(since: date | None, until: date | None) -> None:
-    """Refuse what ends before it begins (`until_before_since`)."""
+    """Refuse what begins after today in China (`in_future`), or ends before it begins (`until_before_since`)."""
+    if since is not None and since > china_date(utc_now()):
+        raise Invalid.at("/since", "in_future")
     if since is not None and until is not None and until < since:
         raise Invalid.at("/until", "until_before_since")
 

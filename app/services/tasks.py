@@ -120,15 +120,14 @@ def ask_colleague(session: AsyncSession, actor: Actor, customer: Customer, due_o
 
 
 async def withdraw(session: AsyncSession, subject_id: UUID, at: datetime) -> None:
-    """What is still open of a subject goes with it."""
-    statement = select(Task).where(col(Task.done_at).is_(None), col(Task.deleted_at).is_(None))
-    for task in await _of(session, statement, subject_id):
+    """All tasks of a subject go with it, also those that are done."""
+    for task in await _of(session, select(Task).where(col(Task.deleted_at).is_(None)), subject_id):
         task.deleted_at = task.updated_at = at
         db.mark(session, task, [task.owner_id])
 
 
 async def bring_back(session: AsyncSession, subject_id: UUID, at: datetime) -> None:
-    """What went with a subject comes back with it.
+    """What went with a subject comes back with it, open or done as it was.
 
     Args:
         at: when the subject was deleted.

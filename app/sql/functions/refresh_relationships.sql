@@ -6,6 +6,9 @@
 -- strength * weight of the type * recency, recency = 0.8 + 0.2 * 0.5 ^ (days since the last contact / 180), 0.9 when no
 -- contact was recorded. Both are kept in the row, so that the indexes deliver ties in their order.
 --
+-- Exponents end at 1,000 and 700: power() and exp() raise an error where their result is too small to be represented
+-- (22003), for 0.5 ^ 1,075 and exp(-746). To three decimals nothing of that is left.
+--
 -- p_move: a row is written only when strength or warmth moves by that much (0: by anything), because every write costs
 -- the index-only scans their visibility map. p_bump is added to the version: a change that phones hear of, so what is
 -- deleted, or hangs on a deleted end, by the time it is locked is not written then. Answers what was written.
@@ -14,9 +17,10 @@ CREATE FUNCTION refresh_relationships(p_org uuid, p_ids uuid[], p_today date, p_
 RETURNS TABLE (id uuid, left_id uuid, right_id uuid) LANGUAGE sql AS $$
     WITH contacts AS (
         SELECT i.relationship_id, max(i.occurred_on) AS last_on,
-               round((1 - exp(-sum(coalesce((o.interaction_weights ->> i.kind)::float8, 0)
-                   * power(0.5::float8, greatest(p_today - i.occurred_on, 0)::float8 / o.strength_half_life_days)))
-                   )::numeric, 3) AS computed
+               round((1 - exp(-least(700, sum(coalesce((o.interaction_weights ->> i.kind)::float8, 0)
+                   * power(0.5::float8, least(1000, greatest(p_today - i.occurred_on, 0)::float8
+                                                    / o.strength_half_life_days))))
+                   ))::numeric, 3) AS computed
         FROM relationship_interactions i
         JOIN org_settings o ON o.org_id = p_org AND o.id = p_org
         WHERE i.org_id = p_org AND i.relationship_id = ANY(p_ids) AND i.deleted_at IS NULL
@@ -36,7 +40,7 @@ RETURNS TABLE (id uuid, left_id uuid, right_id uuid) LANGUAGE sql AS $$
     ), fresh AS (
         SELECT s.id, s.computed, s.last_on, s.strength,
                round(s.strength * s.introduction_weight * CASE WHEN s.last_on IS NULL THEN 0.9
-                   ELSE (0.8 + 0.2 * power(0.5::float8, greatest(p_today - s.last_on, 0)::float8 / 180))::numeric
+                   ELSE (0.8 + 0.2 * power(0.5::float8, least(1000, greatest(p_today - s.last_on, 0)::float8 / 180)))::numeric
                    END, 3) AS warmth
         FROM strengths s
     )
