@@ -232,10 +232,10 @@ async def test_patch_from_the_other_side_changes_its_own_view(world: World) -> N
     assert (seen["strength"], seen["since"], seen["version"]) == (0.9, "2021-01-01", 2)
 
 
-async def test_patch_refuses_ends_direction_and_null_strength(world: World) -> None:
+async def test_patch_refuses_ends_and_direction(world: World) -> None:
     one, other = await pair(world)
     made = await relate(world.agent, one, other)
-    for body in ({"other_id": one["id"]}, {"direction": "ally"}, {"strength": None}):
+    for body in ({"other_id": one["id"]}, {"direction": "ally"}, {"type": "friend"}):
         answer = await world.agent.patch(url(one, made["id"]), json=body, headers=if_match(made))
         assert answer.status_code == 422, body
 
@@ -340,3 +340,13 @@ async def test_tag_follows_the_other_party_and_what_strength_is_reckoned_from(wo
     for tag in (held[0], '"2"'):  # what the tag says of others does not stand in the way of a change
         assert (await world.agent.patch(path, json={"role": "同学"}, headers={"If-Match": tag})).status_code == 200
     assert (await world.agent.patch(path, json={}, headers={"If-Match": held[-1]})).status_code == 412
+
+
+async def test_strength_null_is_the_types_own_again(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other, type="schoolmate", strength=0.123)
+    assert (made["strength"], made["declared_strength"]) == (0.123, 0.123)
+    answer = await world.agent.patch(url(one, made["id"]), json={"strength": None}, headers=if_match(made))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["strength"], answer.json()["declared_strength"]) == (0.5, None)
+    assert answer.json()["version"] == 2
