@@ -47,6 +47,10 @@ TITLES: dict[str, tuple[str, str]] = {
     ),
     "relation_type_exists": ("该关系类型代码已被使用", "One of the codes of this relation type is in use"),
     "relation_type_built_in": ("内置关系类型不能删除,可停用", "A built-in relation type is retired, not deleted"),
+    "relation_type_generic": (
+        "该类型代表一个方向,不能停用",
+        "The type stands for its direction alone and cannot be retired",
+    ),
     "relation_type_in_use": ("已有关系使用该类型,只能停用", "Relationships have this type: retire it instead"),
     "too_many_relation_types": ("关系类型数量已达上限", "The organisation has as many relation types as it may have"),
     "cross_agent_paths_closed": (
@@ -120,6 +124,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "segment_too_wide": ("目标人群过大(最多2000人)", "is more than 2,000 customers"),
     "request_token_invalid": ("引荐请求已失效", "is not good any more, or is somebody else's"),
     "relation_type_unknown": ("没有这种关系类型或已停用", "is no active relation type of the organisation"),
+    "relation_type_symmetric": ("对称关系类型两端同名", "is the same as the label where both ends are called alike"),
     "direction_mismatch": ("方向与关系类型不符", "is not the direction of the type"),
     "party_kind_mismatch": ("该关系类型不适用于这类客户", "does not fit persons or companies as they are here"),
     "one_of": ("只能且必须填写其中一项", "must be the only one of the two, and one of them is needed"),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from uuid_utils.compat import uuid7
 from app import db, main, runtime, serving
 from app.config import Settings, SettingsError
 from app.domain import demo_world
+from app.domain.demo_network import Learned
 from app.domain.demo_papers import Dossier
 from app.domain.demo_world import DemoWorld
 from app.errors import NotFound
@@ -85,45 +87,55 @@ async def test_everything_generated_is_stored(loaded: DemoAccess, owner_db: asyn
     facts = sum(len(dossier.facts) for dossier in WORLD.dossiers)
     assert await _count(owner_db, "teams") == 3
     assert await _count(owner_db, "users") == 6
-    assert await _count(owner_db, "customers", "deleted_at IS NULL") == 400
-    assert await _count(owner_db, "relationships", "deleted_at IS NULL") == 1500
+    assert await _count(owner_db, "customers", "deleted_at IS NULL AND NOT is_shadow") == 400
+    assert await _count(owner_db, "customers", "is_shadow AND keep_until > current_date + 300") == 12
+    assert await _count(owner_db, "relationships", "deleted_at IS NULL") == 1512
     assert await _count(owner_db, "form_responses", "status = 'completed'") == 9
     assert await _count(owner_db, "form_responses", "status = 'draft'") == 5
     assert await _count(owner_db, "needs_analyses") == 9
     assert await _count(owner_db, "dossier_facts", "superseded_at IS NULL") == facts
     assert await _count(owner_db, "introductions", "deleted_at IS NULL") == 25
     assert await _count(owner_db, "introduction_steps") == sum(len(one.steps) for one in WORLD.introductions)
+    assert await _count(owner_db, "relationship_interactions") == len(WORLD.learned.contacts)
+    assert await _count(owner_db, "coverage_answers") == 25
+    assert await _count(owner_db, "customers", "tier IS NOT NULL") == 40
     assert await _count(owner_db, "tasks", "done_at IS NULL") >= 5
     assert await _count(owner_db, "tasks", "done_at IS NOT NULL") >= 5
 
 
 async def test_ids_in_the_database_are_those_of_the_world(loaded: DemoAccess, owner_db: asyncpg.Connection) -> None:
-    for table, rows in (
-        ("customers", WORLD.parties), ("users", WORLD.users), ("relationships", WORLD.ties),
-        ("introductions", WORLD.introductions),
-    ):  # fmt: skip
+    shadows = WORLD.learned.shadows
+    for table, ids in (
+        ("customers", {row.id for row in (*WORLD.parties, *shadows)}),
+        ("users", {row.id for row in WORLD.users}),
+        ("relationships", {row.id for row in WORLD.ties} | {row.tie_id for row in shadows}),
+        ("introductions", {row.id for row in WORLD.introductions}),
+        ("relationship_interactions", {row.id for row in WORLD.learned.contacts}),
+    ):
         stored = {row["id"] for row in await owner_db.fetch(f"SELECT id FROM {table} WHERE org_id = $1", WORLD.org_id)}
-        assert stored == {row.id for row in rows}, table
+        assert stored == ids, table
 
 
 @pytest.mark.parametrize(
-    ("table", "object_type"),
+    ("table", "object_types"),
     [
-        ("customers", "customer"),
-        ("relationships", "relationship"),
-        ("dossier_facts", "dossier_fact"),
-        ("introductions", "introduction"),
-        ("tasks", "task"),
+        ("customers", ["customer", "shadow_contact"]),
+        ("coverage_answers", ["coverage_answer"]),
+        ("relationships", ["relationship"]),
+        ("dossier_facts", ["dossier_fact"]),
+        ("introductions", ["introduction"]),
+        ("tasks", ["task"]),
     ],
 )
 async def test_rows_have_the_trail_a_service_leaves(
-    loaded: DemoAccess, owner_db: asyncpg.Connection, table: str, object_type: str
+    loaded: DemoAccess, owner_db: asyncpg.Connection, table: str, object_types: list[str]
 ) -> None:
     rows = {row["id"] for row in await owner_db.fetch(f"SELECT id FROM {table} WHERE org_id = $1", WORLD.org_id)}
     audited = await owner_db.fetch(
-        "SELECT object_id FROM audit_events WHERE org_id = $1 AND object_type = $2 AND action = $2 || '.created'",
+        "SELECT object_id FROM audit_events "
+        "WHERE org_id = $1 AND object_type = ANY($2) AND split_part(action, '.', 2) IN ('created', 'recorded')",
         WORLD.org_id,
-        object_type,
+        object_types,
     )
     fed = await owner_db.fetch(
         "SELECT id FROM feed WHERE org_id = $1 AND collection = $2 AND NOT removed", WORLD.org_id, table
@@ -135,6 +147,7 @@ async def test_rows_have_the_trail_a_service_leaves(
 async def test_relationships_reach_the_owners_of_both_sides(loaded: DemoAccess, owner_db: asyncpg.Connection) -> None:
     users = {user.username: user.id for user in WORLD.users}
     wanted = {(tie.id, users[party.owner]) for tie in WORLD.ties for party in (tie.left, tie.right)}
+    wanted |= {(shadow.tie_id, users[shadow.through.owner]) for shadow in WORLD.learned.shadows}
     rows = await owner_db.fetch(
         "SELECT id, scope FROM feed WHERE org_id = $1 AND collection = 'relationships'", WORLD.org_id
     )
@@ -179,6 +192,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> DemoWorld:
         ties=(),
         interviews=(),
         introductions=(),
+        learned=Learned(),
         dossiers=(Dossier(WORLD.parties[-1], WORLD.dossiers[0].facts),),
     )
     monkeypatch.setattr("app.services.demo.ORG_CODE", "small")
@@ -312,6 +326,30 @@ async def test_introductions_stand_where_they_were_generated_to_stand(login: Log
     tree = (await client.get(f"/v1/customers/{best['id']}/referrals")).json()
     assert tree["credit"] == best["credit"]
     assert max(node["depth"] for node in tree["nodes"]) >= 2
+
+
+async def test_what_agents_learned_of_the_network_is_shown(login: Login) -> None:
+    client, learned = await login("agent1"), WORLD.learned
+    shadows = {item["id"] for item in await _all(client, "/v1/shadow-contacts")}
+    assert shadows == {str(one.id) for one in learned.shadows if one.through.owner == "agent1"}
+    tie = next(one.tie for one in learned.contacts if one.tie.left.owner == "agent1")
+    days = [one.occurred_on.isoformat() for one in learned.contacts if one.tie.id == tie.id]
+    place = f"/v1/customers/{tie.right.id}/relationships/{tie.id}"
+    seen = (await client.get(place)).json()
+    assert (seen["last_interaction_on"], seen["computed_strength"] > 0) == (max(days), True)
+    assert len(await _all(client, f"{place}/interactions")) == len(days)
+    answer = next(one for one in learned.answers if one.customer.owner == "agent1")
+    found = (await client.get(f"/v1/customers/{answer.customer.id}/coverage")).json()["directions"]
+    states = {item["direction"]: (item["state"], item["asked_on"]) for item in found}
+    assert states[answer.direction] == ("asked_none", answer.asked_on.isoformat())
+    ranked = next(one for one in learned.tiers if one.customer.owner == "agent1")
+    assert (await client.get(f"/v1/customers/{ranked.customer.id}")).json()["tier"] == ranked.tier
+
+
+async def test_picture_in_the_documentation_is_what_the_service_draws(login: Login) -> None:
+    place = "/v1/customers/019c2684-db13-7a56-9bca-f1914443584b/network.svg"
+    answer = await (await login("agent2")).get(place, headers={"Accept-Language": "zh-CN"})
+    assert answer.content == (Path(__file__).parent.parent / "docs" / "network.svg").read_bytes()
 
 
 def test_demo_needs_the_owner_role(settings: Settings) -> None:

@@ -20,6 +20,7 @@ from app.config import Settings
 from app.domain import demo_world, forms, identity, lunar, needs
 from app.domain.demo_business import degrees
 from app.domain.demo_families import Party, Tie
+from app.domain.demo_network import OWNERS
 from app.domain.demo_source import AS_OF, Source
 from app.domain.dossier import FactKey
 from app.domain.introductions import DECLINED, STEPS, may_follow
@@ -296,6 +297,32 @@ def test_introductions_stand_everywhere_between_people_who_know_each_other() -> 
     assert all(one.steps[0].happened_on > introduced.get(one.introducer.id, date.min) for one in found)
     chained = {one.target.id for one in found} & {one.introducer.id for one in found}
     assert len(chained) >= 3
+
+
+def test_what_was_learned_leaves_the_customers_of_agent2_alone() -> None:
+    learned = WORLD.learned
+    touched = [one.through for one in learned.shadows] + [one.customer for one in (*learned.answers, *learned.tiers)]
+    touched += [end for one in learned.contacts for end in (one.tie.left, one.tie.right)]
+    assert {party.owner for party in touched} == {*OWNERS} == {"agent1", "agent3"}
+
+
+def test_what_was_learned_is_plausible() -> None:
+    learned = WORLD.learned
+    assert len(learned.shadows) == 12
+    assert len({one.name for one in learned.shadows} - {party.name for party in WORLD.parties}) == 12
+    assert {one.party_type for one in learned.shadows} == {"individual", "organization"}
+    assert 50 <= len(learned.contacts) <= 70
+    assert len({one.tie.id for one in learned.contacts}) >= 25
+    for one in learned.contacts:
+        assert one.tie.until is None
+        assert (AS_OF - one.occurred_on).days <= 730
+        assert (one.tie.since or date.min) <= one.occurred_on <= AS_OF
+    assert len({(one.customer.id, one.direction) for one in learned.answers}) == 25
+    filled = {(tie.left.id, tie.type) for tie in WORLD.ties}
+    filled |= {(tie.right.id, "supplier" if tie.type == "client" else tie.type) for tie in WORLD.ties}
+    assert not {(one.customer.id, one.direction) for one in learned.answers} & filled
+    assert {one.tier for one in learned.tiers} == {"mvc", "mgc", "lvc", "bz"}
+    assert len({one.customer.id for one in learned.tiers}) == 40
 
 
 def test_content_of_before_is_what_it_was() -> None:

@@ -30,8 +30,13 @@ async def test_create_answers_what_a_read_answers(world: World) -> None:
     assert {key: made[key] for key in fact_body()} == fact_body()
     assert (made["customer_id"], made["superseded_at"], made["version"]) == (person["id"], None, 1)
     read = await world.agent.get(url_of(made))
-    assert (read.json(), read.headers["etag"], read.headers["cache-control"]) == (made, '"1"', "no-store")
-    assert (await world.agent.get(url_of(made), headers={"If-None-Match": '"1"'})).status_code == 304
+    assert (read.json(), read.headers["cache-control"]) == (made, "no-store")
+    held = {"If-None-Match": read.headers["etag"]}
+    assert (await world.agent.get(url_of(made), headers=held)).status_code == 304
+    # It tells who recorded it, and what his name is.
+    await world.db.execute("UPDATE users SET name = '林知秋' WHERE id = $1", world.users["agent"])
+    again = await world.agent.get(url_of(made), headers=held)
+    assert (again.status_code, again.json()["recorded_by"]["name"], again.json()["version"]) == (200, "林知秋", 1)
 
 
 async def test_empty_dossier_is_zero_percent_and_asks_for_the_family(world: World) -> None:

@@ -326,3 +326,23 @@ async def test_failed_advance_leaves_no_task(world: World) -> None:
 
 def test_today_of_the_tests_is_in_china() -> None:
     assert abs((TODAY - datetime.now(UTC).date()).days) <= 1
+
+
+async def test_tags_of_introduction_and_task_follow_the_parties_they_tell_of(world: World) -> None:
+    one, other = await pair(world)
+    made = await introduce(world.agent, one, other, "introduced")
+    (task,) = (await world.agent.get("/v1/tasks")).json()["items"]
+    places = (f"/v1/introductions/{made['id']}", f"/v1/tasks/{task['id']}")
+    before = [await world.agent.get(place) for place in places]
+    for place, answer in zip(places, before, strict=True):
+        again = await world.agent.get(place, headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304, place
+    changed = await world.agent.patch(f"/v1/customers/{one['id']}", json={"name": "韩梅梅"}, headers=if_match(one))
+    assert changed.status_code == 200
+    for place, answer in zip(places, before, strict=True):
+        again = await world.agent.get(place, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.json()["version"]) == (200, answer.json()["version"]), place
+        assert "韩梅梅" in again.text, place
+    held = {"If-Match": before[0].headers["etag"]}
+    assert (await world.agent.patch(places[0], json={"note": "周末"}, headers=held)).status_code == 200
+    assert (await world.agent.patch(places[0], json={"note": "周一"}, headers=held)).status_code == 412

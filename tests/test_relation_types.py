@@ -289,10 +289,19 @@ async def test_delete_takes_own_types_nobody_uses(world: World) -> None:
         answer = await world.admin.delete(at(kind), headers=if_match(kind))
         assert (answer.status_code, answer.json()["code"]) == (409, code)
     assert (await world.admin.delete(at(made), headers=if_match(made))).status_code == 204
-    assert (await world.admin.get(at(made))).status_code == 410
+    assert (await world.admin.get(at(made))).status_code == 404
+    for gone in (
+        await world.admin.patch(at(made), json={}, headers=if_match(made)),
+        await world.admin.delete(at(made), headers=if_match(made)),
+    ):
+        assert gone.status_code == 404
     assert "tea_friend" not in await types(world.admin)
     refused = await world.agent.post(url(one), json={"other_id": other["id"], "type": "tea_friend"})
     assert refused.json()["errors"][0]["code"] == "relation_type_unknown"
+    again = await add(world, **TEA)
+    assert again["id"] != made["id"]
+    assert (await relate(world.agent, one, other, type="tea_friend"))["type"] == "tea_friend"
+    assert (await world.admin.delete(at(again), headers=if_match(again))).json()["code"] == "relation_type_in_use"
 
 
 @pytest.mark.parametrize(

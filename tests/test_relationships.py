@@ -250,10 +250,10 @@ async def test_patch_from_the_other_side_changes_its_own_view(world: World) -> N
     assert (seen["strength"], seen["since"], seen["version"]) == (0.9, "2021-01-01", 2)
 
 
-async def test_patch_refuses_ends_direction_and_null_strength(world: World) -> None:
+async def test_patch_refuses_ends_and_direction(world: World) -> None:
     one, other = await pair(world)
     made = await relate(world.agent, one, other)
-    for body in ({"other_id": one["id"]}, {"direction": "ally"}, {"strength": None}):
+    for body in ({"other_id": one["id"]}, {"direction": "ally"}, {"type": "friend"}):
         answer = await world.agent.patch(url(one, made["id"]), json=body, headers=if_match(made))
         assert answer.status_code == 422, body
 
@@ -278,7 +278,8 @@ async def test_if_match_is_required_and_checked(world: World) -> None:
         await world.agent.delete(place, headers=if_match(made)),
     ):
         assert (stale.status_code, stale.json()["current_version"]) == (412, 2)
-    unchanged = await world.agent.get(place, headers={"If-None-Match": '"2"'})
+    held = (await world.agent.get(place)).headers["etag"]
+    unchanged = await world.agent.get(place, headers={"If-None-Match": held})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
@@ -333,3 +334,37 @@ async def test_deleted_more_than_thirty_days_ago_is_404(world: World) -> None:
     assert (await world.agent.get(place)).status_code == 404
     assert (await world.agent.post(place + "/restore")).status_code == 404
     assert (await world.agent.delete(place, headers=if_match(made))).status_code == 404
+
+
+async def test_tag_follows_the_other_party_and_what_strength_is_reckoned_from(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other, type="schoolmate")
+    path, held = url(one, made["id"]), [(await world.agent.get(url(one, made["id"]))).headers["etag"]]
+    kinds = (await world.admin.get("/v1/relation-types")).json()["items"]
+    kind = next(item for item in kinds if item["code"] == "schoolmate")
+    for client, place, version, body in (
+        (world.agent, f"/v1/customers/{other['id']}", 1, {"name": "韩梅梅"}),
+        (world.agent, f"/v1/customers/{other['id']}", 2, {"stage": "customer"}),
+        (world.admin, f"/v1/relation-types/{kind['id']}", 1, {"default_strength": 0.123}),
+    ):
+        same = await world.agent.get(path, headers={"If-None-Match": held[-1]})
+        assert (same.status_code, same.headers["etag"]) == (304, held[-1])
+        changed = await client.patch(place, json=body, headers={"If-Match": f'"{version}"'})
+        assert changed.status_code == 200, changed.text
+        read = await world.agent.get(path, headers={"If-None-Match": held[-1]})
+        assert (read.status_code, read.json()["version"]) == (200, 1), body
+        held.append(read.headers["etag"])
+    assert len({*held}) == 4
+    for tag in (held[0], '"2"'):  # what the tag says of others does not stand in the way of a change
+        assert (await world.agent.patch(path, json={"role": "同学"}, headers={"If-Match": tag})).status_code == 200
+    assert (await world.agent.patch(path, json={}, headers={"If-Match": held[-1]})).status_code == 412
+
+
+async def test_strength_null_is_the_types_own_again(world: World) -> None:
+    one, other = await pair(world)
+    made = await relate(world.agent, one, other, type="schoolmate", strength=0.123)
+    assert (made["strength"], made["declared_strength"]) == (0.123, 0.123)
+    answer = await world.agent.patch(url(one, made["id"]), json={"strength": None}, headers=if_match(made))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["strength"], answer.json()["declared_strength"]) == (0.5, None)
+    assert answer.json()["version"] == 2

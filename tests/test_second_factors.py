@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pyotp
 import pytest
+from uuid_utils.compat import uuid7
 
 from app import deps
 from app.services import second_factors
@@ -180,3 +181,19 @@ async def test_secret_and_codes_lie_nowhere_in_clear(world: World) -> None:
     assert actions == ["second_factor.enrolled", "second_factor.confirmed"]
     factor = await world.db.fetchval("SELECT id FROM second_factors WHERE org_id = $1", world.org_id)
     assert isinstance(factor, UUID)
+
+
+async def test_tag_of_a_user_follows_his_second_factor(world: World) -> None:
+    url = f"/v1/users/{world.users['agent']}"
+    before = await world.admin.get(url)
+    held = {"If-None-Match": before.headers["etag"]}
+    assert (await world.admin.get(url, headers=held)).status_code == 304
+    await world.db.execute(
+        "INSERT INTO second_factors (org_id, id, user_id, secret_enc, confirmed_at) VALUES ($1, $2, $3, '', now())",
+        world.org_id,
+        uuid7(),
+        world.users["agent"],
+    )
+    after = await world.admin.get(url, headers=held)
+    assert (after.status_code, after.json()["has_second_factor"]) == (200, True)
+    assert after.json()["version"] == before.json()["version"]

@@ -12,6 +12,7 @@ from uuid import UUID
 from app.domain.demo_business import Business
 from app.domain.demo_families import Families, Party, Tie
 from app.domain.demo_introductions import DemoIntroduction, introductions
+from app.domain.demo_network import Learned, learned
 from app.domain.demo_papers import Dossier, Interview, dossiers, interviews
 from app.domain.demo_source import Source
 
@@ -21,6 +22,7 @@ ORG_NAME: Final = "江城人寿武汉分公司(演示)"
 PARTNER: Final = "江城演示银行"
 TIES: Final = 1500
 _INTRODUCTIONS: Final = 1_000_000
+_LEARNED: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class DemoWorld:
     interviews: tuple[Interview, ...]
     dossiers: tuple[Dossier, ...]
     introductions: tuple[DemoIntroduction, ...]
+    learned: Learned
 
 
 # agent → (persons, companies)
@@ -113,6 +116,7 @@ def build(seed: int = SEED) -> DemoWorld:
         ties=ties,
         interviews=interviews(source, families.households),
         dossiers=dossiers(source, parties),
-        # A source of its own: whatever is drawn for them changes nothing else.
+        # Sources of their own: whatever is drawn for them changes nothing else.
         introductions=introductions(Source(seed + _INTRODUCTIONS), ties),
+        learned=learned(Source(seed + _LEARNED), parties, ties),
     )

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic import Field as Bound
 from pydantic_core import PydanticCustomError
 from sqlalchemy import text
@@ -72,6 +72,19 @@ Instant = Annotated[
 ]
 WHOLE = BeforeValidator(_only_number)
 """Stands last in `Annotated[int, Bound(ge=…), WHOLE]`: bounds behind a validator get lost in the document."""
+
+
+def decimals(places: int) -> AfterValidator:
+    """A fraction with so many decimals: beyond the noise of binary fractions, one more is refused, because rounding it
+    would change what was sent.
+    """
+
+    def check(value: float) -> float:
+        if abs(value - round(value, places)) > 1e-12:
+            raise PydanticCustomError("string_pattern_mismatch", "too many decimals")
+        return round(value, places)
+
+    return AfterValidator(check)
 
 
 def utc_now() -> datetime:

@@ -5,14 +5,12 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator
 from pydantic import Field as Bound
-from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from app.models.base import WHOLE, Line100, TenantRow, Version, Wire, absent, utc_now
+from app.models.base import WHOLE, Line100, TenantRow, Version, Wire, absent, decimals, utc_now
 
 
 class PasswordForm(StrEnum):
@@ -72,16 +70,10 @@ AbsoluteDays = Annotated[int, Bound(ge=1, le=30, json_schema_extra={"format": "i
 HalfLife = Annotated[int, Bound(ge=7, le=3650, json_schema_extra={"format": "int32"}), WHOLE]
 
 
-def _two_decimals(value: float) -> float:
-    if abs(value - round(value, 2)) > 1e-12:
-        raise PydanticCustomError("string_pattern_mismatch", "more than two decimals")
-    return round(value, 2)
-
-
 Weight = Annotated[
     float,
     Bound(strict=True, ge=0, le=3, json_schema_extra={"format": "double", "multipleOf": 0.01}),
-    AfterValidator(_two_decimals),
+    decimals(2),
 ]
 
 

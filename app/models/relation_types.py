@@ -10,7 +10,7 @@ from sqlalchemy import Column, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.models.base import WHOLE, Id, Line50, TenantRow, Version, Wire, absent
+from app.models.base import WHOLE, Id, Line50, TenantRow, Version, Wire, absent, decimals
 from app.models.customers import PartyType
 
 
@@ -70,6 +70,7 @@ Share = Annotated[
         description="0 to 1, at most three decimals",
         json_schema_extra={"format": "double", "multipleOf": 0.001},
     ),
+    decimals(3),
 ]
 Degree = Annotated[int, Bound(ge=0, le=9, json_schema_extra={"format": "int32"}), WHOLE]
 
@@ -88,7 +89,7 @@ class RelationLabel(Wire):
 class RelationTypeCreate(Wire):
     """A type of the organisation's own: the other one is `code` of the customer, he is `inverse_code` of the other.
 
-    A symmetric type leaves the inverse out.
+    A symmetric type leaves the inverse out: it has one code and one label.
     """
 
     id: Id | None = Bound(default=None, description="Made by the client (UUIDv7)")
@@ -108,12 +109,14 @@ class RelationTypeCreate(Wire):
 class RelationTypeUpdate(Wire):
     """A merge patch. What a type means (code, direction, kinds) does not change under the ties that have it."""
 
-    label: RelationLabel = absent()
-    inverse_label: RelationLabel = absent()
+    label: RelationLabel = absent("Of a symmetric type: what either end is called")
+    inverse_label: RelationLabel = absent("Of a symmetric type it is `label`, and follows it: another one is refused")
     default_strength: Share = absent()
     introduction_weight: Share = absent()
     sensitivity: RelationSensitivity = absent()
-    is_active: Annotated[bool, Bound(strict=True)] = absent()
+    is_active: Annotated[bool, Bound(strict=True)] = absent(
+        "The types a direction alone stands for (relative, friend, client, partner, ally) cannot be retired"
+    )
 
 
 class RelationTypePublic(Wire):

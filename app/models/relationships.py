@@ -6,13 +6,25 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 from pydantic import Field as Bound
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Numeric, Text
 from sqlmodel import Field
 
-from app.models.base import Block2000, CalendarDate, Id, Line50, Line100, PageQuery, TenantRow, Version, Wire, absent
+from app.models.base import (
+    Block2000,
+    CalendarDate,
+    Id,
+    Line50,
+    Line100,
+    PageQuery,
+    TenantRow,
+    Version,
+    Wire,
+    absent,
+    decimals,
+)
 from app.models.customers import PartyType, Stage
 from app.models.dossiers import FactSource
 from app.models.forms import Label
@@ -68,19 +80,6 @@ def _only_word(value: Any) -> Any:
     return value
 
 
-def _three_decimals(value: float) -> float:
-    """Beyond the noise of binary fractions, a fourth decimal is refused: rounding it would change what was sent."""
-    if abs(value - round(value, 3)) > 1e-12:
-        raise PydanticCustomError("string_pattern_mismatch", "more than three decimals")
-    return value
-
-
-def _two_decimals(value: float) -> float:
-    if abs(value - round(value, 2)) > 1e-12:
-        raise PydanticCustomError("string_pattern_mismatch", "more than two decimals")
-    return value
-
-
 PartOfOne = Annotated[float, Bound(ge=0, le=1, json_schema_extra={"format": "double"})]
 Strength = Annotated[
     float,
@@ -92,7 +91,7 @@ Strength = Annotated[
         examples=[0.8],
         json_schema_extra={"format": "double", "multipleOf": 0.001},
     ),
-    AfterValidator(_three_decimals),
+    decimals(3),
 ]
 Directions = Annotated[
     str | None,
@@ -115,7 +114,7 @@ Confidence = Annotated[
         examples=[0.9],
         json_schema_extra={"format": "double", "multipleOf": 0.01},
     ),
-    AfterValidator(_two_decimals),
+    decimals(2),
 ]
 _UNTIL = "Its last day. A relationship with any day here counts as ended, a day to come included; null while it lasts"
 
@@ -155,7 +154,7 @@ class RelationshipUpdate(Wire):
 
     role: Line50 | None = None
     inverse_role: Line50 | None = None
-    strength: Strength = absent()
+    strength: Strength | None = Bound(default=None, description="null: the type's own again")
     source: FactSource = absent()
     confidence: Confidence = absent()
     since: CalendarDate | None = None

@@ -99,7 +99,7 @@ async def create_dossier_fact(
 )
 async def get_dossier_fact(request: Request, actor: DossiersRead, customer_id: UUID, dossier_fact_id: UUID) -> Response:
     """Current or superseded."""
-    return deps.answer(request, await dossiers.read_fact(actor, customer_id, dossier_fact_id))
+    return deps.answer_composed(request, await dossiers.read_fact(actor, customer_id, dossier_fact_id))
 
 
 @router.patch(

@@ -45,7 +45,7 @@ async def list_introductions(
 )
 async def get_introduction(request: Request, actor: IntroductionsRead, introduction_id: UUID) -> Response:
     """With its history. It is there for those who see both the introducer and the party to be met."""
-    return deps.answer(request, await introductions.read(actor, introduction_id))
+    return deps.answer_composed(request, await introductions.read(actor, introduction_id))
 
 
 @router.post(

@@ -25,7 +25,6 @@ async def list_relation_types(request: Request, session: SessionDep, actor: Rela
     _ONE,
     response_model=RelationTypePublic,
     summary="Read one relation type",
-    responses=problems(410),
     openapi_extra=IF_NONE_MATCH,
 )
 async def get_relation_type(
@@ -59,7 +58,7 @@ async def create_relation_type(
     _ONE,
     response_model=RelationTypePublic,
     summary="Change or retire a relation type",
-    responses=problems(410),
+    responses=problems(409),
     openapi_extra=IF_MATCH,
 )
 async def update_relation_type(
@@ -69,7 +68,11 @@ async def update_relation_type(
     if_match: IfMatch,
     data: RelationTypeUpdate,
 ) -> Response:
-    """JSON merge patch; `is_active` false retires it: relationships keep it, new ones cannot have it."""
+    """JSON merge patch; `is_active` false retires it: relationships keep it, new ones cannot have it.
+
+    The five types a direction alone stands for (relative, friend, client, partner, ally) are never retired: 409
+    `relation_type_generic`. A symmetric type has one label: another `inverse_label` is 422 `relation_type_symmetric`.
+    """
     return deps.answer_changed(await relation_types.update(session, actor, relation_type_id, if_match, data))
 
 
@@ -78,11 +81,14 @@ async def update_relation_type(
     status_code=204,
     response_class=Response,
     summary="Delete an own relation type",
-    responses=problems(409, 410),
+    responses=problems(409),
     openapi_extra=IF_MATCH,
 )
 async def delete_relation_type(
     session: SessionDep, actor: RelationTypesWrite, relation_type_id: UUID, if_match: IfMatch
 ) -> None:
-    """Only while no relationship has it; a built-in or used one is retired instead."""
+    """Only while no relationship ever had it; a built-in or used one is retired instead.
+
+    It is gone at once (404) and cannot be restored; its codes can be used again.
+    """
     await relation_types.delete(session, actor, relation_type_id, if_match)

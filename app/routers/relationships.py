@@ -42,7 +42,7 @@ async def get_relationship(
     request: Request, actor: RelationshipsRead, customer_id: UUID, relationship_id: UUID
 ) -> Response:
     """Read from this customer's side; the same relationship is found, mirrored, below the other customer."""
-    return deps.answer(request, await relationships.read(actor, customer_id, relationship_id))
+    return deps.answer_composed(request, await relationships.read(actor, customer_id, relationship_id))
 
 
 @router.post(

@@ -29,7 +29,7 @@ async def list_tasks(request: Request, actor: TasksRead, query: Annotated[TaskQu
 )
 async def get_task(request: Request, actor: TasksRead, task_id: UUID) -> Response:
     """It is gone (410), open or done, while the introduction it came from or its customer is deleted."""
-    return deps.answer(request, await tasks.read(actor, task_id))
+    return deps.answer_composed(request, await tasks.read(actor, task_id))
 
 
 @router.post(

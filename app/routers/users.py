@@ -27,7 +27,7 @@ async def list_users(
 @router.get("/{user_id}", response_model=UserPublic, summary="Read one user", openapi_extra=IF_NONE_MATCH)
 async def get_user(request: Request, session: SessionDep, actor: UsersRead, user_id: UUID) -> Response:
     """One of the users the caller answers for."""
-    return deps.answer(request, await users.read(session, actor, user_id))
+    return deps.answer_composed(request, await users.read(session, actor, user_id))
 
 
 @router.patch(

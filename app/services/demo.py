@@ -14,25 +14,33 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.access import SCOPES, Actor
 from app.domain import demo_world
 from app.domain.demo_introductions import DemoIntroduction
+from app.domain.demo_network import Learned
 from app.domain.demo_papers import FORM, Dossier, Interview
 from app.domain.demo_world import ORG_CODE, DemoWorld
-from app.models.customers import Customer, CustomerCreate
+from app.models.coverages import CoverageAnswerPut
+from app.models.customers import Customer, CustomerCreate, CustomerUpdate
 from app.models.dossiers import DossierFactCreate
 from app.models.form_responses import FormResponseCreate
 from app.models.introductions import IntroductionAdvance, IntroductionCreate
+from app.models.relation_types import Direction
+from app.models.relationship_interactions import RelationshipInteractionCreate
 from app.models.relationships import RelationshipCreate
+from app.models.shadow_contacts import ShadowContactCreate
 from app.models.tasks import Task
 from app.models.users import Role, User
 from app.services import (
     api_keys,
+    coverages,
     customers,
     dossiers,
     form_responses,
     introductions,
     organizations,
     relation_types,
+    relationship_interactions,
     relationships,
     sessions,
+    shadow_contacts,
     tasks,
     teams,
     users,
@@ -68,6 +76,7 @@ async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
     await _interviews(session, actors, world.interviews)
     await _dossiers(session, actors, world.dossiers)
     await _introductions(session, actors, world.introductions)
+    await _learned(session, actors, world.learned)
     return key
 
 
@@ -191,3 +200,36 @@ async def _introductions(session: AsyncSession, actors: dict[str, Actor], found:
         owed = (await session.exec(select(Task.id).where(Task.org_id == actor.org_id, Task.subject_id == one.id))).all()
         for task_id in owed if one.is_thanked else ():
             await tasks.complete(session, actor, task_id)
+
+
+async def _learned(session: AsyncSession, actors: dict[str, Actor], found: Learned) -> None:
+    """What the agents recorded of their customers' surroundings, and what these are worth to them."""
+    for shadow in found.shadows:
+        contact = ShadowContactCreate.model_validate(
+            {
+                "id": shadow.id,
+                "name": shadow.name,
+                "party_type": shadow.party_type,
+                "gender": shadow.gender,
+                "known_through_id": shadow.through.id,
+                "relation": {"id": shadow.tie_id, "type": shadow.kind},
+            }
+        )
+        await shadow_contacts.create(session, actors[shadow.through.owner], contact)
+    for one in found.contacts:
+        met = RelationshipInteractionCreate.model_validate(
+            {"id": one.id, "kind": one.kind, "occurred_on": one.occurred_on.isoformat()}
+        )
+        end = one.tie.left
+        await relationship_interactions.create(session, actors[end.owner], end.id, one.tie.id, met)
+    for answer in found.answers:
+        asked = CoverageAnswerPut.model_validate({"asked_on": answer.asked_on.isoformat()})
+        customer, direction = answer.customer, Direction(answer.direction)
+        await coverages.put_answer(session, actors[customer.owner], customer.id, direction, asked)
+    for tier in found.tiers:
+        actor = actors[tier.customer.owner]
+        asked_for = select(Customer.version).where(Customer.org_id == actor.org_id, Customer.id == tier.customer.id)
+        version = (await session.exec(asked_for)).one()
+        await customers.update(
+            session, actor, tier.customer.id, version, CustomerUpdate.model_validate({"tier": tier.tier})
+        )

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from app import access, db, etags
 from app.access import Actor
 from app.domain.dossier import china_date
-from app.errors import Conflict, Gone, Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.customers import Customer
@@ -62,7 +62,7 @@ async def read(session: AsyncSession, actor: Actor, relation_type_id: UUID) -> D
     """One type.
 
     Raises:
-        NotFound. Gone: deleted in the last 30 days.
+        NotFound: absent, or deleted.
     """
     return _document(await _find(session, actor, relation_type_id))
 
@@ -71,7 +71,8 @@ async def create(session: AsyncSession, actor: Actor, data: RelationTypeCreate) 
     """A type of the organisation's own.
 
     Raises:
-        Invalid: `missing`: an asymmetric direction or label without its inverse.
+        Invalid: `missing`: an asymmetric direction or label without its inverse; `relation_type_symmetric`: an inverse
+            label of its own on a symmetric type.
         Conflict: `relation_type_exists`: one of the codes is in use; `too_many_relation_types`; `id_taken`.
     """
     row = _row(actor, data)
@@ -82,7 +83,8 @@ async def create(session: AsyncSession, actor: Actor, data: RelationTypeCreate) 
     )
     if (await session.exec(taken)).first() is not None:
         raise Conflict("relation_type_exists")
-    if len((await session.exec(select(RelationType.id).where(RelationType.org_id == actor.org_id))).all()) >= MAX_TYPES:
+    living = select(RelationType.id).where(RelationType.org_id == actor.org_id, col(RelationType.deleted_at).is_(None))
+    if len((await session.exec(living)).all()) >= MAX_TYPES:
         raise Conflict("too_many_relation_types")
     session.add(row)
     try:
@@ -100,18 +102,24 @@ async def update(
     """Change the members that were sent; ties of the type are reckoned anew, too many of them a little later.
 
     Raises:
-        NotFound, Gone, PreconditionFailed.
+        NotFound, PreconditionFailed.
+        Conflict: `relation_type_generic`: a direction sent alone stands for this type, so it is never retired.
+        Invalid: `relation_type_symmetric`: an inverse label of its own.
     """
     row = await _find(session, actor, relation_type_id, lock=True)
     etags.check(row.version, version)
     changes = data.model_dump(exclude_unset=True)
+    if changes.get("is_active") is False and row.is_builtin and row.code == row.direction:
+        raise Conflict("relation_type_generic")
     for member, value in changes.items():
         if member in ("label", "inverse_label"):
             value = {key: text for key, text in value.items() if text is not None}
         elif member in ("default_strength", "introduction_weight"):
             value = _exact(value)
         setattr(row, member, value)
-    if row.code == row.inverse_code and "label" in changes:
+    if row.code == row.inverse_code:
+        if "inverse_label" in changes and row.inverse_label != row.label:
+            raise Invalid.at("/inverse_label", "relation_type_symmetric")
         row.inverse_label = row.label
     row.updated_at = utc_now()
     await session.flush()
@@ -124,8 +132,10 @@ async def update(
 async def delete(session: AsyncSession, actor: Actor, relation_type_id: UUID, version: int) -> None:
     """Delete an own type no relationship ever had; one that has some is retired (`is_active` false) instead.
 
+    Nothing can refer to it, so it is not restored but made anew: its codes are free again.
+
     Raises:
-        NotFound, Gone, PreconditionFailed.
+        NotFound, PreconditionFailed.
         Conflict: `relation_type_built_in`, `relation_type_in_use`.
     """
     row = await _find(session, actor, relation_type_id, lock=True)
@@ -135,9 +145,10 @@ async def delete(session: AsyncSession, actor: Actor, relation_type_id: UUID, ve
     used = select(Relationship.id).where(col(Relationship.org_id) == actor.org_id, col(Relationship.type) == row.code)
     if (await session.exec(used.limit(1))).first() is not None:
         raise Conflict("relation_type_in_use")
+    access.record(session, actor, "relation_type.deleted", "relation_type", row.id, code=row.code)
     row.deleted_at = row.updated_at = utc_now()
     row.is_active = False
-    access.record(session, actor, "relation_type.deleted", "relation_type", row.id, code=row.code)
+    row.code = row.inverse_code = f"deleted_{row.id.hex}"  # forty signs, as long as a code may be
 
 
 async def resolve(
@@ -244,6 +255,8 @@ def _seen(row: RelationType, *, is_forward: bool) -> Direction:
 def _row(actor: Actor, data: RelationTypeCreate) -> RelationType:
     """What was sent in its one form: a type whose other end is a supplier is turned round."""
     is_symmetric = data.inverse_code in (None, data.code)
+    if is_symmetric and data.inverse_label not in (None, data.label):
+        raise Invalid.at("/inverse_label", "relation_type_symmetric")
     if is_symmetric and data.direction in (Direction.client, Direction.supplier):
         raise Invalid.at("/inverse_code", "missing")
     if not is_symmetric and data.inverse_label is None:
@@ -281,13 +294,13 @@ def _exact(value: float) -> Decimal:
 
 async def _find(session: AsyncSession, actor: Actor, relation_type_id: UUID, *, lock: bool = False) -> RelationType:
     statement = select(RelationType).where(
-        col(RelationType.org_id) == actor.org_id, col(RelationType.id) == relation_type_id
+        col(RelationType.org_id) == actor.org_id,
+        col(RelationType.id) == relation_type_id,
+        col(RelationType.deleted_at).is_(None),
     )
     row = (await session.exec(statement.with_for_update() if lock else statement)).first()
     if row is None:
         raise NotFound
-    if row.deleted_at is not None:
-        raise Gone
     return row
 
 

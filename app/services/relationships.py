@@ -208,7 +208,7 @@ async def update(
         changes.setdefault("note_visibility", NoteVisibility.owners)  # whatever was meant for one that is gone
     _set_roles(found.row, customer_id, changes)
     if "strength" in changes:
-        found.row.declared_strength = _exact(changes["strength"])
+        found.row.declared_strength = None if changes["strength"] is None else _exact(changes["strength"])
     if "confidence" in changes:
         found.row.confidence = Decimal(f"{changes['confidence']:.2f}")
     if changes.get("note") is not None:
