@@ -200,15 +200,15 @@ async def test_service_team_is_no_way_to_take_customers_from_another_team(world:
 async def test_notes_of_who_left_on_ties_between_customers_of_others_are_redacted(world: World) -> None:
     team = await create_service_team(world, "agent", "mate")
     deps.forget_actors()
-    ends = [await create_customer(world.mate, name=name) for name in ("王永庆", "李雷")]
-    for customer in ends:
+    one, other = [await create_customer(world.mate, name=name) for name in ("王永庆", "李雷")]
+    for customer in (one, other):
         place = f"/v1/customers/{customer['id']}"
         await world.mate.patch(place, json={"service_team_id": team}, headers=if_match(customer))
     private, kept, gone = [
-        await relate(getattr(world, author), *ends, direction, note="欠钱", note_visibility="private")
+        await relate(getattr(world, author), one, other, direction, note="欠钱", note_visibility="private")
         for author, direction in (("agent", "friend"), ("mate", "ally"), ("agent", "partner"))
     ]
-    await world.agent.delete(url(ends[0], gone["id"]), headers=if_match(gone))
+    await world.agent.delete(url(one, gone["id"]), headers=if_match(gone))
     before = await world.db.fetchval("SELECT max(seq) FROM feed WHERE org_id = $1", world.org_id)
     assert (await depart(world)).json()["notes_redacted"] == 2
     notes = await world.db.fetch("SELECT id, note, version FROM relationships WHERE org_id = $1", world.org_id)

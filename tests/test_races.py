@@ -1,7 +1,7 @@
 """What happens at the same time: accounts that change while somebody signs in, people who leave while others work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +24,7 @@ from tests.test_sessions import PASSWORD, credentials, give_password, sign_in
 from tests.ties import Json, pair, relate, url
 
 NEW = "Sieben-Weiden-im-Wind"
+Sent = Coroutine[Any, Any, httpx.Response]
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +220,7 @@ async def phones(world: World, made: Json) -> dict[str, bool]:
 
 
 MEAL = {"kind": "meal", "occurred_on": "2026-01-05"}
-WRITES: dict[str, Callable[[World, str, Json], Awaitable[httpx.Response]]] = {
+WRITES: dict[str, Callable[[World, str, Json], Sent]] = {
     "note": lambda world, place, made: world.agent.patch(place, json={"note": "欠我钱"}, headers=if_match(made)),
     "delete": lambda world, place, made: world.agent.delete(place, headers=if_match(made)),
     "restore": lambda world, place, _: world.agent.post(f"{place}/restore"),
@@ -264,7 +265,7 @@ async def test_recorded_contact_is_not_taken_back_by_whom_both_ends_leave_meanwh
 # --- what is written on a network while its writer, or an agent, leaves -----------------------------------------------
 
 
-async def network_writes(world: World) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
+async def network_writes(world: World) -> dict[str, Callable[[], Sent]]:
     """Every way the agent may write on his network, ready to be sent."""
     agent = world.agent
     through, contact = await known(world)
@@ -324,9 +325,7 @@ async def test_who_is_there_writes_all_of_it(world: World) -> None:
 KEY = {"Idempotency-Key": "once"}
 
 
-async def promoted_beside(
-    world: World, move: Callable[[Json], Awaitable[httpx.Response]]
-) -> tuple[httpx.Response, Json]:
+async def promoted_beside(world: World, move: Callable[[Json], Sent]) -> tuple[httpx.Response, Json]:
     """Somebody is promoted by the manager, and `move` sent before that is committed; the answer, and who he is."""
     through, contact = await known(world)
     async with working(world, "manager") as (session, actor, connection):
