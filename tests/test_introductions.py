@@ -180,6 +180,19 @@ async def test_step_has_a_day_neither_to_come_nor_before_the_last(world: World) 
     assert (await read(world, made))["version"] == 1
 
 
+async def test_days_before_1900_are_refused(world: World) -> None:
+    """As those of observations and contacts: what lies before is a slip of the finger."""
+    one, other = await pair(world)
+    body = {"introducer_id": one["id"], "target_id": other["id"], "asked_on": "1899-12-31"}
+    answer = await world.agent.post("/v1/introductions", json=body)
+    assert answer.status_code == 422
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [("/asked_on", "out_of_range")]
+    made = await introduce(world.agent, one, other, asked_on="1900-01-01")
+    answer = await go_on(world.agent, made, "agreed", happened_on="1899-12-31")
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [("/happened_on", "out_of_range")]
+    assert (await go_on(world.agent, made, "agreed", happened_on="1900-01-01")).status_code == 200
+
+
 async def test_reason_comes_with_a_decline_and_only_then(world: World) -> None:
     one, other = await pair(world)
     made = await introduce(world.agent, one, other)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.factories import World, create_company, create_customer
+from tests.problem import assert_problem
 from tests.social import SIGHT, Bond, Society, draw, settle
 from tests.ties import Json, relate
 
@@ -269,6 +270,17 @@ async def test_party_that_is_not_there_is_404(world: World, other_world: World) 
             assert (await world.agent.get("/v1/network/paths", params=query)).status_code == 404
     same = await world.agent.get("/v1/network/paths", params={"to": mine["id"], "from": mine["id"]})
     assert same.status_code == 422
+
+
+async def test_person_is_no_company(world: World) -> None:
+    mine, theirs = await create_customer(world.agent), await create_customer(world.mate)
+    for start in ({}, {"from": (await create_customer(world.agent))["id"]}):
+        answer = await world.agent.get("/v1/network/paths", params={"at_company": mine["id"], **start})
+        assert_problem(answer, 409, "customer_not_organization")
+    unseen = await world.agent.get("/v1/network/paths", params={"at_company": theirs["id"]})
+    assert_problem(unseen, 404, "not_found")
+    company = await create_company(world.agent)
+    assert await paths(world, at_company=company["id"]) == []
 
 
 async def test_auditor_reads_the_direction_of_a_delicate_tie(world: World) -> None:

@@ -111,7 +111,7 @@ class IntroductionCreate(Wire):
     introducer_id: Id = Bound(description="A customer")
     target_id: Id = Bound(description="The party to be met: a customer or a shadow contact")
     relationship_id: Id | None = Bound(default=None, description="The tie between the two that carries it")
-    asked_on: CalendarDate = absent("Not after today; left out: today")
+    asked_on: CalendarDate = absent("From 1900, not after today; left out: today")
     note: Block2000 | None = Bound(default=None, description="For the agent and those above him")
 
 
@@ -125,7 +125,7 @@ class IntroductionAdvance(Wire):
     """The next step. Steps may be skipped, and are never taken back."""
 
     status: NextStatus
-    happened_on: CalendarDate = absent("Not after today, not before the last step; left out: today")
+    happened_on: CalendarDate = absent("From 1900, not after today, not before the last step; left out: today")
     reason: DeclineReason = absent("Why it was declined: with `declined`, and only then")
 
 

@@ -23,7 +23,9 @@ class PathQuery(Wire):
     """Whom to reach (exactly one of `to`, `at_company`, `to_tag`, `to_tier`), from where, how many paths, how long."""
 
     to: Id | None = Bound(default=None, description="A party the caller sees: person, company or shadow contact")
-    at_company: Id | None = Bound(default=None, description="Anyone who works at, leads or owns this company")
+    at_company: Id | None = Bound(
+        default=None, description="Anyone who works at, leads or owns this company; a person is answered 409"
+    )
     to_tag: Line20 | None = Bound(default=None, description="Any customer with this tag")
     to_tier: Tier | None = Bound(default=None, description="Any customer of this tier")
     start: _Start = Bound(

@@ -12,7 +12,7 @@ from app.services import network_paths
 router = APIRouter(prefix="/v1/network", tags=["network"])
 
 
-@router.get("/paths", response_model=NetworkPaths, summary="Find who can introduce whom", responses=problems(404))
+@router.get("/paths", response_model=NetworkPaths, summary="Find who can introduce whom", responses=problems(404, 409))
 async def list_network_paths(actor: NetworksRead, query: Annotated[PathQuery, Query()]) -> Response:
     """The warmest ways to somebody, over at most four ties, each beginning with another person.
 

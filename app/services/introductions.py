@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import introductions as rules
-from app.domain.dossier import china_date
+from app.domain.dossier import china_date, observation_issue
 from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
 from app.models.base import utc_now
@@ -82,7 +82,7 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
     """The caller asks for an introduction; False when the phone sent the same before.
 
     Raises:
-        Invalid: `not_found` (an end, or the tie between them), `same_customer`, `in_future`.
+        Invalid: `not_found` (an end, or the tie between them), `same_customer`, `in_future`, `out_of_range`.
         Gone: it was sent before and is deleted.
         Conflict: `introduction_exists`: the same one is open already; `id_taken`.
     """
@@ -98,8 +98,9 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
     ends = await _check_ends(session, actor, data)
     today = china_date(utc_now())
     asked_on = data.asked_on or today
-    if asked_on > today:
-        raise Invalid.at("/asked_on", "in_future")
+    issue = observation_issue(asked_on, today)
+    if issue is not None:
+        raise Invalid.at("/asked_on", issue)
     row = Introduction(
         org_id=actor.org_id,
         id=data.id or uuid7(),
@@ -146,7 +147,8 @@ async def advance(
 
     Raises:
         NotFound, Gone, Forbidden, PreconditionFailed.
-        Invalid: `in_future`, `before_last_step`; a reason `missing`, or given for something else than declining.
+        Invalid: `in_future`, `out_of_range`, `before_last_step`; a reason `missing`, or given for something else than
+            declining.
         Conflict: `introduction_declined` (to be reopened first), `introduction_not_forward`.
     """
     row, ends = await find(session, actor, introduction_id)
@@ -278,12 +280,13 @@ async def _check_ends(session: AsyncSession, actor: Actor, data: IntroductionCre
 
 
 def _day(row: Introduction, happened_on: date | None) -> date:
-    """The day of a step: not in the future, not before the step that was last."""
+    """The day of a step: not in the future, not before 1900, not before the step that was last."""
     today = china_date(utc_now())
     if happened_on is None:
         return today
-    if happened_on > today:
-        raise Invalid.at("/happened_on", "in_future")
+    issue = observation_issue(happened_on, today)
+    if issue is not None:
+        raise Invalid.at("/happened_on", issue)
     if happened_on < row.status_on:
         raise Invalid.at("/happened_on", "before_last_step")
     return happened_on

@@ -9,7 +9,7 @@ import orjson
 from app import reads
 from app.access import Actor
 from app.domain.dossier import china_date
-from app.errors import Invalid, Issue, NotFound
+from app.errors import Conflict, Invalid, Issue, NotFound
 from app.models.base import utc_now
 from app.models.network_paths import PathQuery
 from app.services import path_requests
@@ -23,6 +23,7 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
     Raises:
         Invalid: not exactly one target; the party of `from` as target; more than 2,000 customers in a segment.
         NotFound: a party that was named is absent, deleted or not visible.
+        Conflict: `customer_not_organization`: what was named as a company is a person.
     """
     given = [name for name in _TARGETS if getattr(query, name) is not None]
     if len(given) != 1:
@@ -46,6 +47,8 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
     )
     if found is None or not found["is_found"]:
         raise NotFound
+    if found["is_person"]:
+        raise Conflict("customer_not_organization")
     if found["is_too_wide"]:
         raise Invalid(issues=[Issue("segment_too_wide", parameter=given[0])])
     return explained(actor, orjson.loads(found["body"]), china_date(utc_now()))

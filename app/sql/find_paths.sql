@@ -1,14 +1,16 @@
 -- $1 org, $2 owners, $3 caller, $4 from (null: the caller), $5 to, $6 at company, $7 tag, $8 tier, $9 k, $10 hops,
 -- $11 masked: the warmest ways to be introduced. Exactly one of $5 to $8 is given. What the caller does not see is not there: is_found
--- says whether all parties that were named are.
-SELECT i.is_found, i.targets > 2000 AS is_too_wide,
-       CASE WHEN i.is_found AND i.targets <= 2000 THEN find_paths($1, $2, $3, i.is_open, $4, i.ids, $9, $10, $11) END AS body
+-- says whether all parties that were named are, is_person whether the company is none.
+SELECT i.is_found, i.is_person, i.targets > 2000 AS is_too_wide,
+       CASE WHEN i.is_found AND NOT i.is_person AND i.targets <= 2000 THEN find_paths($1, $2, $3, i.is_open, $4, i.ids, $9, $10, $11) END AS body
 FROM (
     SELECT coalesce(o.are_cross_agent_paths_allowed, false) AS is_open,
            (SELECT count(*) FROM customers c
             WHERE c.org_id = $1 AND c.id IN ($4::uuid, $5::uuid, $6::uuid) AND c.deleted_at IS NULL AND {visible:c})
            = (SELECT count(DISTINCT n.id) FROM (VALUES ($4::uuid), ($5::uuid), ($6::uuid)) AS n (id)
               WHERE n.id IS NOT NULL) AS is_found,
+           EXISTS (SELECT 1 FROM customers c
+                   WHERE c.org_id = $1 AND c.id = $6 AND c.party_type <> 'organization') AS is_person,
            t.ids, cardinality(t.ids) AS targets
     FROM (SELECT ARRAY(
         SELECT $5::uuid WHERE $5::uuid IS NOT NULL
