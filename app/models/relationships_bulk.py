@@ -10,6 +10,8 @@ from app.models.base import Id, Line200, Wire, absent
 from app.models.relationships import NotedTie
 from app.models.shadow_contacts import NewContact
 
+# All of it is one transaction that holds both ends of every item, and others wait 4 seconds for them at most. Of 500
+# items, new contacts took 8 seconds and refused ones 23 (after each the ends are read anew): more than anybody waits.
 MAX_ITEMS = 100
 
 
