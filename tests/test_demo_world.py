@@ -301,7 +301,8 @@ def test_introductions_stand_everywhere_between_people_who_know_each_other() -> 
 
 def test_what_was_learned_leaves_the_customers_of_agent2_alone() -> None:
     learned = WORLD.learned
-    touched = [one.through for one in learned.shadows] + [one.customer for one in (*learned.answers, *learned.tiers)]
+    touched = [one.through for one in learned.shadows]
+    touched += [one.customer for one in learned.answers] + [one.customer for one in learned.tiers]
     touched += [end for one in learned.contacts for end in (one.tie.left, one.tie.right)]
     assert {party.owner for party in touched} == {*OWNERS} == {"agent1", "agent3"}
 

@@ -1,4 +1,8 @@
-"""Asking a colleague for an introduction through a customer of his whom the caller does not see."""
+"""Asking a colleague for an introduction through a customer of his whom the caller does not see.
+
+The colleague is told who asks, and about which customer of his: not whom the caller wants to meet. That is for the talk
+between the two.
+"""
 
 from typing import Annotated
 
@@ -11,7 +15,11 @@ _Token = Annotated[str, StringConstraints(min_length=20, max_length=400, pattern
 
 
 class PathRequestCreate(Wire):
-    """Whose help is wanted: `request_token` of the unseen party of a path, good for a week and for its reader only."""
+    """Whose help is wanted: `request_token` of the unseen party of a path, good for a week and for its reader only.
+
+    The colleague is told who asks and about which customer of his, not whom the caller wants to meet: that is for the
+    talk between the two.
+    """
 
     request_token: _Token
 

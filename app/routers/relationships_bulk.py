@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/relationships/bulk", tags=["relationships"])
 async def create_relationships(
     request: Request, session: SessionDep, actor: RelationshipsWrite, once: OnceDep, data: RelationshipBulk
 ) -> Response:
-    """A whole family or the board of a company, people who are only known of included.
+    """A whole family or the board of a company, people who are only known of included; up to 100 items.
 
     Each item has its own outcome. Items with an `id` (and, where there is one, an id of the `new_contact`) can be sent
     again: what is recorded answers 200. Titles follow Accept-Language.

@@ -132,6 +132,8 @@ def _relationships() -> None:
            INCLUDE (left_id, direction, type, warmth)
            WHERE until IS NULL AND deleted_at IS NULL AND NOT is_dangling""",
         "CREATE INDEX relationships_type ON relationships (org_id, type)",
+        # Whoever leaves takes his notes along.
+        "CREATE INDEX relationships_author ON relationships (org_id, author_id) WHERE note IS NOT NULL",
     )
 
 
