@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
-from scipy import sparse  # type: ignore[import-untyped]  # it has no stubs
+from scipy import sparse
 from uuid_utils.compat import uuid7
 
 from app import migrate

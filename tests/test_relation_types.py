@@ -9,14 +9,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app import migrate
-from app.config import Settings
 from app.domain import relation_catalogue
-from app.services import relationships_strengths
 from tests.factories import World, create_company, create_customer, if_match
-from tests.queued import carry_out, empty_queue, waiting
 from tests.ties import Json, network, pair, relate, url
-
-__all__ = ["empty_queue"]
 
 TYPES = "/v1/relation-types"
 TEA = {"code": "tea_friend", "direction": "friend", "label": {"zh": "茶友", "en": "tea friend"}}
@@ -381,22 +376,3 @@ async def test_changed_weight_and_default_are_reckoned_at_once(world: World) -> 
     # What a phone is about to change is not stale for it.
     assert (await world.agent.get(url(one, plain["id"]))).json()["version"] == 1
     assert len((await network(world.agent, UUID(one["id"]), type="schoolmate"))["nodes"]) == 3
-
-
-@pytest.mark.usefixtures("queue")
-async def test_too_many_ties_of_a_type_are_left_to_a_job(
-    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, *others = [await create_customer(world.agent) for _ in range(3)]
-    ties = [await relate(world.agent, one, other, type="schoolmate") for other in others]
-    await relate(world.agent, one, others[0], type="neighbour")
-    kind = (await types(world.admin))["schoolmate"]
-
-    async def strengths() -> list[float]:
-        return [(await world.agent.get(url(one, made["id"]))).json()["strength"] for made in ties]
-
-    monkeypatch.setattr(relationships_strengths, "MAX_AT_ONCE", 1)
-    await change(world, kind, default_strength=0.51)
-    assert (await strengths(), len(await waiting(world.db))) == ([kind["default_strength"]] * 2, 1)
-    await carry_out(settings)
-    assert (await strengths(), await waiting(world.db)) == ([0.51] * 2, [])

@@ -2,10 +2,14 @@
 
 import pytest
 
-from app.services import relation_types
-from tests.factories import World, if_match
+from app.config import Settings
+from app.services import relation_types, relationships_strengths
+from tests.factories import World, create_customer, if_match
+from tests.queued import carry_out, empty_queue, waiting
 from tests.test_relation_types import MASTER, TEA, TYPES, add, at, change, types
-from tests.ties import pair, relate
+from tests.ties import pair, relate, url
+
+__all__ = ["empty_queue"]
 
 
 async def test_deleted_types_take_no_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +62,22 @@ async def test_share_with_a_fourth_decimal_is_refused_not_rounded(world: World, 
         (issue,) = answer.json()["errors"]
         assert (answer.status_code, issue["pointer"], issue["code"]) == (422, f"/{member}", "pattern")
     assert (await types(world.admin))["schoolmate"] == kind
+
+
+@pytest.mark.usefixtures("queue")
+async def test_too_many_ties_of_a_type_are_left_to_a_job(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, *others = [await create_customer(world.agent) for _ in range(3)]
+    ties = [await relate(world.agent, one, other, type="schoolmate") for other in others]
+    await relate(world.agent, one, others[0], type="neighbour")
+    kind = (await types(world.admin))["schoolmate"]
+
+    async def strengths() -> list[float]:
+        return [(await world.agent.get(url(one, made["id"]))).json()["strength"] for made in ties]
+
+    monkeypatch.setattr(relationships_strengths, "MAX_AT_ONCE", 1)
+    await change(world, kind, default_strength=0.51)
+    assert (await strengths(), len(await waiting(world.db))) == ([kind["default_strength"]] * 2, 1)
+    await carry_out(settings)
+    assert (await strengths(), await waiting(world.db)) == ([0.51] * 2, [])

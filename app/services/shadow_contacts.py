@@ -107,9 +107,9 @@ async def create(session: AsyncSession, actor: Actor, data: ShadowContactCreate)
     relation = RelationshipCreate(other_id=row.id, **data.relation.model_dump(mode="json", exclude_unset=True))
     try:
         tie = await relation_types.resolve(session, actor, relation.direction, relation.type, through, row)
+        made = relationships.add(session, actor, through, row, tie, relation)
     except Invalid as error:
         raise error.below("/relation") from None
-    made = relationships.add(session, actor, through, row, tie, relation)
     try:
         await session.flush()
     except IntegrityError:
