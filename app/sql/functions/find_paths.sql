@@ -25,6 +25,8 @@ DECLARE
     v_least CONSTANT numeric := 0.001;
     v_slack CONSTANT numeric := 0.000000001;  -- more than a division rounds off
     v_sees_all boolean := p_is_open OR p_owners IS NULL;
+    v_max_own CONSTANT integer := 2000;
+    v_own uuid[];  -- all the caller sees, where that is at most so many; see ego_network.sql
     v_known uuid[];  -- whom a path may begin with, and none passes through
     v_trusts numeric[];  -- how well the caller knows each of them
     -- The halo: a party, whom the path begins with, the tie between the two, what both are worth together.
@@ -54,6 +56,16 @@ BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF NOT v_sees_all THEN
+        SELECT array_agg(o.id) INTO v_own FROM (
+            SELECT c.id FROM customers c WHERE c.org_id = p_org AND c.owner_id = ANY(p_owners)
+            UNION ALL
+            SELECT c.id FROM customers c WHERE c.org_id = p_org AND c.service_team_id = ANY(p_owners)
+            LIMIT v_max_own + 1) o;
+        IF cardinality(v_own) > v_max_own THEN
+            v_own := NULL;
+        END IF;
+    END IF;
     IF p_from IS NULL THEN
         SELECT array_agg(c.id),
                array_agg(CASE c.stage WHEN 'prospect' THEN 0.6 WHEN 'customer' THEN 0.9 ELSE 1.0 END)
@@ -77,8 +89,9 @@ BEGIN
         WHERE r.org_id = p_org AND r.right_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) n
     WHERE n.node NOT IN (SELECT unnest(v_known)) AND n.warmth * k.value >= v_least
-      AND (v_sees_all OR (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
-                          FROM customers c WHERE c.org_id = p_org AND c.id = n.node));
+      AND (v_sees_all OR CASE WHEN v_own IS NOT NULL THEN n.node IN (SELECT unnest(v_own)) ELSE (
+          SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
+          FROM customers c WHERE c.org_id = p_org AND c.id = n.node) END);
 
     FOREACH v_floor IN ARRAY ARRAY[0.2, 0.05, 0.01, v_least] LOOP
         EXIT WHEN h_nodes IS NULL OR cardinality(p_targets) = 0;
@@ -145,8 +158,9 @@ BEGIN
                 WHERE f.value * t.warmth * v_warmest >= v_bound
                   AND t.node NOT IN (SELECT unnest(v_known))
                   AND (NOT v_is_last OR t.node IN (SELECT unnest(h_nodes)))
-                  AND (v_sees_all OR (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
-                                      FROM customers c WHERE c.org_id = p_org AND c.id = t.node))
+                  AND (v_sees_all OR CASE WHEN v_own IS NOT NULL THEN t.node IN (SELECT unnest(v_own)) ELSE (
+                      SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
+                      FROM customers c WHERE c.org_id = p_org AND c.id = t.node) END)
                 ORDER BY t.node, f.value * t.warmth DESC, f.place, t.edge
             )
             SELECT array_agg(g.node) AS nodes, array_agg(g.value) AS worths,
