@@ -17,6 +17,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import CoverageScenario
 
+from tests import fuzz_network as network
 from tests import fuzz_repair as repair
 from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
 from tests.fuzz_aims import is_stateful as _is_stateful
@@ -170,6 +171,10 @@ def _aim(case: Case, chance: Random) -> None:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
             if _is_to_replace(case, member, f"{above}/{given[member]}", chance):
                 given[member] = DEMO.part(above, chance, asker(case), is_new=is_new) or given[member]
+    if "interaction_id" in given:
+        network.aim_interaction(case, chance, asker(case))
+    if "shadow_contact_id" in given:
+        network.aim_contact(case, chance, asker(case))
     if "needs_analysis_id" in given:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
         if _is_to_replace(case, "needs_analysis_id", path, chance):
@@ -197,6 +202,8 @@ def _aim_response(case: Case, chance: Random) -> None:
 def _fit_query(case: Case) -> None:
     """A cursor belongs to its query, and a search needs something to search for."""
     query = case.query
+    if case.path == "/v1/network/paths":
+        network.fit_paths(query, Random(json.dumps(dict(query), sort_keys=True, default=str)))
     if "q" in query and not repair.is_searchable(str(query["q"])):
         query["q"] = "wyq"
     if "cursor" in query:
@@ -271,11 +278,14 @@ def _relationship(case: Case, body: Body, chance: Random) -> Body:
     if "other_id" in body:
         others = [one for one in DEMO.people if one != case.path_parameters["customer_id"]]
         body["other_id"] = DEMO.new_person() if _is_stateful(case) else chance.choice(others)
+    network.fit_tie(body)
     return _changed_relationship(case, body, chance)
 
 
 def _changed_relationship(case: Case, body: Body, chance: Random) -> Body:
     stored = DEMO.read(_path(case), asker(case)) if case.method == "PATCH" else None
+    if body.get("since") is not None:
+        body["since"] = repair.past_day(body["since"])
     since, until = ({**(stored or {}), **body}.get(member) for member in ("since", "until"))
     if since is not None and until is not None and until < since:
         body["since"], body["until"] = until, since
@@ -318,5 +328,6 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     ),
     "POST /v1/auth/login": _login,
     "POST /v1/auth/refresh": _refresh,
+    **network.BODIES,
     **BODIES,
 }

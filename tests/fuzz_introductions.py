@@ -54,10 +54,9 @@ def _is_kept(case: Case, member: str, collection: str, chance: Random, who: str)
 
 
 def new_introduction(case: Case, body: Body, chance: Random) -> Body:
-    """Both ends are new, or the second of two would be a conflict; one in ten names a tie that is none of theirs."""
+    """Both ends are new, or the second of two would be a conflict; so there is no tie between them to name."""
     body |= {"introducer_id": DEMO.new_person(), "target_id": DEMO.new_person()}
-    if is_stateful(case) or chance.random() < 0.9:
-        body.pop("relationship_id", None)
+    body.pop("relationship_id", None)
     if "asked_on" in body:
         body["asked_on"] = repair.past_day(body["asked_on"])
     return body
