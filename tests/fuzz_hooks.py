@@ -67,7 +67,9 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
     chance = Random(json.dumps(drawn, sort_keys=True, default=str))
     if case.path_parameters and not meta.is_negative_at(Place.PATH):
         AIMS.get(case.operation.label, _aim)(case, chance)
-    if case.query and not meta.is_negative_at(Place.QUERY):
+    if case.path == network.PATHS and case.query is None:
+        case.query = {}
+    if (case.query or case.path == network.PATHS) and not meta.is_negative_at(Place.QUERY):
         _fit_query(case)
     if isinstance(case.body, dict) and not meta.is_negative_at(Place.BODY):
         fit = _BODIES.get(case.operation.label)
@@ -202,7 +204,7 @@ def _aim_response(case: Case, chance: Random) -> None:
 def _fit_query(case: Case) -> None:
     """A cursor belongs to its query, and a search needs something to search for."""
     query = case.query
-    if case.path == "/v1/network/paths":
+    if case.path == network.PATHS:
         network.fit_paths(query, Random(json.dumps(dict(query), sort_keys=True, default=str)))
     if "q" in query and not repair.is_searchable(str(query["q"])):
         query["q"] = "wyq"

@@ -12,6 +12,7 @@ Body: TypeAlias = dict[str, Any]
 
 _TARGETS = ("to", "at_company", "to_tag", "to_tier")
 _CONTACTS = "/v1/shadow-contacts"
+PATHS = "/v1/network/paths"  # which asks for one of several members, so that none may be enough for the schema
 
 
 # --- paths and queries ---------------------------------------------------------------------------------------------
@@ -96,11 +97,16 @@ def _contact(case: Case, body: Body, chance: Random) -> Body:
     body["known_through_id"] = DEMO.new_person() if is_stateful(case) else chance.choice(DEMO.people)
     body["relation"] = {**body["relation"], "id": None}
     fit_tie(body["relation"])
+    if body["party_type"] == "organization":
+        body.pop("gender", None)
     return body
 
 
 def _changed_contact(case: Case, body: Body, chance: Random) -> Body:
     body.pop("keep_until", None)  # within a year of the day on which it is sent
+    stored = DEMO.read(f"{_CONTACTS}/{case.path_parameters['shadow_contact_id']}")
+    if stored is not None and stored["party_type"] == "organization":
+        body.pop("gender", None)
     return body
 
 
