@@ -149,9 +149,11 @@ def _transfer(case: Case, body: Body, chance: Random) -> Body:
 
 
 def _settings(case: Case, body: Body, chance: Random) -> Body:
-    """These two would shut everybody out who has no device key or second factor: the fuzzer itself."""
-    shut = ("is_dpop_required", "is_second_factor_required")
-    return {**body, **{flag: False for flag in shut if flag in body}}
+    """The first two would shut everybody out who has no device key or second factor: the fuzzer itself. The third
+    stays, because a colleague can be asked only while it does.
+    """
+    kept = {"is_dpop_required": False, "is_second_factor_required": False, "are_cross_agent_paths_allowed": True}
+    return {**body, **{flag: value for flag, value in kept.items() if flag in body}}
 
 
 def _accept(case: Case, body: Body, chance: Random) -> Body:

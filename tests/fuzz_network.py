@@ -120,6 +120,10 @@ def _bulk(case: Case, body: Body, chance: Random) -> Body:
     return {**body, "items": [item for _ in body["items"][:3]]}
 
 
+def _asked_colleague(case: Case, body: Body, chance: Random) -> Body:
+    return {**body, "request_token": DEMO.request_token}
+
+
 def _asked_none(case: Case, body: Body, chance: Random) -> Body:
     return {**body, "asked_on": repair.past_day(body["asked_on"])} if "asked_on" in body else body
 
@@ -132,5 +136,6 @@ BODIES = {
     f"PATCH {_CONTACTS}/{{shadow_contact_id}}": _changed_contact,
     f"POST {_RELATIONSHIP}/interactions": _interaction,
     "POST /v1/relationships/bulk": _bulk,
+    "POST /v1/network/path-requests": _asked_colleague,
     "PUT /v1/customers/{customer_id}/coverage-answers/{direction}": _asked_none,
 }

@@ -31,6 +31,8 @@ SELF = {
     "POST /v1/auth/second-factor/confirm": FACTOR,
     "DELETE /v1/auth/second-factor": FACTOR,
 }
+# Operations that are for one of the two only: whoever sees everybody has nobody to ask.
+ONLY = {"POST /v1/network/path-requests": AGENT}
 # Everybody in an organisation may read these, whoever made them. `object_level_authorization` finds that out by listing
 # them as the other user, which fails on a later page: its cursor belongs to who asked.
 SHARED = frozenset(
@@ -47,6 +49,8 @@ def callers(label: str, security: list[dict[str, list[str]]]) -> list[str]:
     """Who may carry out an operation, by its `security` in the document; nobody where no role has the scope."""
     if label in SELF:
         return [SELF[label]]
+    if label in ONLY:
+        return [ONLY[label]]
     wanted = {scope for one in security for scope in one.get("bearer", [])}
     if any("apiKey" in one for one in security):
         return [PARTNER]

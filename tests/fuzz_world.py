@@ -156,6 +156,24 @@ class Demo:
         return str(answer.json()["id"])
 
     @cached_property
+    def request_token(self) -> str:
+        """Of the way from one person of the agent to another, through somebody of a colleague's."""
+        path = f"/v1/organizations/{self.organization}"
+        version = {"If-Match": f'"{self.ask("GET", path, ADMIN).json()["version"]}"'}
+        opened = self.ask("PATCH", path, ADMIN, json={"are_cross_agent_paths_allowed": True}, headers=version)
+        assert opened.status_code == 200, opened.text
+        bridge = self.ask("POST", "/v1/customers", PEER, json={"party_type": "individual", "name": "周桥"}).json()["id"]
+        ends = []
+        for stage in ("customer", "contact"):
+            person = {"party_type": "individual", "name": "王永庆", "stage": stage}
+            ends.append(self.ask("POST", "/v1/customers", json=person).json()["id"])
+            tie = {"other_id": bridge, "type": "schoolmate", "strength": 1}
+            made = self.ask("POST", f"/v1/customers/{ends[-1]}/relationships", ADMIN, json=tie)
+            assert made.status_code == 201, made.text
+        (way,) = self.items(f"/v1/network/paths?to={ends[1]}")
+        return str(way["parties"][1]["request_token"])
+
+    @cached_property
     def departed(self) -> str:
         """The id of somebody who has left."""
         leaver = self.crew.new_user().id
