@@ -8,7 +8,7 @@ from pydantic import Field as Bound
 from app.models.base import Line50, Line100, Wire
 from app.models.customers import Gender, PartyType, Stage, Tier
 from app.models.forms import Label
-from app.models.networks import Count, Ownership
+from app.models.networks import Count, NetworkParty, Ownership
 from app.models.relation_types import Direction, RelationCode
 from app.models.relationships import PartOfOne
 
@@ -23,17 +23,8 @@ class CompanyQuery(Wire):
     )
 
 
-class CompanyParty(Wire):
+class CompanyParty(NetworkParty):
     """A person or company around it."""
-
-    id: UUID
-    name: Line100
-    party_type: PartyType
-    stage: Stage
-    tier: Tier | None
-    gender: Gender | None
-    is_shadow: bool = Bound(description="A shadow contact: known only through a customer")
-    ownership: Ownership
 
 
 class CompanyPerson(Wire):

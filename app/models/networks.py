@@ -54,8 +54,8 @@ class NetworkDrawingQuery(NetworkQuery):
     )
 
 
-class NetworkNode(Wire):
-    """A party in the network. Parent, strength and direction belong to the strongest path kept."""
+class NetworkParty(Wire):
+    """A person or company, as it is drawn."""
 
     id: UUID
     name: Line100
@@ -65,6 +65,11 @@ class NetworkNode(Wire):
     gender: Gender | None
     is_shadow: bool = Bound(description="A shadow contact: known only through a customer")
     ownership: Ownership
+
+
+class NetworkNode(NetworkParty):
+    """A party in the network. Parent, strength and direction belong to the strongest path kept."""
+
     depth: Hops = Bound(description="Hops from the root")
     parent_id: UUID | None = Bound(description="The node before it on the path; null for the root")
     strength: PartOfOne = Bound(description="Product of the strengths along the path; root: 1")
