@@ -12,6 +12,8 @@ from sqlalchemy import text
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
+from app.domain.dossier import china_date
+
 # Text the service stores as it was sent. Control characters are refused (C0, DEL, C1; a block may have tabs and line
 # feeds); NUL and lone surrogates never get here.
 LINE = r"^[^\x00-\x1F\x7F-\x9F]*$"
@@ -90,6 +92,11 @@ def decimals(places: int) -> AfterValidator:
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def china_today() -> date:
+    """The day it is in China, where the agents are."""
+    return china_date(utc_now())
 
 
 def absent(description: str | None = None) -> Any:

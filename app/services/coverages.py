@@ -4,7 +4,6 @@ What counts of the ties is decided in SQL; scores, the next direction and its qu
 The statement over a whole book looks them up in tables that module makes.
 """
 
-from datetime import date
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +15,7 @@ from app import access, db, keyring, paging, reads
 from app.access import Actor
 from app.domain import coverage, dossier
 from app.errors import Gone, Invalid, NotFound
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.coverages import AgentCoverageQuery, CoverageAnswer, CoverageAnswerPut
 from app.models.customers import Customer
 from app.models.relation_types import Direction
@@ -74,7 +73,7 @@ async def put_answer(
         Invalid: `in_future`, `out_of_range`.
     """
     customer, answer = await _find(session, actor, customer_id, direction)
-    issue = dossier.observation_issue(data.asked_on, _today())
+    issue = dossier.observation_issue(data.asked_on, china_today())
     if issue is not None:
         raise Invalid.at("/asked_on", issue)
     if answer is None or answer.asked_on != data.asked_on:
@@ -102,10 +101,6 @@ async def delete_answer(session: AsyncSession, actor: Actor, customer_id: UUID, 
     if answer is not None:
         answer.deleted_at = answer.updated_at = utc_now()
         _leave_trail(session, actor, customer, answer, "deleted")
-
-
-def _today() -> date:
-    return dossier.china_date(utc_now())
 
 
 async def _find(

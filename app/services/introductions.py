@@ -18,10 +18,10 @@ from uuid_utils.compat import uuid7
 from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import introductions as rules
-from app.domain.dossier import china_date, observation_issue
+from app.domain.dossier import observation_issue
 from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.introductions import (
     MAX_STEPS,
@@ -96,7 +96,7 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
     if data.introducer_id == data.target_id:
         raise Invalid.at("/target_id", "same_customer")
     ends = await _check_ends(session, actor, data)
-    today = china_date(utc_now())
+    today = china_today()
     asked_on = data.asked_on or today
     issue = observation_issue(asked_on, today)
     if issue is not None:
@@ -185,7 +185,7 @@ async def reopen(session: AsyncSession, actor: Actor, introduction_id: UUID) -> 
     row, ends = await find(session, actor, introduction_id)
     if row.status == IntroductionStatus.declined:
         row.status, row.reason = row.reached, None
-        row.status_on, row.updated_at = max(row.status_on, china_date(utc_now())), utc_now()
+        row.status_on, row.updated_at = max(row.status_on, china_today()), utc_now()
         _note_step(session, actor, row)
         _leave_trail(session, actor, row, ends, "reopened")
         await _flush(session)
@@ -281,7 +281,7 @@ async def _check_ends(session: AsyncSession, actor: Actor, data: IntroductionCre
 
 def _day(row: Introduction, happened_on: date | None) -> date:
     """The day of a step: not in the future, not before 1900, not before the step that was last."""
-    today = china_date(utc_now())
+    today = china_today()
     if happened_on is None:
         return today
     issue = observation_issue(happened_on, today)

@@ -8,9 +8,8 @@ import orjson
 
 from app import reads
 from app.access import Actor
-from app.domain.dossier import china_date
 from app.errors import Conflict, Invalid, Issue, NotFound
-from app.models.base import utc_now
+from app.models.base import china_today
 from app.models.network_paths import PathQuery
 from app.services import path_requests
 
@@ -51,7 +50,7 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
         raise Conflict("customer_not_organization")
     if found["is_too_wide"]:
         raise Invalid(issues=[Issue("segment_too_wide", parameter=given[0])])
-    return explained(actor, orjson.loads(found["body"]), china_date(utc_now()))
+    return explained(actor, orjson.loads(found["body"]), china_today())
 
 
 def explained(actor: Actor, found: dict[str, Any], today: date) -> bytes:

@@ -10,10 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, audit, db, etags, migrate
 from app.access import Actor
-from app.domain.dossier import china_date
 from app.errors import Conflict, NotFound
 from app.etags import Document
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.organizations import Organization, OrganizationPublic, OrganizationSettings, OrganizationUpdate
 from app.models.sessions import LoginSession
 from app.services import relationships_strengths
@@ -88,7 +87,7 @@ async def _apply(session: AsyncSession, row: OrganizationSettings, data: Organiz
     row.updated_at = utc_now()
     await session.flush()
     if is_reckoned_otherwise:
-        await relationships_strengths.reckon_with_contacts(session, china_date(utc_now()))
+        await relationships_strengths.reckon_with_contacts(session, china_today())
     return sorted(changes)
 
 

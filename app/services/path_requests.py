@@ -13,9 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, crypto, db, keyring
 from app.access import Actor
-from app.domain.dossier import china_date
 from app.errors import Conflict, Invalid
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.network_paths import Colleague
 from app.models.organizations import OrganizationSettings
@@ -48,7 +47,7 @@ async def create(session: AsyncSession, actor: Actor, data: PathRequestCreate) -
         raise Conflict("cross_agent_paths_closed")
     customer, owner = await _asked(session, actor, *_opened(actor, data.request_token))
     if await _task(session, actor, customer) is None:
-        tasks.ask_colleague(session, actor, customer, china_date(utc_now()) + ANSWER_WITHIN)
+        tasks.ask_colleague(session, actor, customer, china_today() + ANSWER_WITHIN)
     answer = PathRequestPublic(colleague=Colleague(id=owner.id, name=owner.name))
     return answer.model_dump_json().encode()
 

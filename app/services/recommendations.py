@@ -2,7 +2,7 @@
 sentences are added here. What a user dismisses is his own business: nobody else's list changes.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import orjson
@@ -11,9 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, reads
 from app.access import Actor
-from app.domain import dossier
 from app.domain import recommendations as rules
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.recommendations import (
     DismissalPublic,
     DismissalPut,
@@ -25,7 +24,7 @@ from app.models.recommendations import (
 
 async def search(actor: Actor, query: RecommendationQuery) -> bytes:
     """People two steps away worth meeting, the best first, as JSON. They and all ways to them are the actor's own."""
-    today = _today()
+    today = china_today()
     found = await reads.row(
         actor.org_id,
         actor.owners,
@@ -50,7 +49,7 @@ async def put_dismissal(session: AsyncSession, actor: Actor, customer_id: UUID, 
         NotFound, Gone: the customer or shadow contact.
     """
     row = await _find(session, actor, customer_id)
-    until = _today() + timedelta(days=rules.DAYS_NOT_NOW) if data.reason == DismissalReason.not_now else None
+    until = china_today() + timedelta(days=rules.DAYS_NOT_NOW) if data.reason == DismissalReason.not_now else None
     if row is None:
         row = RecommendationDismissal(
             org_id=actor.org_id, user_id=actor.id, customer_id=customer_id, reason=data.reason, dismissed_until=until
@@ -75,10 +74,6 @@ async def delete_dismissal(session: AsyncSession, actor: Actor, customer_id: UUI
     if row is not None:
         await session.delete(row)
         _record(session, actor, customer_id, "undismissed")
-
-
-def _today() -> date:
-    return dossier.china_date(utc_now())
 
 
 async def _find(session: AsyncSession, actor: Actor, customer_id: UUID) -> RecommendationDismissal | None:

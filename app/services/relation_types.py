@@ -13,10 +13,9 @@ from uuid_utils.compat import uuid7
 
 from app import access, db, etags
 from app.access import Actor
-from app.domain.dossier import china_date
 from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.relation_types import (
     Direction,
@@ -124,7 +123,7 @@ async def update(
     row.updated_at = utc_now()
     await session.flush()
     if not changes.keys().isdisjoint(("default_strength", "introduction_weight")):
-        await relationships_strengths.reckon_type(session, row.code, china_date(utc_now()))
+        await relationships_strengths.reckon_type(session, row.code, china_today())
     access.record(session, actor, "relation_type.updated", "relation_type", row.id, fields=sorted(changes))
     return _document(row)
 

@@ -20,10 +20,9 @@ from uuid_utils.compat import uuid7
 
 from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
-from app.domain.dossier import china_date
 from app.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from app.etags import Document
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.relationships import (
     NoteVisibility,
@@ -179,7 +178,7 @@ def add(
 
 async def refresh(session: AsyncSession, ids: Sequence[UUID], *, bump: int = 0) -> None:
     """Reckon strength and warmth anew, after the rows are flushed. With `bump` 1 it counts as a change of the row."""
-    await db.raw(session).execute(_REFRESH, session.info["org_id"], list(ids), china_date(utc_now()), Decimal(0), bump)
+    await db.raw(session).execute(_REFRESH, session.info["org_id"], list(ids), china_today(), Decimal(0), bump)
 
 
 async def update(
@@ -270,7 +269,7 @@ def _set_roles(row: Relationship, customer_id: UUID, changes: dict[str, Any]) ->
 
 def check_period(since: date | None, until: date | None) -> None:
     """Refuse what begins after today in China (`in_future`), or ends before it begins (`until_before_since`)."""
-    if since is not None and since > china_date(utc_now()):
+    if since is not None and since > china_today():
         raise Invalid.at("/since", "in_future")
     if since is not None and until is not None and until < since:
         raise Invalid.at("/until", "until_before_since")

@@ -9,8 +9,7 @@ from datetime import date, timedelta
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, db
-from app.domain.dossier import china_date
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 
 KEPT = timedelta(days=365)
@@ -18,7 +17,7 @@ KEPT = timedelta(days=365)
 
 def today() -> date:
     """The day it is in China, where the agents are."""
-    return china_date(utc_now())
+    return china_today()
 
 
 def latest() -> date:
