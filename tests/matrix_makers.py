@@ -213,8 +213,9 @@ async def team(world: World, _name: str) -> Ids:
 
 
 async def relation_type(world: World, _name: str) -> Ids:
-    label = {"zh": "茶友", "en": "tea friend"}
-    body = {"code": f"own_{uuid7().hex[-12:]}", "direction": "friend", "label": label}
+    code, label = f"own_{uuid7().hex[-12:]}", {"zh": "茶友", "en": "tea friend"}
+    host = {"inverse_code": f"{code}_host", "inverse_label": {"zh": "茶主", "en": "tea host"}}
+    body = {"code": code, "direction": "friend", "label": label, **host}
     return {"relation_type_id": (await _made(world, "/v1/relation-types", body))["id"]}
 
 

@@ -49,6 +49,9 @@ RULES = ("minLength", "maxLength", "pattern", "format")
 # there; `RENMAI_NAUGHTY=all` sends all of them everywhere (about twice the time).
 AGAIN = 1 if os.environ.get("RENMAI_NAUGHTY") == "all" else 8
 
+# The same columns as `create_relationship` and `create_customer` write, through the same models.
+SAME = {"create_relationships", "create_shadow_contact"}
+
 
 # --- 29 --------------------------------------------------------------------------------------------------------
 
@@ -92,6 +95,7 @@ class Written:
         self.operation, self.ids, self.body = operation, ids, body
         self.client, self.headers = bare(world), credential(world, operation)
         self.schema = body_schema(operation)
+        self.free = free_places(operation, self.schema)
         self.stored: dict[Place, int] = {}
         self.others: list[UUID] = []
         self._version = '"1"'
@@ -107,7 +111,25 @@ class Written:
         assert answer.status_code < 500, (self.operation.id, texts)
         if answer.is_success and "If-Match" in self.operation.headers:
             self._version = answer.headers["etag"]
+        return await self._whole(answer) if answer.is_success else answer
+
+    async def _whole(self, answer: httpx.Response) -> httpx.Response:
+        """The answer, and the ties it only gives the ids of: what was stored of them is read afterwards."""
+        document = answer.json() if answer.content else {}
+        if self.operation.id == "create_relationships":
+            made = document["results"][0]
+            if made["status"] != 201:
+                return httpx.Response(made["status"], json=made["problem"])
+            tie = await self._tie(self.body["items"][0]["customer_id"], made["id"])
+            return httpx.Response(201, json={"items": [{**tie, "new_contact": tie["other"]}]})
+        if self.operation.id == "create_shadow_contact":
+            tie = await self._tie(document["known_through_id"], document["relations"][0]["relationship_id"])
+            return httpx.Response(201, json={**document, "relation": tie})
         return answer
+
+    async def _tie(self, customer_id: str, relationship_id: str) -> Any:
+        url = f"/v1/customers/{customer_id}/relationships/{relationship_id}"
+        return (await self.client.get(url, headers=self.headers)).json()
 
     async def write(self, texts: dict[Place, str], places: list[Place] | None = None) -> None:
         """All at once; what is refused gives way to an x, until the rest is stored. Then stored must be sent."""
@@ -142,7 +164,7 @@ class Written:
 
     def is_name(self, place: Place) -> bool:
         """The one documented exception: names are brought into the form all of them are compared in."""
-        return place == ("name",) and "'format': 'name'" in str(self.operation.body_members().get("name", ""))
+        return self.free.get(place, {}).get("format") == "name"
 
 
 async def written(world: World, operation: Operation) -> Written:
@@ -174,12 +196,13 @@ async def test_promise_30_naughty_strings_survive_or_are_refused(api: FastAPI, w
     for operation in writes:
         is_dear = not operation.scopes or any(word in name for name in operation.body_members() for word in SECRET)
         task = await written(world, operation)
-        places = free_places(operation, task.schema)
+        places = task.free
         if operation.id == "create_relationship":  # a tie between two people exists once
             task.others = await ties.people(world, 2000)
         first, second = await task.send({}), await task.send({})
+        await world.db.execute("ANALYZE customers, relationships")  # hundreds of rows have come since anybody looked
         can_repeat = first.is_success and second.is_success
-        chosen = texts[:: AGAIN if fields_of(operation) <= tried else 1]
+        chosen = texts[:: AGAIN if operation.id in SAME or fields_of(operation) <= tried else 1]
         tried |= fields_of(operation)
         if is_dear or not can_repeat:
             chosen = texts[:: len(texts) // SOME]
