@@ -52,13 +52,27 @@ def _run_steps(connection: Connection, app_role: str) -> None:
 
 
 # A function that is installed several times, each under its own name and with its own text for every slot.
+_LEFT, _RIGHT = (
+    f"(r.direction = ANY(v_{end}_ways) AND (v_{end}_types IS NULL OR r.type = ANY(v_{end}_types)))"
+    for end in ("left", "right")
+)
 _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "ego_network.sql": (
-        {"{name}": "ego_network", "{valid}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling"},
+        {
+            "{name}": "ego_network",
+            "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
+            "{valid}": "true",
+            "{current}": "true",
+            "{left}": _LEFT,
+            "{right}": _RIGHT,
+        },
         {
             "{name}": "ego_network_on",
-            "{valid}": "r.deleted_at IS NULL AND NOT r.is_dangling AND (r.since IS NULL OR r.since <= p_on) "
-            "AND (r.until IS NULL OR r.until >= p_on)",
+            "{scope}": "r.deleted_at IS NULL AND NOT r.is_dangling",
+            "{valid}": "(r.since IS NULL OR r.since <= p_on) AND (r.until IS NULL OR r.until >= p_on)",
+            "{current}": "r.until IS NULL",
+            "{left}": _LEFT,
+            "{right}": _RIGHT,
         },
     ),
 }

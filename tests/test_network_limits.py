@@ -61,6 +61,19 @@ async def test_hub_among_many_gives_only_its_strongest(world: World) -> None:
     assert (found["truncated"], found["omitted"]) == (True, 0)
 
 
+async def test_tie_left_out_by_the_fan_is_drawn_to_whom_another_path_leads(world: World) -> None:
+    root, hub, *others = await people(world, 145)
+    siblings, arms, friend, far = others[:39], others[39:141], others[141], others[142]  # a fan of 100 for the hub
+    paths = [tie(root, one, strength=1000) for one in (hub, *siblings)]
+    paths += [tie(siblings[0], friend, strength=900), tie(friend, far, strength=900)]
+    weak = tie(hub, far, strength=1)
+    await link(world, [*paths, *(tie(hub, arm, strength=500) for arm in arms), weak])
+    found = await network(world.agent, root, depth=3, limit=300)
+    assert [node["depth"] for node in found["nodes"] if node["id"] == str(far)] == [3]
+    assert str(weak.id) in {edge["id"] for edge in found["edges"]}
+    assert found["truncated"] is True
+
+
 async def test_edges_are_capped_and_the_paths_survive(world: World) -> None:
     nodes = await people(world, 70)
     root, last = nodes[0], nodes[-1]
@@ -131,7 +144,7 @@ async def test_root_is_404_or_410_as_a_profile(world: World, other_world: World)
 
 async def test_function_refuses_another_organisation(world: World, other_world: World) -> None:
     (root,) = await people(world, 1)
-    call = "SELECT ego_network($1, NULL, $2, $2, 2, 100, NULL, NULL, NULL, NULL, false)"
+    call = "SELECT ego_network($1, NULL, $2, $2, 2, 100, NULL, NULL, NULL, NULL, false, false)"
     for bound in (None, other_world.org_id):
         async with world.db.transaction():
             if bound is not None:

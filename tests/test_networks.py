@@ -5,6 +5,7 @@ written down a second time below (`walk`), as plainly as can be, and both must a
 """
 
 import random
+from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -22,7 +23,7 @@ KINDS = ("relative", "friend", "client", "partner", "ally")  # as stored: a supp
 def walk(root: UUID, edges: list[Edge], depth: int, limit: int, allowed: set[str] | None = None) -> Json:
     """The rules without their database: breadth first, best product, limit; no fan."""
     paths: dict[UUID, tuple[int, UUID | None, Decimal, str | None]] = {root: (0, None, Decimal(1), None)}
-    front, omitted = [root], 0
+    front, omitted, hop = [root], 0, 0
     for hop in range(1, depth + 1):
         best: dict[UUID, tuple[Decimal, UUID, UUID, str]] = {}
         for node in front:
@@ -43,10 +44,12 @@ def walk(root: UUID, edges: list[Edge], depth: int, limit: int, allowed: set[str
             break
     kinds = None if allowed is None else {"client" if kind == "supplier" else kind for kind in allowed}
     inner = {edge.id for edge in edges if {edge.left, edge.right} <= paths.keys() and (not kinds or edge.kind in kinds)}
-    return {"paths": paths, "edges": inner, "omitted": omitted}
+    last = set(front) if hop > 1 else set()  # whom the walk did not go on from
+    outer = {edge.id for edge in edges if {edge.left, edge.right} <= last}
+    return {"paths": paths, "edges": inner - outer, "outer": inner & outer, "omitted": omitted}
 
 
-def same(found: Json, expected: Json) -> None:
+def same(found: Json, expected: Json, *, outer: bool = False) -> None:
     nodes = {
         UUID(node["id"]): (
             node["depth"], node["parent_id"] and UUID(node["parent_id"]), Decimal(str(node["strength"])), node["via"],
@@ -55,7 +58,11 @@ def same(found: Json, expected: Json) -> None:
     }  # fmt: skip
     assert nodes == expected["paths"]
     assert ids(found) == list(expected["paths"])
-    assert {UUID(edge["id"]) for edge in found["edges"]} == expected["edges"]
+    drawn = [UUID(edge["id"]) for edge in found["edges"]]
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == expected["edges"] | (expected["outer"] if outer else set())
+    ends = Counter(end for edge in found["edges"] for end in (edge["from_id"], edge["to_id"]))
+    assert {node["id"]: node["degree"] for node in found["nodes"] if node["degree"]} == ends
     assert (found["truncated"], found["omitted"]) == (expected["omitted"] > 0, expected["omitted"])
 
 
@@ -132,6 +139,26 @@ async def test_depth_is_the_number_of_hops(world: World, depth: int) -> None:
     assert (found["depth"], found["truncated"], len(found["edges"])) == (depth, False, depth)
 
 
+async def test_ties_between_two_of_the_last_hop_are_shown_when_asked_for(world: World) -> None:
+    root, near, mate, one, other = await people(world, 5)
+    paths = [tie(root, near), tie(root, mate), tie(near, one), tie(mate, other)]
+    within, outer = tie(near, mate), tie(one, other)
+    await link(world, [*paths, within, outer])
+
+    async def drawn(**query: Any) -> set[UUID]:
+        return {UUID(edge["id"]) for edge in (await network(world.agent, root, **query))["edges"]}
+
+    assert await drawn(depth=1) == {paths[0].id, paths[1].id, within.id}
+    assert await drawn(depth=2) == {*(edge.id for edge in paths), within.id}
+    assert (
+        await drawn(depth=2, outer_ties="true")
+        == await drawn(depth=3)
+        == {*(edge.id for edge in paths), within.id, outer.id}
+    )
+    graphml = await world.admin.get(f"/v1/customers/{root}/network.graphml", params={"depth": 2})
+    assert graphml.text.count("<edge ") == 6
+
+
 async def test_circle_ends(world: World) -> None:
     circle = await people(world, 3)
     await link(world, [tie(one, other) for one, other in zip(circle, circle[1:] + circle[:1], strict=True)])
@@ -181,7 +208,8 @@ async def test_edges_keep_to_the_directions_asked(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["depth=0", "depth=4", "limit=0", "limit=301", "direction=enemy", "direction=friend,", "cursor=x"]
+    "query",
+    ["depth=0", "depth=4", "limit=0", "limit=301", "direction=enemy", "direction=friend,", "outer_ties=1", "cursor=x"],
 )
 async def test_parameter_out_of_bounds_is_422(world: World, query: str) -> None:
     (root,) = await people(world, 1)
@@ -207,6 +235,8 @@ async def test_random_graph_agrees_with_the_plain_rules(world: World, seed: int)
             allowed = set(chance.sample([*KINDS, "supplier"], chance.randint(1, 4)))
             asked = await network(world.agent, root, depth=depth, limit=300, direction=",".join(allowed))
             same(asked, walk(root, edges, depth, 300, allowed))
+            asked = await network(world.agent, root, depth=depth, limit=limit, outer_ties="true")
+            same(asked, walk(root, edges, depth, limit), outer=True)
 
 
 @pytest.mark.parametrize("seed", range(3))

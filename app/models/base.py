@@ -44,6 +44,13 @@ def _only_number(value: Any) -> Any:
     return value
 
 
+def _only_word(value: Any) -> Any:
+    """A flag in a query is true or false; pydantic alone would also take 1, on, y and their like."""
+    if value not in ("true", "false"):
+        raise PydanticCustomError("literal_error", "neither true nor false")
+    return value
+
+
 def _only_text(value: Any) -> Any:
     """A date is YYYY-MM-DD; pydantic alone would also take seconds since 1970 and midnights."""
     if not isinstance(value, str):
@@ -66,6 +73,7 @@ def _only_instant(value: Any) -> Any:
 
 
 Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
+Flag = Annotated[bool, BeforeValidator(_only_word)]
 CalendarDate = Annotated[date, BeforeValidator(_only_text)]
 Instant = Annotated[
     datetime,

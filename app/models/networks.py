@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field as Bound
 from pydantic import StringConstraints
 
-from app.models.base import CalendarDate, Line50, Line100, Wire
+from app.models.base import CalendarDate, Flag, Line50, Line100, Wire
 from app.models.customers import Gender, PartyType, Stage, Tier
 from app.models.relation_types import Direction, RelationCode
 from app.models.relationships import Directions, PartOfOne, Types
@@ -41,6 +41,11 @@ class NetworkQuery(Wire):
     on: CalendarDate | None = Bound(
         default=None, description="The network as of this day; without it, of ties that have not ended"
     )
+    outer_ties: Flag = Bound(
+        default=False,
+        description="Also the ties between two of the last hop. They are as many as all others, and lead nowhere new; "
+        "around a single hop they are always there",
+    )
     limit: int = Bound(
         default=100, ge=1, le=300, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
     )
@@ -52,6 +57,12 @@ class NetworkDrawingQuery(NetworkQuery):
     limit: int = Bound(
         default=60, ge=1, le=100, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
     )
+
+
+class NetworkExportQuery(NetworkQuery):
+    """The same for a file, which is to be whole."""
+
+    outer_ties: Flag = Bound(default=True, description="Also the ties between two of the last hop")
 
 
 class NetworkParty(Wire):

@@ -3,18 +3,18 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, StringConstraints
 from pydantic import Field as Bound
-from pydantic_core import PydanticCustomError
+from pydantic import StringConstraints
 from sqlalchemy import Column, Numeric, Text
 from sqlmodel import Field
 
 from app.models.base import (
     Block2000,
     CalendarDate,
+    Flag,
     Id,
     Line50,
     Line100,
@@ -71,13 +71,6 @@ class Relationship(TenantRow, table=True):
     until: date | None = None
     note: str | None = None
     created_digest: bytes
-
-
-def _only_word(value: Any) -> Any:
-    """A flag in a query is true or false; pydantic alone would also take 1, on, y and their like."""
-    if value not in ("true", "false"):
-        raise PydanticCustomError("literal_error", "neither true nor false")
-    return value
 
 
 PartOfOne = Annotated[float, Bound(ge=0, le=1, json_schema_extra={"format": "double"})]
@@ -168,9 +161,7 @@ class RelationshipQuery(PageQuery):
 
     direction: Directions = Bound(default=None, description="One or several directions, comma separated")
     type: Types = Bound(default=None, description="One or several types as read from this customer, comma separated")
-    current: Annotated[bool, BeforeValidator(_only_word)] | None = Bound(
-        default=None, description="true: only those without `until`; false: only ended ones"
-    )
+    current: Flag | None = Bound(default=None, description="true: only those without `until`; false: only ended ones")
 
 
 class OtherCustomer(Wire):

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from app.deps import CustomersExport, NetworksRead, SessionDep
 from app.errors import Language, pick_language
-from app.models.networks import NetworkDrawingQuery, NetworkJsonGraph, NetworkPublic, NetworkQuery
+from app.models.networks import NetworkDrawingQuery, NetworkExportQuery, NetworkJsonGraph, NetworkPublic, NetworkQuery
 from app.openapi import GRAPHML, SVG, problems
 from app.services import networks, networks_drawing, networks_export
 
@@ -74,7 +74,7 @@ async def export_network_graphml(
     session: SessionDep,
     actor: CustomersExport,
     customer_id: UUID,
-    query: Annotated[NetworkQuery, Query()],
+    query: Annotated[NetworkExportQuery, Query()],
 ) -> Response:
     """The same network for yEd, Gephi and their like: GraphML 1.0 with typed keys. Every export is on record.
 
@@ -97,7 +97,7 @@ async def export_network_json_graph(
     session: SessionDep,
     actor: CustomersExport,
     customer_id: UUID,
-    query: Annotated[NetworkQuery, Query()],
+    query: Annotated[NetworkExportQuery, Query()],
 ) -> Response:
     """The same network in JSON Graph Format 2 (jsongraphformat.info). Every export is on record.
 

@@ -34,6 +34,7 @@ async def walk(actor: Actor, customer_id: UUID, query: NetworkQuery, session: As
         str(Decimal(str(query.min_strength))),
         query.on,
         actor.is_masked,
+        query.outer_ties,
     )
     variants = (("walk", "ego_network" if query.on is None else "ego_network_on"),)
     if session is None:

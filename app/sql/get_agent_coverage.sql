@@ -70,10 +70,12 @@ WITH book AS MATERIALIZED (
                    'filled', n.filled, 'asked_none', n.asked_none, 'unknown', n.unknown) ORDER BY n.place))::text AS body
     FROM (
         SELECT bits.direction, bits.place,
-               count(s.id) FILTER (WHERE s.filled & bits.bit > 0) AS filled,
-               count(s.id) FILTER (WHERE s.filled & bits.bit = 0 AND s.asked & bits.bit > 0) AS asked_none,
-               count(s.id) FILTER (WHERE (s.filled | s.asked) & bits.bit = 0) AS unknown
-        FROM bits LEFT JOIN scored s ON true
+               coalesce(sum(s.customers) FILTER (WHERE s.filled & bits.bit > 0), 0) AS filled,
+               coalesce(sum(s.customers) FILTER (WHERE s.filled & bits.bit = 0 AND s.asked & bits.bit > 0), 0)
+                   AS asked_none,
+               coalesce(sum(s.customers) FILTER (WHERE (s.filled | s.asked) & bits.bit = 0), 0) AS unknown
+        FROM bits
+        LEFT JOIN (SELECT filled, asked, count(*) AS customers FROM scored GROUP BY filled, asked) s ON true
         GROUP BY bits.direction, bits.place
     ) n
 ), page AS (
@@ -85,14 +87,17 @@ WITH book AS MATERIALIZED (
     SELECT page.*, row_number() OVER (ORDER BY page.score, page.id) AS n, count(*) OVER () AS total FROM page
 )
 SELECT (SELECT summary.body FROM summary) AS summary, max(total) = $10 AS has_more,
-       '[' || coalesce(string_agg(row_to_json(x)::text, ',' ORDER BY n) FILTER (WHERE n < $10), '') || ']' AS items,
+       '[' || coalesce(string_agg(concat(
+           '{"id":"', p.id, '","name":', to_json(p.name), ',"party_type":"', p.party_type, '","stage":"', p.stage,
+           '","score":', p.score, ',"directions":{', x.directions, '},"next_direction":',
+           coalesce('"' || x.next_direction || '"', 'null'), '}'), ',' ORDER BY n)
+           FILTER (WHERE n < $10), '') || ']' AS items,
        max(p.score::text) FILTER (WHERE n = $10 - 1) AS last_key,
        max(p.id::text) FILTER (WHERE n = $10 - 1) AS last_id
 FROM numbered p, LATERAL (
-    SELECT p.id, p.name, p.party_type, p.stage, p.score,
-           (SELECT json_object_agg(bits.direction, CASE WHEN p.filled & bits.bit > 0 THEN 'filled'
-                                                        WHEN p.asked & bits.bit > 0 THEN 'asked_none'
-                                                        ELSE 'unknown' END ORDER BY bits.place)
+    SELECT (SELECT string_agg(concat('"', bits.direction, '":"', CASE WHEN p.filled & bits.bit > 0 THEN 'filled'
+                                                                      WHEN p.asked & bits.bit > 0 THEN 'asked_none'
+                                                                      ELSE 'unknown' END, '"'), ',')
             FROM bits) AS directions,
            CASE p.party_type WHEN 'individual' THEN ($6::text[])[(p.filled | p.asked) + 1]
                              ELSE ($7::text[])[(p.filled | p.asked) + 1] END AS next_direction
