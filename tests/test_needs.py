@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain import annuities, needs
-from app.domain.needs import FirstPayment, LifeNeedInput, LifeNeedResult, Lump, NeedsError, Stream, Timing
+from app.domain.annuities import NeedsError, Timing
+from app.domain.needs import FirstPayment, LifeNeedInput, LifeNeedResult, Lump, Stream
 
 D = Decimal
 VECTORS = Path(__file__).parents[2] / "shared/vectors" / "needs.json"

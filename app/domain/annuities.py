@@ -5,6 +5,7 @@ context and no float can change a result; who asks rounds half-up, once, at the 
 """
 
 import decimal
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -26,17 +27,33 @@ COUNTS: dict[str, tuple[int, int]] = {
     "months": (0, 60),
     "periods": (0, 960),
     "terms": (1, 960),
+    "term_years": (1, 80),
+    "pay_months": (0, 11),  # months beyond whole years
+    "career_months": (0, 720),
+    "age": (0, 120),
+    "pension_age": (40, 70),
+    "divisor": (1, 480),
+    "birth_year": (1925, 2100),
+    "month": (1, 12),
+    "occupation_class": (1, 6),
 }
 RATES: dict[str, tuple[Decimal, Decimal]] = {
     "rate": (Decimal("-0.05"), Decimal("0.20")),
     "share": (_ZERO, _ONE),
     "factor_rate": (Decimal("-0.25"), Decimal("0.30")),
+    "loan_rate": (_ZERO, Decimal("0.30")),
+    "multiple": (_ZERO, Decimal(100)),
+    "factor": (_ZERO, Decimal(1000)),
+    "index": (Decimal("0.6"), Decimal("3.0")),  # 缴费指数
+    "transitional_rate": (Decimal("0.010"), Decimal("0.014")),
 }
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CHOICES: dict[str, tuple[str, ...]] = {
     "timing": get_args(Timing),
     "first_payment": get_args(FirstPayment),
     "rate_convention": get_args(RateConvention),
 }
+_FLAWS = {"flag": "not_boolean", "code": "choice_unknown"}
 _ARGUMENTS = {
     "rate": "factor_rate", "growth": "factor_rate", "periods": "periods", "years": "years", "timing": "timing",
     "first_payment": "first_payment", "starts_in": "years",
@@ -68,9 +85,10 @@ def check(field: str, kind: str, value: object) -> None:
         if value not in CHOICES[kind]:
             raise NeedsError("choice_unknown", field)
         return
-    if kind == "flag":
-        if value.__class__ is not bool:
-            raise NeedsError("not_boolean", field)
+    if kind in _FLAWS:
+        fits = value.__class__ is bool if kind == "flag" else isinstance(value, str) and _CODE.fullmatch(value)
+        if not fits:
+            raise NeedsError(_FLAWS[kind], field)
         return
     wire, code = (int, "not_integer") if kind in COUNTS else (Decimal, "not_decimal")
     if value.__class__ is not wire or (isinstance(value, Decimal) and not value.is_finite()):

@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, cast
 
 from app.domain import annuities
-from app.domain.annuities import NeedsError, Timing, growing_annuity_factor, present_value, round_fen
+from app.domain.annuities import NeedsError as NeedsError  # said again: who completes a form catches it
+from app.domain.annuities import Timing, growing_annuity_factor, present_value, round_fen
 
 FirstPayment = Literal["today", "stated"]  # as the form asks: today's amount, grown by the first payment; or that one
 Source = Literal["customer", "form_default", "agent"]
