@@ -23,6 +23,8 @@ from app.domain.needs_inputs import (
 )
 from app.domain.needs_worksheet import Label, Worksheet, label_of, read
 
+_SPENDING: Label = ("退休后支出", "Spending in retirement")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EducationStage(Part):
@@ -51,7 +53,7 @@ class Education(Inputs):
             raise NeedsError("missing", "stages")
         for index, stage in enumerate(self.stages):
             if stage.in_years + stage.years > 80:
-                raise NeedsError("years_out_of_range", f"stages.{index}.years")
+                raise NeedsError("out_of_range", f"stages.{index}.years")
 
 
 def education(inp: Education, sheet: Worksheet) -> None:
@@ -146,7 +148,7 @@ class PensionGap(Inputs):
         if not self.stages:
             raise NeedsError("missing", "stages")
         if sum(stage.years for stage in self.stages) > 80:
-            raise NeedsError("years_out_of_range", f"stages.{len(self.stages) - 1}.years")
+            raise NeedsError("out_of_range", f"stages.{len(self.stages) - 1}.years")
 
 
 def pension_gap(inp: PensionGap, sheet: Worksheet) -> None:
@@ -163,26 +165,31 @@ def pension_gap(inp: PensionGap, sheet: Worksheet) -> None:
         numbers: dict[str, Any] = {"rate": inp.rate_after, "growth": inp.growth}
         label: Label = ("实质报酬率", "Real rate")
         sheet.value("real_rate", label, "(1 + {rate}) / (1 + {growth}) - 1", numbers, real, "per_year")
+    _stages(inp, sheet, real, back)
+    for index, pension in enumerate(inp.pensions):
+        _pension(inp, sheet, f"pensions.{index}", pension, back)
+    _grown(sheet, "assets", ("已备养老资产", "Savings"), inp.assets_fen, rate, 0 if inp.valued_at == "today" else t)
+    gap = max(ZERO, sheet.so_far("need") - sheet.so_far("resources"))
+    _saving(sheet, gap * back, rate, t, inp.saving_timing, ("退休时", "at retirement"))
+
+
+def _stages(inp: PensionGap, sheet: Worksheet, real: Decimal, back: Decimal) -> None:
+    """What retirement costs, stage after stage."""
+    t, rate = inp.years_to_retire, inp.rate_before
     elapsed = 0
     for index, stage in enumerate(inp.stages):
         grown = (1 + inp.growth) ** (t if stage.price == "today" else 0)
         factor = annuity_factor(stage.years, real, inp.timing) / (1 + real) ** elapsed * grown / back
-        numbers = {"yearly_fen": stage.yearly_fen, "share": stage.share, "factor": read(factor)}
+        numbers: dict[str, Any] = {"yearly_fen": stage.yearly_fen, "share": stage.share, "factor": read(factor)}
         numbers |= {"growth": inp.growth, "price": stage.price, "years_to_retire": t, "years": stage.years}
         numbers |= {"real_rate": real if inp.real_rate is not None else read(real), "timing": inp.timing}
         numbers |= {"after": elapsed, "rate_before": rate, "valued_at": inp.valued_at}
         template = "{yearly_fen} × {share} × {factor}; {factor} = annuity({years}, {real_rate}, {timing}) / "
         template += "(1 + {real_rate})^{after}" + (" × (1 + {growth})^{years_to_retire}" if grown != 1 else "")
         template += " / (1 + {rate_before})^{years_to_retire}" if inp.valued_at == "today" else ""
-        label = ("退休后支出", "Spending in retirement")
         amount = stage.yearly_fen * stage.share * factor
-        sheet.line("need", f"stages.{index}", label, template, numbers, amount)
+        sheet.line("need", f"stages.{index}", _SPENDING, template, numbers, amount)
         elapsed += stage.years
-    for index, pension in enumerate(inp.pensions):
-        _pension(inp, sheet, f"pensions.{index}", pension, back)
-    _grown(sheet, "assets", ("已备养老资产", "Savings"), inp.assets_fen, rate, 0 if inp.valued_at == "today" else t)
-    gap = max(ZERO, sheet.so_far("need") - sheet.so_far("resources"))
-    _saving(sheet, gap * back, rate, t, inp.saving_timing, ("退休时", "at retirement"))
 
 
 def _pension(inp: PensionGap, sheet: Worksheet, key: str, pension: PensionStream, back: Decimal) -> None:

@@ -96,6 +96,13 @@ def medical(inp: Medical, sheet: Worksheet) -> None:
     for index, cap in enumerate(caps):
         sheet.cover(cap, f"covers.{index}")
     wanted = max(ZERO, sheet.so_far("need"))
+    beyond = max(ZERO, sum(caps) - wanted)
+    if beyond:
+        numbers, label = (
+            {"caps": sum(caps), "bill": read(wanted)},
+            ("超出费用部分不赔付", "Beyond the bill nothing is paid"),
+        )
+        sheet.covered -= sheet.line("resources", "beyond_bill", label, "{caps} - {bill}", numbers, beyond, "subtract")
     if len(caps) > 1 and sum(caps) - min(caps) >= wanted:
         sheet.find("repeat_cover", ("重复保障:费用补偿型不会重复赔付", "Repeat cover: indemnity does not pay twice"))
 

@@ -52,6 +52,7 @@ class Member:
     choices: tuple[str, ...] = ()
     is_optional: bool = False
     most: int = 0
+    part: "type[Part] | None" = None
 
 
 def _member(name: str, hint: Any) -> Member:
@@ -60,9 +61,9 @@ def _member(name: str, hint: Any) -> Member:
         (hint,) = (choice for choice in get_args(hint) if choice is not type(None))
     if get_origin(hint) is Literal:
         return Member(name, "choice", get_args(hint), is_optional)
-    _, told = get_args(hint)
+    kind, told = get_args(hint)
     if isinstance(told, int):
-        return Member(name, "parts", most=told)
+        return Member(name, "parts", most=told, part=get_args(kind)[0])
     return Member(name, told, (), is_optional)
 
 
@@ -158,7 +159,7 @@ class Loan(Part):
         if self.payments == "yearly" and self.elapsed_months:
             raise NeedsError("months_of_yearly_loan", f"{place}.elapsed_months")
         if 12 * self.elapsed + self.elapsed_months > 12 * self.years:
-            raise NeedsError("elapsed_out_of_range", f"{place}.elapsed")
+            raise NeedsError("out_of_range", f"{place}.elapsed")
 
 
 def check_loans(loans: tuple[Loan, ...]) -> None:

@@ -262,7 +262,7 @@ class DebtCover(Inputs):
         if self.share is not None:
             raise NeedsError("not_both", "share")
         if self.household_income_fen == 0:
-            raise NeedsError("money_out_of_range", "household_income_fen")
+            raise NeedsError("out_of_range", "household_income_fen")
         if self.income_fen > self.household_income_fen:
             raise NeedsError("above_household_income", "income_fen")
 

@@ -43,7 +43,7 @@ class SocialPension(Inputs):
         if self.deemed_months and self.transitional_rate is None:
             raise NeedsError("missing", "transitional_rate")
         if self.retirement_age == LAST_AGE and self.retirement_age_months:
-            raise NeedsError("pension_age_out_of_range", "retirement_age_months")
+            raise NeedsError("out_of_range", "retirement_age_months")
         if self.deemed_months > self.contribution_months:
             raise NeedsError("above_contribution", "deemed_months")
 
