@@ -79,8 +79,13 @@ def fen(amount: Any, unit: int) -> int:
 
 
 def hlv(x: Json, unit: int, income: str, own: int, timing: str, **more: Any) -> Json:
-    body = {"method": "human_life_value", "income_fen": fen(x[income], unit), "own_expense_fen": own}
-    terms = {"years": x["years"], "discount_rate": str(x["rate"]), "income_timing": "end", "expense_timing": timing}
+    body: Json = {"method": "human_life_value", "income_fen": fen(x[income], unit), "own_expense_fen": own}
+    terms: Json = {
+        "years": x["years"],
+        "discount_rate": str(x["rate"]),
+        "income_timing": "end",
+        "expense_timing": timing,
+    }
     return body | terms | more
 
 
@@ -122,14 +127,14 @@ def dime(x: Json) -> Json:
 
 def pension(x: Json, real: str, need: str) -> Json:
     stage = {"yearly_fen": fen(need, WAN), "years": x["years_retired"], "price": "retirement"}
-    terms = {"growth": str(x["inflation"]), "rate_before": str(x["rate"]), "real_rate": real, "timing": "begin"}
+    terms: Json = {"growth": str(x["inflation"]), "rate_before": str(x["rate"]), "real_rate": real, "timing": "begin"}
     terms |= {"years_to_retire": x["years_to_retire"], "assets_fen": fen(x["assets"], WAN), "valued_at": "today"}
     return {"method": "pension_gap", "stages": [stage], **terms}
 
 
 def stages(x: Json) -> Json:
     listed = [{"yearly_fen": fen(cost, WAN), "years": n, "price": "retirement"} for n, cost in x["stages"]]
-    terms = {"real_rate": str(x["real_rate"]), "timing": "end", "valued_at": "retirement", "years_to_retire": 0}
+    terms: Json = {"real_rate": str(x["real_rate"]), "timing": "end", "valued_at": "retirement", "years_to_retire": 0}
     return {"method": "pension_gap", "stages": listed, **terms}
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from app.domain import annuities, needs_goals, needs_health, needs_life, needs_screens, social_pension
 from app.domain.annuities import NeedsError
 from app.domain.needs_inputs import UNITS, Inputs, Part, members
-from app.domain.needs_worksheet import Figure, Finding, Label, Rounding, Step, Worksheet, text
+from app.domain.needs_worksheet import Figure, Finding, Label, Rounding, Step, Worksheet, text, words
 
 Source = Literal["customer", "agent", "form_default", "method_default", "organization", "published"]
 Standing = Literal["formula", "rule_of_thumb", "rule", "screen", "display"]
@@ -86,6 +86,9 @@ class Assumption:
     unit: str
     source: Source
 
+    def to_json(self) -> dict[str, Any]:
+        return {"key": self.key, "value": self.value, "unit": self.unit, "source": self.source}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodResult:
@@ -113,18 +116,13 @@ class MethodResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict of ints, strings, None, booleans, lists and dicts: rates are decimal strings, nothing a float."""
-        return {item.name: _json(getattr(self, item.name), item.name) for item in fields(self)}
+        told: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        told |= {name: [one.to_json() for one in getattr(self, name)] for name in _LISTS}
+        return told | {"title": words(self.title)}
 
 
-_LABELS = ("title", "label")
-
-
-def _json(value: Any, name: str = "") -> Any:
-    if name in _LABELS:
-        return {"zh": value[0], "en": value[1]}
-    if isinstance(value, Step | Figure | Finding | Assumption):
-        return {item.name: _json(getattr(value, item.name), item.name) for item in fields(value)}
-    return [_json(part) for part in value] if isinstance(value, tuple) else value
+_LISTS = ("figures", "findings", "assumptions", "steps")
+_PLAIN = tuple(item.name for item in fields(MethodResult) if item.name not in (*_LISTS, "title"))
 
 
 def inputs_json(node: Part) -> dict[str, Any]:

@@ -40,6 +40,11 @@ KINDS: dict[str, Label] = {
 }
 
 
+def words(label: Label) -> dict[str, str]:
+    """A label as JSON."""
+    return {"zh": label[0], "en": label[1]}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One line. `formula` in names, `substituted` in numbers; it gives an amount in fen, or a value with its unit.
@@ -58,6 +63,13 @@ class Step:
     of: Of
     sign: Sign
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "key": self.key, "label": words(self.label), "formula": self.formula, "substituted": self.substituted,
+            "numbers": self.numbers, "amount_fen": self.amount_fen, "value": self.value, "unit": self.unit,
+            "of": self.of, "sign": self.sign,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -68,6 +80,9 @@ class Figure:
     value: int | str
     unit: str
 
+    def to_json(self) -> dict[str, Any]:
+        return {"key": self.key, "label": words(self.label), "value": self.value, "unit": self.unit}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -75,6 +90,9 @@ class Finding:
 
     code: str
     label: Label
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "label": words(self.label)}
 
 
 def text(value: Decimal) -> str:
