@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 
@@ -241,7 +242,9 @@ def test_every_method_is_documented_with_an_example(api: FastAPI) -> None:
     assert mapping.keys() == METHODS.keys() == REQUESTS.keys()
     for code, place in mapping.items():
         shown = document["components"]["schemas"][place.rpartition("/")[2]]
+        whole = {**shown, "components": document["components"]}
         assert shown["examples"], code
+        assert all(jsonschema_rs.is_valid(whole, example) for example in shown["examples"]), code
         assert shown["description"], code
         assert shown["properties"]["timing" if code == "income_replacement" else "rounding"]["default"], code
 

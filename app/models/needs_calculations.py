@@ -45,6 +45,21 @@ _DECIMALS = {
     "index": "缴费指数",
     "transitional_rate": "By local rule",
 }
+_CHOICES = {
+    "timing": "Payments at the beginning or the end of each year",
+    "first_payment": "`stated`: the amount is the first payment itself. `today`: today's amount, which grows until "
+    "the stream begins and is first paid unchanged. `grown`: today's amount, which grows until it is first paid: "
+    "once, where that is the end of the first year",
+    "sign": "Something to pay, or to pay it from",
+    "payments": "Level payments a year, or a month",
+    "rate_convention": "The monthly rate: `nominal` i/12, as Chinese mortgages quote it; `effective` (1+i)^(1/12)-1",
+    "basis": "A share of the income for some years, or a multiple of it",
+    "valued_at": "The day need and resources are valued at",
+    "price": "Whether the amount is of today's price, or of that at retirement",
+    "category": "Men, and women who before the reform retired at 55 or 50",
+    "part_year_rule": "Divisor of an age between two years: that of the completed one, or in between",
+}
+_CHOICES |= dict.fromkeys(("income_timing", "expense_timing", "saving_timing"), _CHOICES["timing"])
 
 
 def _only_decimal(value: Any) -> Any:
@@ -59,7 +74,7 @@ def _only_decimal(value: Any) -> Any:
 def _single(member: Member) -> Any:
     """The wire type of a single value."""
     if member.kind == "choice":
-        return Literal[member.choices]
+        return Annotated[Literal[member.choices], Bound(description=_CHOICES[member.name])]
     if member.kind == "flag":
         return Annotated[bool, Strict()]
     if member.kind == "code":
