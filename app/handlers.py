@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from app import security
+from app.domain.needs_methods import METHODS
 from app.errors import (
     AppError,
     Conflict,
@@ -55,6 +56,10 @@ def _issue(error: dict[str, Any]) -> Issue:
     if where == "body":
         if code == "unknown":
             path[-1] = _plausible(str(path[-1]))
+        if kind.startswith("union_tag_"):
+            path.append(error["ctx"]["discriminator"].strip("'"))
+        elif path and path[0] in _METHODS:
+            del path[0]
         steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path if step not in _UNION_TAGS]
         return Issue(code, pointer="".join(f"/{step}" for step in steps))
     name = str(path[-1])[:60] if path else ""
@@ -69,6 +74,7 @@ def _plausible(name: str) -> str:
 
 
 _UNION_TAGS = {"individual", "organization"}  # pydantic puts the chosen member of a union into the path
+_METHODS = METHODS.keys()  # … first in it: no body has a member of such a name
 
 
 def translate(error: Exception) -> AppError | None:

@@ -29,6 +29,7 @@ from app.routers import (
     invitations,
     kin,
     needs_analyses,
+    needs_calculations,
     network_paths,
     networks,
     organizations,
@@ -47,6 +48,40 @@ from app.routers import (
 )
 from app.services import sessions
 from app.undeclared import refuse_body
+
+# Matching is linear: the routers a phone asks most come first, and one include level is enough.
+_ROUTERS = (
+    customers,
+    networks,
+    network_paths,
+    path_requests,
+    kin,
+    coverages,
+    recommendations,
+    companies,
+    relationships,
+    relationship_interactions,
+    relationships_bulk,
+    shadow_contacts,
+    dossiers,
+    form_responses,
+    needs_analyses,
+    needs_calculations,
+    introductions,
+    tasks,
+    relation_types,
+    forms,
+    auth,
+    users,
+    departures,
+    teams,
+    invitations,
+    organizations,
+    audit_events,
+    influences,
+    partners,
+    service,
+)
 
 
 @asynccontextmanager
@@ -93,38 +128,7 @@ def create_api(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     handlers.install(app)
-    # Matching is linear: the routers a phone asks most come first, and one include level is enough.
-    for module in (
-        customers,
-        networks,
-        network_paths,
-        path_requests,
-        kin,
-        coverages,
-        recommendations,
-        companies,
-        relationships,
-        relationship_interactions,
-        relationships_bulk,
-        shadow_contacts,
-        dossiers,
-        form_responses,
-        needs_analyses,
-        introductions,
-        tasks,
-        relation_types,
-        forms,
-        auth,
-        users,
-        departures,
-        teams,
-        invitations,
-        organizations,
-        audit_events,
-        influences,
-        partners,
-        service,
-    ):
+    for module in _ROUTERS:
         app.include_router(module.router, dependencies=[Depends(refuse_body)])
     openapi.install(app)
     if not settings.is_production:

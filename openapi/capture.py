@@ -33,6 +33,27 @@ _SECRET: dict[str, Any] = {
 }
 
 
+# A published figure (AFP): 3万 a year for 20 years at 3 %, paid at the beginning of each; less 10万 of assets.
+CALCULATION: dict[str, Any] = {
+    "method": "capital_needs",
+    "currency": "CNY",
+    "assumptions": {"discount_rate": "published", "streams.0.years": "customer"},
+    "streams": [
+        {
+            "kind": "living",
+            "amount_fen": 3_000_000,
+            "growth": "0",
+            "years": 20,
+            "timing": "begin",
+            "first_payment": "today",
+            "sign": "need",
+        }
+    ],
+    "assets_fen": 10_000_000,
+    "discount_rate": "0.03",
+}
+
+
 class Capture:
     """A client that keeps what it sent and received."""
 
@@ -147,6 +168,7 @@ def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     ask("list_form_responses", "GET", f"/v1/customers/{customer['id']}/form-responses", ids=own)
     found = {"needs_analysis_id": analysis["id"]}
     ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{analysis['id']}", ids=found)
+    ask("calculate_needs", "POST", "/v1/needs-analyses/calculate", body=CALCULATION)
     ask("list_needs_analyses", "GET", f"/v1/customers/{customer['id']}/needs-analyses", ids=own)
 
 

@@ -276,6 +276,7 @@ HARMLESS = frozenset(
         "POST /v1/relationships/bulk",
         "POST /v1/customers/{customer_id}/relationships/{relationship_id}/interactions",
         "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}/interactions/{interaction_id}",
+        "POST /v1/needs-analyses/calculate",  # nothing is stored
     }
 )
 

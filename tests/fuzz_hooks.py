@@ -22,6 +22,7 @@ from tests import fuzz_repair as repair
 from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
 from tests.fuzz_aims import is_stateful as _is_stateful
 from tests.fuzz_introductions import aim_introduction, aim_task, new_introduction, next_step
+from tests.fuzz_needs import fit_calculation
 from tests.fuzz_turns import FACTOR, PASSWORD, SELF, asker
 from tests.fuzz_world import AGENT, DEMO
 
@@ -332,4 +333,5 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "POST /v1/auth/refresh": _refresh,
     **network.BODIES,
     **BODIES,
+    "POST /v1/needs-analyses/calculate": fit_calculation,
 }

@@ -172,6 +172,7 @@ BODIES: dict[str, Any] = {
         "items": [{"customer_id": "{customer_id}", "new_contact": {"name": "陈建国", "party_type": "individual"},
                    "direction": "friend"}]
     },
+    "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.

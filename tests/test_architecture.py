@@ -33,7 +33,7 @@ OPEN_TRANSACTIONS = {
     "services/invitations.py": "the invited person is nobody yet",
 }
 # What the domain says instead of an error of the house: services put its codes into issues.
-DOMAIN_ERRORS = {"IdentityError", "InvalidName", "InvalidDate"}
+DOMAIN_ERRORS = {"IdentityError", "InvalidName", "InvalidDate", "NeedsError"}
 NOT_A_NAME = {"utils", "util", "helpers", "common", "misc"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

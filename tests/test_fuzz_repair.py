@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain import forms, identity, lunar, names
 from tests import fuzz_repair as repair
+from tests.fuzz_needs import calculation
 
 DIGITS_18 = st.text("0123456789", min_size=18, max_size=18)
 
@@ -73,3 +74,25 @@ def test_made_answers_fit_the_form(drawn: dict[str, int], complete: bool) -> Non
     made = repair.answers("needs.life", drawn, complete=complete)
     assert forms.check_answers(repair.FORMS["needs.life"], made, complete=complete) == []
     assert repair.answers("needs.life", drawn, complete=complete) == made
+
+
+REFUSED_BODIES: list[dict[str, Any]] = [
+    {"method": "capital_needs", "discount_rate": "9.9", "assumptions": {"streams.0.growth": "agent"}},
+    {"method": "capital_needs", "loans": [{"principal_fen": 1, "rate": "0.05", "years": 2, "elapsed": 9}]},
+    {"method": "human_life_value", "income_fen": 1, "years": 1, "own_share": "0.3", "own_expense_fen": 1},
+    {"method": "income_replacement", "income_fen": 1},
+    {"method": "capital_retention", "yearly_need_fen": 10**13, "real_rate": "0.000000000001"},
+    {"method": "debt_cover", "income_fen": 2, "household_income_fen": 0, "share": "1"},
+    {"method": "education", "stages": [{"yearly_cost_fen": 1, "in_years": 60, "years": 30}]},
+    {"method": "pension_gap", "years_to_retire": 1, "stages": [{"yearly_fen": 1, "years": 41}] * 2},
+    {"method": "social_pension", "wage_base_fen": 1, "contribution_months": 9, "deemed_months": 9},
+    {"method": "four_accounts", "assets_fen": 1, "growth_share": "0.4"},
+    {"method": "affordability", "disposable_income_fen": 1, "amber_share": "0.05", "age_limit": 60},
+]
+
+
+@pytest.mark.parametrize("body", REFUSED_BODIES)
+def test_calculation_is_mended_and_stays_of_its_method(body: dict[str, Any]) -> None:
+    mended = calculation(body)
+    assert mended["method"] == body["method"]
+    assert calculation(mended) == mended

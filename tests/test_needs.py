@@ -5,7 +5,7 @@ import decimal
 import json
 import math
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import needs
-from app.domain.needs import FirstPayment, LifeNeedInput, LifeNeedResult, Lump, NeedsError, Stream, Timing
+from app.domain import annuities, needs
+from app.domain.annuities import NeedsError, Timing
+from app.domain.needs import FirstPayment, LifeNeedInput, LifeNeedResult, Lump, Stream
 
 D = Decimal
 VECTORS = Path(__file__).parents[2] / "shared/vectors" / "needs.json"
@@ -72,18 +73,18 @@ PUBLISHED: dict[str, tuple[dict[str, Any], str]] = {
 
 def recompute(name: str, x: Mapping[str, Any]) -> Decimal:
     years, rate = x.get("years", 0), x.get("rate", x.get("real_rate", ZERO))
-    end, begin = needs.annuity_factor(years, rate, "end"), needs.annuity_factor(years, rate, "begin")
+    end, begin = annuities.annuity_factor(years, rate, "end"), annuities.annuity_factor(years, rate, "begin")
     stages = x.get("stages", [[0, 0], [0, 0]])
-    pots = [amount * needs.annuity_factor(length, rate, "end") for length, amount in stages]
+    pots = [amount * annuities.annuity_factor(length, rate, "end") for length, amount in stages]
     recipes: dict[str, Callable[[], Decimal]] = {
         "HLV-01": lambda: x["annual_to_family"] * end,
         "HLV-03": lambda: x["income"] * end - x["own_expense"] * begin,
         "NEED-01": lambda: x["expense"] * begin - x["assets"],
         "NEED-05a": lambda: x["amount"] * end,
         "NEED-05b": lambda: x["amount"] * end,
-        "EDU-01": lambda: needs.future_value(x["cost"], x["growth"], years),
-        "EDU-01b": lambda: needs.future_value(x["fund"], rate, years),
-        "EDU-01c": lambda: x["shortfall"] * 10_000 / needs.future_value_factor(years, rate, "end") / 12,
+        "EDU-01": lambda: annuities.future_value(x["cost"], x["growth"], years),
+        "EDU-01b": lambda: annuities.future_value(x["fund"], rate, years),
+        "EDU-01c": lambda: x["shortfall"] * 10_000 / annuities.future_value_factor(years, rate, "end") / 12,
         "PEN-03": lambda: pots[0] + pots[1] / (1 + rate) ** stages[0][0],
     }
     return recipes[name]()
@@ -137,61 +138,12 @@ def worksheet() -> LifeNeedInput:
 
 def test_pen_01_unrounded_is_358315_and_textbook_rounding_358639() -> None:
     def gap(need: Decimal, real: Decimal) -> Decimal:
-        return need * needs.annuity_factor(20, real, "begin") / D("1.06") ** 10 - 80
+        return need * annuities.annuity_factor(20, real, "begin") / D("1.06") ** 10 - 80
 
-    need, real = needs.future_value(10 * WAN, D("0.03"), 10) / WAN, needs.real_rate(D("0.06"), D("0.03"))
+    need, real = annuities.future_value(10 * WAN, D("0.03"), 10) / WAN, annuities.real_rate(D("0.06"), D("0.03"))
     assert near(gap(need, real), "35.8315", "0.00005")
     textbook = gap(need.quantize(D("0.01")), real.quantize(D("0.0001")))
     assert near(textbook, "35.863906", "0.00001")
-
-
-RATE_PAIRS = ["0.03 0.02", "0 0", "0 0.04", "0.04 0.04", "0.02 0.10", "-0.05 0.20", "0.2 -0.05"]
-
-
-@pytest.mark.parametrize("timing", TIMINGS)
-@pytest.mark.parametrize("first", FIRST)
-@pytest.mark.parametrize("pair", RATE_PAIRS)
-def test_growing_annuity_equals_payment_by_payment(timing: Timing, first: FirstPayment, pair: str) -> None:
-    rate, growth = pair.split()
-    for years in (0, 1, 2, 33, 80):
-        factor = needs.growing_annuity_factor(years, D(rate), D(growth), timing, first)
-        expected = paid_out(years, rate, growth, timing, first)
-        assert abs(Fraction(factor) - expected) <= expected / 10**40
-
-
-def test_growing_annuity_next_to_equal_rates_keeps_its_digits() -> None:
-    beside = needs.growing_annuity_factor(40, D("0.05"), D("0.05") + D("1E-30"), "end", "stated")
-    assert near(beside, str(D(40) / D("1.05")), "1E-26")
-
-
-def test_real_rate_gives_printed_percentages_and_never_the_difference() -> None:
-    for rate, growth, printed in (("0.06", "0.03", "2.9126"), ("0.08", "0.04", "3.8462"), ("0.06", "0.05", "0.9524")):
-        assert (needs.real_rate(D(rate), D(growth)) * 100).quantize(D("0.0001"), ROUND_HALF_UP) == D(printed)
-
-
-def test_future_and_present_value_match_hand_calculation() -> None:
-    assert needs.future_value_factor(3, D("0.10"), "end") == D("3.31")
-    assert needs.future_value_factor(3, D("0.10"), "begin") == D("3.641")
-    assert [needs.future_value_factor(n, ZERO, "end") for n in (7, 0)] == [D(7), ZERO]
-    assert needs.present_value(10_816, D("0.04"), ZERO, 2) == 10_000
-    assert near(needs.present_value(100, D("0.03"), D("0.03"), 9), "100", "1E-40")
-
-
-def test_loan_matches_known_payment_month_by_month_and_edges() -> None:
-    payment = needs.loan_payment(100_000_000, D("0.049") / 12, 360)
-    assert needs.round_fen(payment) == 530_727
-    balance = D(100_000_000)
-    for _ in range(120):
-        balance = balance * (1 + D("0.049") / 12) - payment
-    assert near(needs.loan_balance(100_000_000, D("0.049") / 12, 360, 120), str(balance), "0.000001")
-    assert needs.loan_payment(1200, ZERO, 12) == 100
-    assert needs.loan_balance(1200, ZERO, 12, 5) == 700
-    assert needs.loan_balance(1200, D("0.01"), 12, 12) == 0
-
-
-@pytest.mark.parametrize(("amount", "fen"), [("0.5", 1), ("1.5", 2), ("2.5", 3), ("2.4999999", 2), ("-0.5", -1)])
-def test_round_fen_goes_half_up_not_half_even(amount: str, fen: int) -> None:
-    assert needs.round_fen(D(amount)) == fen
 
 
 def test_results_do_not_depend_on_the_callers_context() -> None:
@@ -199,21 +151,7 @@ def test_results_do_not_depend_on_the_callers_context() -> None:
     with decimal.localcontext() as context:
         context.prec, context.rounding = 3, decimal.ROUND_UP
         assert needs.life_need(worksheet()).to_json() == expected
-        assert near(needs.real_rate(D("0.06"), D("0.03")), "0.0291262135922330", "1E-16")
-
-
-def test_core_outside_its_bounds_is_refused() -> None:
-    annuity: Any = needs.annuity_factor
-    assert refused(lambda: annuity(961, ZERO, "end")) == ("periods_out_of_range", "periods")
-    assert refused(lambda: annuity(-1, ZERO, "end")) == ("periods_out_of_range", "periods")
-    assert refused(lambda: annuity(True, ZERO, "end")) == ("not_integer", "periods")
-    assert refused(lambda: annuity(1, D("0.31"), "end")) == ("factor_rate_out_of_range", "rate")
-    assert refused(lambda: annuity(1, D("NaN"), "end")) == ("not_decimal", "rate")
-    assert refused(lambda: annuity(1, 0.03, "end")) == ("not_decimal", "rate")
-    assert refused(lambda: annuity(1, ZERO, "due")) == ("choice_unknown", "timing")
-    assert refused(lambda: needs.loan_payment(1, ZERO, 0)) == ("terms_out_of_range", "periods")
-    assert refused(lambda: needs.loan_balance(1, ZERO, 12, 13)) == ("periods_out_of_range", "periods")
-    assert refused(lambda: needs.future_value(10**13 + 1, ZERO, 1)) == ("money_out_of_range", "amount_fen")
+        assert near(annuities.real_rate(D("0.06"), D("0.03")), "0.0291262135922330", "1E-16")
 
 
 SPOUSE = Stream(yearly_fen=3_000_001, years=18, timing="end", growth=D("0.02"))
@@ -386,15 +324,3 @@ def test_any_family_keeps_the_identities(inp: LifeNeedInput, more: int) -> None:
     assert min(result.gap_fen, result.over_fen) == 0
     richer = dataclasses.replace(inp, family_expense_fen=inp.family_expense_fen + more)
     assert needs.life_need(richer).need_fen >= result.need_fen
-
-
-@settings(max_examples=40, deadline=None)
-@given(YEARS, GROWN, RATES)
-def test_any_annuity_begin_is_not_below_end_and_follows_the_real_rate(
-    years: int, rate: Decimal, growth: Decimal
-) -> None:
-    begin = needs.growing_annuity_factor(years, rate, growth, "begin", "stated")
-    assert begin >= needs.growing_annuity_factor(years, rate, growth, "end", "stated")
-    real = needs.real_rate(rate, growth)
-    due = needs.annuity_factor(years, real, "end") * (1 + real)
-    assert abs(begin - due) <= begin * D("1E-25")

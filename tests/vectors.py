@@ -2,7 +2,9 @@
 
 import json
 import tarfile
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,3 +40,11 @@ def naughty_strings() -> list[str]:
         pytest.skip("the big list of naughty strings is not beside this checkout")
     strings: list[str] = json.loads(file.read_bytes())
     return strings
+
+
+def needs_vectors() -> dict[str, dict[str, Any]]:
+    """Published figures of needs analysis by id; their numbers are integers and Decimals."""
+    file = _VECTORS / "needs.json"
+    if not file.exists():
+        pytest.skip("the published figures of needs analysis are not beside this checkout")
+    return {vector["id"]: vector for vector in json.loads(file.read_bytes(), parse_float=Decimal)["vectors"]}

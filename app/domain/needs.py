@@ -1,7 +1,7 @@
-"""Discounting core and the life protection need by the capital-needs method (遗属需要法). Pure, exact, no I/O.
+"""The life protection need of form `needs.life` by the capital-needs method (遗属需要法). Pure, exact, no I/O.
 
-Money enters and leaves as integer fen. Between the two edges everything is a Decimal of 50 digits in a context of
-its own, so no caller's context and no float can change a result; it is rounded half-up once, at the end.
+Money enters and leaves as integer fen; between the two edges `annuities` calculates with full precision, and the
+need is rounded half-up once, at the end.
 
 What belongs where: `need` is what insurance of any kind would have to pay, so the family's own means (liquid
 assets, spouse income, social benefits) are subtracted inside it and it is never below 0. Existing cover is
@@ -10,147 +10,31 @@ insurance already bought: it leaves the need alone and is subtracted for the gap
 
 import decimal
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast
 
-Timing = Literal["begin", "end"]
-FirstPayment = Literal["today", "stated"]
+from app.domain import annuities
+from app.domain.annuities import NeedsError as NeedsError  # said again: who completes a form catches it
+from app.domain.annuities import Timing, growing_annuity_factor, present_value, round_fen
+
+FirstPayment = Literal["today", "stated"]  # as the form asks: today's amount, grown by the first payment; or that one
 Source = Literal["customer", "form_default", "agent"]
 Sign = Literal["add", "subtract"]
 Label = tuple[str, str]  # zh, en
 Part = tuple["Step", Decimal]  # a line as shown, and its amount before rounding
 MAX_RESULT_FEN = 2**53 - 1  # a phone's JSON numbers are exact only up to here
 MAX_LUMPS = 50
-_TRAPS = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.FloatOperation]
-_CONTEXT = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
-_LENIENT = decimal.Context(prec=50, traps=[])  # text that is no number becomes NaN, which _check refuses
+_LENIENT = decimal.Context(prec=50, traps=[])  # text that is no number becomes NaN, which is refused
 _ZERO, _ONE = Decimal(0), Decimal(1)
-_COUNTS = {"years": (0, 80), "months": (0, 60), "periods": (0, 960), "terms": (1, 960), "money": (0, 10**13)}
-_RATES = {"rate": (Decimal("-0.05"), Decimal("0.20")), "share": (_ZERO, _ONE)}
-_RATES["factor_rate"] = (Decimal("-0.25"), Decimal("0.30"))  # wider: the real rate of two legal rates fits in
-_CHOICES: dict[str, tuple[str, ...]] = {"timing": get_args(Timing), "first_payment": get_args(FirstPayment)}
+_FIRST: dict[str, annuities.FirstPayment] = {"today": "grown", "stated": "stated"}
 _KINDS = (
     {"emergency_months": "months", "survivor_share": "share", "timing": "timing", "first_payment": "first_payment"}
     | dict.fromkeys(("support_years", "years", "in_years"), "years")
     | dict.fromkeys(("expense_growth", "discount_rate", "growth"), "rate")
 )
-_ARGUMENT_KINDS = _KINDS | {"rate": "factor_rate", "growth": "factor_rate", "periods": "periods"}
 _STREAMS = ("spouse_income", "parents_support", "social_benefits")
 _UNITS = {"money": "fen", "rate": "per_year", "timing": "code", "first_payment": "code"}
-
-
-class NeedsError(ValueError):
-    """An input outside what the method is defined for; `code` is stable, `field` a dotted path, never the value."""
-
-    def __init__(self, code: str, field: str) -> None:
-        super().__init__(f"{field}: {code}")
-        self.code, self.field = code, field
-
-
-@contextmanager
-def _exact() -> Iterator[None]:
-    with decimal.localcontext(_CONTEXT):
-        yield
-
-
-def _check(field: str, kind: str, value: object) -> None:
-    if kind in _CHOICES:
-        if value not in _CHOICES[kind]:
-            raise NeedsError("choice_unknown", field)
-        return
-    wire, code = (int, "not_integer") if kind in _COUNTS else (Decimal, "not_decimal")  # exact: no bool
-    if value.__class__ is not wire or (isinstance(value, Decimal) and not value.is_finite()):
-        raise NeedsError(code, field)
-    low, high = _COUNTS[kind] if kind in _COUNTS else _RATES[kind]
-    if not low <= cast("Decimal", value) <= high:
-        raise NeedsError(f"{kind}_out_of_range", field)
-
-
-def _check_arguments(**values: object) -> None:
-    for name, value in values.items():
-        _check(name, _ARGUMENT_KINDS.get(name, "money"), value)
-
-
-def _geometric(ratio: Decimal, count: int) -> Decimal:
-    """q + q² + … + qⁿ, term by term: unlike the closed form it has no hole at q = 1 and loses no digits near it."""
-    return sum((ratio**k for k in range(1, count + 1)), _ZERO)
-
-
-@_exact()
-def round_fen(amount: Decimal) -> int:
-    """Whole fen, half-up (ties away from zero): the last act of every calculation, never a middle one."""
-    return int(amount.quantize(_ONE, decimal.ROUND_HALF_UP))
-
-
-@_exact()
-def real_rate(rate: Decimal, growth: Decimal) -> Decimal:
-    """Real rate 实质报酬率 r = (1+i)/(1+g) - 1 (Fisher; never i - g). Both -0.25..0.30, else NeedsError."""
-    _check_arguments(rate=rate, growth=growth)
-    return (1 + rate) / (1 + growth) - 1
-
-
-@_exact()
-def annuity_factor(periods: int, rate: Decimal, timing: Timing) -> Decimal:
-    """Present value of 1 a period, "end": a(n,i) = (1-(1+i)^-n)/i, n at i = 0; "begin" (annuity-due): a(n,i)(1+i).
-    Periods 0..960, rate per period -0.25..0.30, else NeedsError. Source: standard financial mathematics."""
-    return growing_annuity_factor(periods, rate, _ZERO, timing, "stated")
-
-
-@_exact()
-def growing_annuity_factor(
-    periods: int, rate: Decimal, growth: Decimal, timing: Timing, first_payment: FirstPayment
-) -> Decimal:
-    """Present value of payments growing by g a period, per 1 of the amount named, for 0..960 periods.
-    end + "stated": the amount is the payment at the end of period 1: (1-((1+g)/(1+i))^n)/(i-g), n/(1+i) if i = g.
-    end + "today":  the amount is today's and has grown once by then: the same times (1+g).
-    begin:          the first payment falls now and is today's amount either way: a(n,r)(1+r) at the real rate r.
-    begin >= end for i >= 0 is sure for "stated", for "today" only while g <= i. Rates -0.25..0.30, else NeedsError.
-    Source: standard financial mathematics ("today": the custom of Chinese planning examples).
-    """
-    _check_arguments(periods=periods, rate=rate, growth=growth, timing=timing, first_payment=first_payment)
-    ratio = (1 + growth) / (1 + rate)
-    grown_once = _geometric(ratio, periods)
-    stated = grown_once / (ratio if timing == "begin" else 1 + growth)
-    return grown_once if (timing, first_payment) == ("end", "today") else stated
-
-
-@_exact()
-def future_value_factor(periods: int, rate: Decimal, timing: Timing) -> Decimal:
-    """Final value of saving 1 a period, FVIFA = ((1+i)^n - 1)/i, n at i = 0; "begin" times (1+i). Bounds as above."""
-    _check_arguments(periods=periods, rate=rate, timing=timing)
-    due = _geometric(1 + rate, periods)
-    return due if timing == "begin" else due / (1 + rate)
-
-
-@_exact()
-def future_value(amount_fen: int, rate: Decimal, years: int) -> Decimal:
-    """Unrounded fen C(1+i)^n of C = 0..10^13 fen after 0..80 years at -0.25..0.30; NeedsError otherwise."""
-    _check_arguments(amount_fen=amount_fen, rate=rate, years=years)
-    return amount_fen * (1 + rate) ** years
-
-
-@_exact()
-def present_value(amount_fen: int, rate: Decimal, growth: Decimal, years: int) -> Decimal:
-    """Unrounded fen to hold today for a cost at today's price due in n years: C((1+g)/(1+i))^n. Bounds as above."""
-    _check_arguments(amount_fen=amount_fen, rate=rate, growth=growth, years=years)
-    return amount_fen * ((1 + growth) / (1 + rate)) ** years
-
-
-@_exact()
-def loan_payment(principal_fen: int, rate: Decimal, periods: int) -> Decimal:
-    """Unrounded level payment (等额本息) P = L/a(n,j), L/n at j = 0; j per period, 1..960 periods, else NeedsError."""
-    _check("principal_fen", "money", principal_fen)
-    _check("periods", "terms", periods)
-    return principal_fen / annuity_factor(periods, rate, "end")
-
-
-@_exact()
-def loan_balance(principal_fen: int, rate: Decimal, periods: int, paid: int) -> Decimal:
-    """Unrounded balance after k of n level payments, B(k) = P·a(n-k,j), 0 <= k <= n; NeedsError otherwise."""
-    _check("paid", "periods", paid)
-    return loan_payment(principal_fen, rate, periods) * annuity_factor(periods - paid, rate, "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +88,7 @@ class LifeNeedInput:
         if len(self.education) > MAX_LUMPS:
             raise NeedsError("too_many", "education")
         for key, kind, value in _leaves(self):
-            _check(key, kind, value)
+            annuities.check(key, kind, _FIRST.get(str(value)) if kind == "first_payment" else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +169,7 @@ def _step(key: str, label: Label, sign: Sign, template: str, numbers: Mapping[st
 
 def _stream(inp: LifeNeedInput, key: str, label: Label, sign: Sign, s: Stream, share: Decimal | None = None) -> Part:
     rate, first = inp.discount_rate, inp.first_payment
-    factor = growing_annuity_factor(s.years, rate, s.growth, s.timing, first)
+    factor = growing_annuity_factor(s.years, rate, s.growth, s.timing, _FIRST[first])
     numbers: dict[str, object] = {"yearly_fen": s.yearly_fen} | ({} if share is None else {"share": share})
     numbers["factor"] = factor.quantize(Decimal("1E-10"), decimal.ROUND_HALF_UP)  # to read; the amount uses all
     head = " × ".join(f"{{{name}}}" for name in numbers)
@@ -342,7 +226,7 @@ def _steps(inp: LifeNeedInput) -> tuple[int, list[Step]]:
     return max(0, total), steps
 
 
-@_exact()
+@annuities.exact()
 def life_need(inp: LifeNeedInput) -> LifeNeedResult:
     """Life protection need by the capital-needs method 遗属需要法, version 1.0.0, in fen.
     need = max(0, PV(expense × share) + PV(parents) + Σ PV(education) + mortgage + debts + final expenses
@@ -380,7 +264,7 @@ def life_input_from_answers(effective: EffectiveLike, *, answered_by: Source = "
         sources[key] = "form_default" if f"{at}/{link_id}" in effective.defaulted else answered_by
         kind = _KINDS.get(key.rpartition(".")[2])
         if kind == "share" and type(value) is int:
-            return Decimal(value).scaleb(-4, _CONTEXT).normalize(_CONTEXT)  # basis points of 1
+            return Decimal(value).scaleb(-4, _LENIENT).normalize(_LENIENT)  # basis points of 1
         return _LENIENT.create_decimal(value) if kind == "rate" and isinstance(value, str) else value
 
     def stream(name: str) -> Stream:
