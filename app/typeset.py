@@ -1,7 +1,7 @@
 """Setting one document, in a process of its own: `python -I app/typeset.py`.
 
 Why a process: Typst gives the interpreter's lock back, so a thread would not hold up the service; but a thread cannot
-be ended when it takes too long, its memory (170 MB with the font) would stay with the service, and a fault inside the
+be ended when it takes too long, its memory (80 MB for a common document, 215 for the largest) would stay with the service, and a fault inside the
 compiler would take the service along. The child starts in a tenth of a second, and ends with its document.
 
 It is told what to set by one JSON text on its standard input, `{"template": …, "title": …, "seconds": …, "page": {…}}`,
@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,10 @@ def typeset(order: dict[str, Any]) -> bytes:
 
 
 def _bound(seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold a customer's file
+    # The last: a core would hold a customer's file.
+    for kind, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):  # this machine has a lower one, or knows none
+            resource.setrlimit(kind, (most, most))
 
 
 def main() -> int:

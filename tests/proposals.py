@@ -1,14 +1,13 @@
 """An invented household and its proposal. `python -m tests.proposals` takes the pictures of it that stand in docs/."""
 
-import asyncio
 import json
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from app import reports, typeset
+from app import typeset
 from app.domain import needs
 from app.domain.proposal_page import page
 from app.domain.proposal_report import (
@@ -73,7 +72,13 @@ def _life() -> tuple[Need, Calculation]:
         note="房贷与两个孩子的教育主要依靠其收入",
     )
     steps = tuple(
-        Step(label=step.label["zh"], formula=step.formula, substituted=step.substituted, amount_fen=step.amount_fen, sign=step.sign)
+        Step(
+            label=step.label["zh"],
+            formula=step.formula,
+            substituted=step.substituted,
+            amount_fen=step.amount_fen,
+            sign=step.sign,
+        )
         for step in found.steps
     )
     return need, Calculation(
@@ -165,7 +170,7 @@ def _cover() -> tuple[Recommendation, ...]:
 
     return (
         one("lin", "身故", "定期寿险", 120, 1600, 2300, "至 60 岁", "以较低保费覆盖还贷与抚养责任最重的年份"),
-        one("lin", "重大疾病", "疾病保险（重大疾病）", 80, 9800, 12600, "至 70 岁", "个人持有，不随离职失效"),
+        one("lin", "重大疾病", "疾病保险（重大疾病）", 80, 9800, 12600, "至 70 岁", "个人持有，离职不失效"),
         one("su", "重大疾病", "疾病保险（重大疾病）", 60, 6200, 8100, "至 70 岁", "补足治疗与三年收入"),
         one("su", "医疗", "医疗保险（费用补偿型）", 200, 380, 620, "1 年，可续保", "与社会医疗保险衔接"),
         one("lin", "意外", "意外伤害保险", 100, 260, 390, "1 年", "通勤较多"),
@@ -229,7 +234,7 @@ def household() -> ProposalReport:
                 description="先补足林致远的定期寿险与重疾，其余一年后复查",
                 premium_low_fen=1_140_000,
                 premium_high_fen=1_490_000,
-                remaining_gap_fen=72_619_936,
+                remaining_gap_fen=sum(need.gap_fen for need in found) - 200 * WAN,
             ),
             Alternative(
                 title="充分方案",
@@ -244,11 +249,54 @@ def household() -> ProposalReport:
     )  # fmt: skip
 
 
+HOSTILE = (
+    '#import "x"',
+    "#panic()",
+    "*粗* _斜_ $x^2$ @ref <label> `raw` \\\\ //注释 /* */ ]] ))",
+    "👨‍👩‍👧‍👦😀🀄",
+    "\u202e倒过来的名字\u0000\u0007\ud800",
+    "𠮷野家㛃𬱖 ABCdef\n\n= 标题\n- 项",
+    "Wolfeschlegelsteinhausenbergerdorff" * 8,
+    "مرحبا بالعالم हिन्दी",
+    "",
+    "  ",
+    "长" * 300,
+    "https://example.com/" + "a" * 400,
+    "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!͖̬̰̙̗̿̋ͥͥ̂ͣ̐́́͜͞",
+    "{{page}} {} %s {0} $HOME ../../etc/passwd",
+)
+
+
+def hostile(text: str) -> ProposalReport:
+    """The household with one text wherever a text may stand."""
+    filled: ProposalReport = _filled(household(), text)
+    return filled
+
+
+def _filled(value: Any, text: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_filled(part, text) for part in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changed = {}
+    for field in fields(value):
+        part = getattr(value, field.name)
+        is_text = isinstance(part, str)
+        changed[field.name] = text if is_text and field.name not in _CODES else _filled(part, text)
+    for name in ("reasons", "categories", "notices"):
+        if name in changed:
+            changed[name] = (text,) * max(1, len(changed[name]))
+    return replace(value, **changed)
+
+
+_CODES = ("key", "insured", "language", "unit", "source", "load", "verdict", "sign")
+
+
 def large() -> ProposalReport:
     """The household with as much of everything as may be printed."""
     small = household()
     many = tuple(replace(MEMBERS[0], key=f"m{n}", name=f"成员{n}", generation=n % 5 - 2) for n in range(30))
-    steps = tuple(Step(label="长" * 60, formula="yearly_fen × " * 40, amount_fen=2**53 - 1) for _ in range(100))
+    steps = tuple(Step(label="长" * 60, formula="yearly_fen × " * 40, amount_fen=2**53 - 1) for _ in range(16))
     return replace(
         small,
         members=many,
@@ -279,6 +327,5 @@ def pictures(report: ProposalReport, ppi: float) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    for number, png in enumerate(pictures(household(), 90)[:2], 1):
+    for number, png in enumerate(pictures(household(), 84)[:2], 1):
         (DOCS / f"proposal-{number}.png").write_bytes(png)
-    Path("/tmp/proposal.pdf").write_bytes(asyncio.run(reports.render(household())))

@@ -5,12 +5,11 @@ with two decimals and premiums in 元; in an English one both are whole yuan. Ro
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from app.domain.proposal_report import Assumption, Need, ProposalReport
+from app.domain.proposal_report import Assumption, Need, ProposalReport, Step
 from app.domain.proposal_words import COOLING_OFF, COOLING_OFF_KNOWN, COOLING_OFF_OPEN, MINORS, NOTICES, WORDS
 
 TOP_PRIORITIES: Final = 5
@@ -18,8 +17,11 @@ FLOW_ROWS: Final = 6
 ADULT: Final = 18
 MINUS: Final = "−"  # as wide as a digit
 _WAN: Final = 1_000_000  # fen
-# Marks that turn the direction of what follows: a name may not rearrange the words around it.
-_DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# What is no text: control signs, half surrogates, and the marks that turn the direction of what follows, with which a
+# name could rearrange the words around it. Breaks of a line become spaces.
+_GAP: Final = re.compile("[\t-\r\x85\u2028\u2029]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_BARRED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # A run without any place to break it would leave its column: it may break after every twelfth sign.
 _RUN: Final = re.compile(r"[^\s\u1100-\u11ff\u2e80-\uffef]{25,}")
 _PIECE: Final = re.compile(r"(.{12})(?=.)")
@@ -28,16 +30,14 @@ _BREAK: Final = "\u200b"
 
 def clean(text: str) -> str:
     """The text as it may be set: no control signs, no half surrogates, nothing that turns the reading direction."""
-    kept = "".join(_sign(sign) for sign in text)
+    kept = _BARRED.sub("", _HALF.sub("\ufffd", _GAP.sub(" ", text)))
     return _RUN.sub(lambda run: _PIECE.sub(rf"\1{_BREAK}", run[0]), kept).strip()
 
 
-def _sign(sign: str) -> str:
-    if sign in "\t\n\r\v\f\u0085\u2028\u2029":
-        return " "
-    if sign in _DIRECTIONS or unicodedata.category(sign) == "Cc":
-        return ""
-    return "\ufffd" if unicodedata.category(sign) == "Cs" else sign
+def short(text: str, most: int) -> str:
+    """The text where there is room for so many signs only; it stands in full elsewhere."""
+    kept = clean(text)
+    return kept if len(kept) <= most else kept[: most - 1].rstrip() + "…"
 
 
 def whole_yuan(fen: int) -> str:
@@ -105,7 +105,7 @@ class _Page:
             "unit": "万元" if self.at == 0 else "CNY",
             "customer": clean(report.customer),
             "organization": clean(report.organization.name),
-            "number": clean(report.number),
+            "footer": self.footer(),
             "date": {
                 "year": report.prepared_on.year,
                 "month": report.prepared_on.month,
@@ -129,6 +129,10 @@ class _Page:
             "notices": list(self.notices()),
             "calculations": list(self.calculations()),
         }
+
+    def footer(self) -> str:
+        parts = (short(self.report.organization.name, 30), short(self.report.number, 30), self.words["footer"])
+        return "　".join(part for part in parts if part)
 
     def meta(self) -> Iterator[list[str]]:
         report = self.report
@@ -161,10 +165,12 @@ class _Page:
         ]
 
     def priorities(self) -> Iterator[dict[str, Any]]:
-        ranked = [need for need in self.report.needs if need.rank is not None and need.gap_fen]
-        for need in sorted(ranked, key=lambda need: need.rank or 0)[:TOP_PRIORITIES]:
+        """The gaps by rank, those without one last; the largest first where ranks do not tell."""
+        gaps = [need for need in self.report.needs if need.gap_fen]
+        ordered = sorted(gaps, key=lambda need: (need.rank is None, need.rank or 0, -need.gap_fen))
+        for need in ordered[:TOP_PRIORITIES]:
             yield {
-                "rank": need.rank,
+                "rank": "–" if need.rank is None else str(need.rank),
                 "who": self.names[need.insured],
                 "peril": clean(need.peril),
                 "gap": self.big_money(need.gap_fen),
@@ -191,8 +197,8 @@ class _Page:
                     "label": self.words[key],
                     "members": [
                         {
-                            "name": clean(member.name),
-                            "role": clean(member.role),
+                            "name": short(member.name, 8),
+                            "role": short(member.role, 8),
                             "age": "" if member.age is None else self.words["age_value"].format(member.age),
                         }
                         for member in sorted(found, key=lambda member: member.generation)
@@ -211,6 +217,7 @@ class _Page:
                 "ratio": _ratio(need),
                 "rank": "–" if need.rank is None else str(need.rank),
                 "method": clean(need.method),
+                "bar": [short(self.names[need.insured], 10), short(need.peril, 12)],
                 "need_fen": need.need_fen,
                 "existing_fen": need.existing_fen,
             }
@@ -314,8 +321,9 @@ class _Page:
         known = report.cooling_off_days
         clock = COOLING_OFF_OPEN[at] if known is None else COOLING_OFF_KNOWN[at].format(known)
         yield COOLING_OFF[at].format(clock)
-        insured = {one.insured for one in (*report.needs, *report.recommendations)}
-        if any(member.key in insured and (member.age or ADULT) < ADULT for member in report.members):
+        insured = {need.insured for need in report.needs} | {one.insured for one in report.recommendations}
+        minors = {member.key for member in report.members if member.age is not None and member.age < ADULT}
+        if minors & insured:
             yield MINORS[at]
         yield from (clean(notice) for notice in report.notices)
 
@@ -324,12 +332,15 @@ class _Page:
             yield {
                 "title": f"{self.names[one.insured]} · {clean(one.peril)}",
                 "method": f"{clean(one.method)} · {self.words['version']} {clean(one.version)}",
-                "steps": [
-                    [clean(step.label), clean(step.formula), clean(step.substituted), (MINUS if step.sign == "subtract" else "") + exact_yuan(step.amount_fen)]
-                    for step in one.steps
-                ],
+                "steps": [self.step(step) for step in one.steps],
                 "result": exact_yuan(one.result_fen),
-            }  # fmt: skip
+            }
+
+    def step(self, step: Step) -> list[str]:
+        """Label, formula, numbers, amount. What is only named, and not reckoned, needs no formula."""
+        is_reckoned = not re.fullmatch(r"\w*", step.formula)
+        lines = [clean(step.formula), clean(step.substituted)] if is_reckoned else ["", ""]
+        return [clean(step.label), *lines, (MINUS if step.sign == "subtract" else "") + exact_yuan(step.amount_fen)]
 
 
 def _joined(head: str, note: str, at: int) -> str:

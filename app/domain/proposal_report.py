@@ -18,6 +18,7 @@ Verdict = Literal["suitable", "caution", "unsuitable"]
 
 MAX_FEN: Final = 2**53 - 1
 MAX_TEXT: Final = 2_000
+MAX_STEPS: Final = 1_000  # of all calculations together
 # A report within them is set in a few seconds at most, however it is filled.
 LIMITS: Final[Mapping[str, int]] = {
     "members": 30,
@@ -119,7 +120,7 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affordability:
-    """What premiums the household can carry, a year. `load` is the verdict on existing and proposed premium together."""
+    """What premiums the household can carry, a year. `load` judges existing and proposed premium together."""
 
     yearly_income_fen: int
     rigid_expense_fen: int
@@ -149,7 +150,7 @@ class Suitability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """Cover recommended for one gap: categories, and what a year of it is likely to cost (an estimate, no quotation)."""
+    """Cover recommended for one gap: categories, and what a year of it may cost (an estimate, no quotation)."""
 
     insured: str
     peril: str
@@ -231,6 +232,8 @@ class ProposalReport:
         keys = {member.key for member in self.members}
         if len(keys) != len(self.members):
             raise ProposalError("duplicate", "members")
+        if sum(len(one.steps) for one in self.calculations) > MAX_STEPS:
+            raise ProposalError("too_many", "calculations")
         for name in ("needs", "recommendations", "calculations"):
             for index, part in enumerate(getattr(self, name)):
                 if part.insured not in keys:

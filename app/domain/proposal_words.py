@@ -14,7 +14,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "summary": ("结论摘要", "In short"),
     "open_gaps": ("尚有缺口的保障", "Needs with a gap"),
     "open_gaps_value": ("{} 项（共测算 {} 项）", "{} of {}"),
-    "proposed_premium": ("建议新增年保费（估算）", "Proposed premium a year (estimate)"),
+    "proposed_premium": ("建议新增年保费（估算）", "New premium a year (est.)"),
     "priorities": ("优先解决的缺口", "Gaps to close first"),
     "no_gap": ("按现有资料测算，目前没有需要补充的保障缺口。", "On what we know today there is no gap to close."),
     "household": ("家庭成员", "The household"),
@@ -41,12 +41,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "legend_existing": ("已有保障", "existing cover"),
     "legend_gap": ("保障缺口", "gap"),
     "legend_over": ("超出需求", "beyond the need"),
-    "unit": ("单位：万元", "in CNY"),
+    "unit": ("需求（万元）", "Need (CNY)"),
     "needs_note": (
         "需求按每位被保险人、每类风险分别测算：不同风险不会同时发生，某一类的超额也不能抵补另一类的缺口，因此不作合计。"
         "金额四舍五入，精确到分的计算见附录。",
-        "Needs are reckoned per insured and peril: perils do not strike together, and too much of one cover does not fill "
-        "the gap of another; so no sum is given. Amounts are rounded; the appendix has them to the fen.",
+        "Needs are reckoned per insured and peril: perils do not strike together, and too much of one cover does not "
+        "fill the gap of another; so no sum is given. Amounts are rounded; the appendix has them to the fen.",
     ),
     "cash_flow": ("家庭年度收支", "The household year by year"),
     "income": ("收入", "Income"),
@@ -56,7 +56,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "premium": ("现有保费", "Existing premiums"),
     "balance": ("结余", "Surplus"),
     "year": ("年份", "Year"),
-    "axis_unit": ("万元／年", "CNY a year"),
+    "axis_unit": ("单位：万元", "CNY a year"),
     "flow_note": (
         "按附列假设推算，不是对未来收入或支出的承诺。",
         "Projected from the assumptions listed; no promise of future income or expense.",
@@ -82,7 +82,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "category": ("产品类别", "Product category"),
     "sum_insured": ("建议保额", "Sum insured"),
     "term": ("期间", "Term"),
-    "premium_band": ("年保费估算", "Premium a year, estimated"),
+    "premium_band": ("年保费估算", "Premium a year (est.)"),
     "total": ("合计", "Total"),
     "reason": ("理由", "Why"),
     "recommended_note": (
@@ -124,8 +124,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "version": ("版本", "version"),
     "steps_note": (
         "每步先列公式，再列代入的数。公式中名称以 _fen 结尾的数以分为单位，利率与比例为小数。",
-        "Each step has its formula, then the numbers put in. What a formula calls _fen is in fen, a hundredth of a yuan; "
-        "rates and shares are decimal fractions.",
+        "Each step has its formula, then the numbers put in. What a formula calls _fen is in fen, a hundredth of a "
+        "yuan; rates and shares are decimal fractions.",
     ),
     "footer": ("本计划书不是保险合同", "This proposal is no insurance contract"),
     "page": ("第 {} 页，共 {} 页", "Page {} of {}"),
@@ -141,13 +141,13 @@ NOTICES: Final[tuple[tuple[str, str], ...]] = (
     (
         "本计划书是根据您提供的资料所作的保障需求分析，不是保险合同、要约或承保承诺。保险责任、责任免除、费率及给付均以"
         "保险合同条款和保险公司核保结论为准。",
-        "This is an analysis of needs from what you told us: no insurance contract, offer or promise of cover. The terms "
-        "of the contract and the insurer's underwriting decide on benefits, exclusions, premiums and payments.",
+        "This is an analysis of needs from what you told us: no insurance contract, offer or promise of cover. The "
+        "terms of the contract and the insurer's underwriting decide on benefits, exclusions, premiums and payments.",
     ),
     (
         "测算结果建立在所列假设之上，假设改变结果随之改变，不代表未来实际情况。家庭、收入、负债或保单变动时，请重新测算。",
-        "The figures rest on the assumptions listed and change with them; they do not tell the future. Have them reckoned "
-        "again when your family, income, debts or policies change.",
+        "The figures rest on the assumptions listed and change with them; they do not tell the future. Have them "
+        "reckoned again when your family, income, debts or policies change.",
     ),
     (
         "保险不是存款，也不是银行理财产品；分红、万能、投资连结型产品的收益不确定，投资连结型产品可能损失本金。",
@@ -155,17 +155,20 @@ NOTICES: Final[tuple[tuple[str, str], ...]] = (
         "products yield is uncertain; with unit-linked ones the principal may be lost.",
     ),
     (
-        "投保时，保险公司就被保险人有关情况提出询问的，您应当如实告知。未如实告知可能导致合同被解除、不予赔付，甚至不退还保费。",
-        "Answer the insurer's questions about the insured truthfully. Otherwise the contract may be rescinded and nothing "
-        "be paid; even the premium may be lost.",
+        "投保时，保险公司就被保险人有关情况提出询问的，您应当如实告知。"
+        "未如实告知可能导致合同被解除、不予赔付，甚至不退还保费。",
+        "Answer the insurer's questions about the insured truthfully. Otherwise the contract may be rescinded and "
+        "nothing be paid; even the premium may be lost.",
     ),
     (
-        "产品风险超出您的风险承受能力，或所需资金与您的支付能力明显不符的，我们建议终止投保。是否投保由您自主决定，须由您本人签名。",
-        "Where a product's risk exceeds your tolerance, or its price plainly exceeds what you can pay, we advise you not "
-        "to apply. The decision is yours, and nobody may sign for you.",
+        "产品风险超出您的风险承受能力，或所需资金与您的支付能力明显不符的，我们建议终止投保。"
+        "是否投保由您自主决定，须由您本人签名。",
+        "Where a product's risk exceeds your tolerance, or its price plainly exceeds what you can pay, we advise you "
+        "not to apply. The decision is yours, and nobody may sign for you.",
     ),
     (
-        "销售人员应当出示执业证件，不得代您保管或经手现金保费。咨询、投诉可联系本机构，或拨打银行保险消费者投诉维权热线 12378。",
+        "销售人员应当出示执业证件，不得代您保管或经手现金保费。"
+        "咨询、投诉可联系本机构，或拨打银行保险消费者投诉维权热线 12378。",
         "The agent has to show the licence and may not handle your money. For questions and complaints turn to this "
         "organisation, or to the regulator's consumer hotline 12378.",
     ),
@@ -173,8 +176,8 @@ NOTICES: Final[tuple[tuple[str, str], ...]] = (
 COOLING_OFF: Final = (
     "人身保险合同设有犹豫期，自您签收保险合同之日起算，{}犹豫期内解除合同，保险公司按约定退还保费；犹豫期后退保只退还现金"
     "价值，可能有较大损失。",
-    "Life contracts have a cooling-off period, which begins when you receive the contract: {} If you cancel within it, the "
-    "premium is returned as agreed; later only the cash value is, and the loss may be great.",
+    "Life contracts have a cooling-off period, which begins when you receive the contract: {} If you cancel within it, "
+    "the premium is returned as agreed; later only the cash value is, and the loss may be great.",
 )
 COOLING_OFF_KNOWN: Final = ("不少于 {} 日，以合同约定为准。", "at least {} days, as the contract says.")
 COOLING_OFF_OPEN: Final = (
@@ -183,7 +186,8 @@ COOLING_OFF_OPEN: Final = (
 )
 # 保监发〔2015〕90号: over all insurers together.
 MINORS: Final = (
-    "未成年人以死亡为给付条件的保险金额合计，各家保险公司累计不满 10 周岁不得超过 20 万元，已满 10 周岁不满 18 周岁不得超过 50 万元。",
-    "Death cover of a minor over all insurers together may not exceed CNY 200,000 below the age of 10, CNY 500,000 below "
-    "18.",
+    "未成年人以死亡为给付条件的保险金额合计，各家保险公司累计"
+    "不满 10 周岁不得超过 20 万元，已满 10 周岁不满 18 周岁不得超过 50 万元。",
+    "Death cover of a minor over all insurers together may not exceed CNY 200,000 below the age of 10, CNY 500,000 "
+    "below 18.",
 )
