@@ -1,8 +1,9 @@
 """Setting one document, in a process of its own: `python -I app/typeset.py`.
 
 Why a process: Typst gives the interpreter's lock back, so a thread would not hold up the service; but a thread cannot
-be ended when it takes too long, its memory (80 MB for a common document, 215 for the largest) would stay with the service, and a fault inside the
-compiler would take the service along. The child starts in a tenth of a second, and ends with its document.
+be ended when it takes too long, its memory (80 MB for a common document, 215 for the largest) would stay with the
+service, and a fault inside the compiler would take the service along. The child starts in a tenth of a second, and ends
+with its document.
 
 It is told what to set by one JSON text on its standard input, `{"template": …, "title": …, "seconds": …, "page": {…}}`,
 and answers with the PDF on its standard output. What it cannot do it says in one word on its standard error: a

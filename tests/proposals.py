@@ -93,9 +93,9 @@ def _life() -> tuple[Need, Calculation]:
 
 def _ill(insured: str, income: int, existing: int, rank: int, note: str) -> tuple[Need, Calculation]:
     parts = (
-        ("治疗自付费用", "300000 元", 30 * WAN),
-        ("康复与护理", "100000 元 × 3 年", 30 * WAN),
-        ("收入中断补偿", f"{income * 10000} 元 × 3 年", income * 3 * WAN),
+        ("治疗自付费用", "300,000 元", 30 * WAN),
+        ("康复与护理", "100,000 元 × 3 年", 30 * WAN),
+        ("收入中断补偿", f"{income * 10_000:,} 元 × 3 年", income * 3 * WAN),
     )
     total = sum(amount for _, _, amount in parts)
     steps = tuple(Step(label=label, formula=formula, amount_fen=amount) for label, formula, amount in parts)

@@ -123,9 +123,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "result": ("结果", "Result"),
     "version": ("版本", "version"),
     "steps_note": (
-        "每步先列公式，再列代入的数。公式中名称以 _fen 结尾的数以分为单位，利率与比例为小数。",
+        "每步先列公式，再列代入的数。公式中名称以 _fen 结尾的数以分为单位，利率与比例为小数；"
+        "annuity 为增长年金的现值系数。",
         "Each step has its formula, then the numbers put in. What a formula calls _fen is in fen, a hundredth of a "
-        "yuan; rates and shares are decimal fractions.",
+        "yuan; rates and shares are decimal fractions; annuity is the present-value factor of a growing annuity.",
     ),
     "footer": ("本计划书不是保险合同", "This proposal is no insurance contract"),
     "page": ("第 {} 页，共 {} 页", "Page {} of {}"),
