@@ -107,7 +107,9 @@ def wire(value: Any) -> Any:
     """A value as JSON: numbers and amounts as plain decimal strings without trailing zeros, dates as text."""
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
         text = f"{value:f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text == "-0" else text
@@ -116,6 +118,11 @@ def wire(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     return dict(value) if isinstance(value, Mapping) else [wire(part) for part in value]
+
+
+def operations() -> frozenset[str]:
+    """Every word that may stand first in an expression."""
+    return frozenset({*_OPS, *_LEAVES, "round", "lookup"})
 
 
 class _Builder:
