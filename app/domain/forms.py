@@ -202,6 +202,8 @@ class _Walk:
             if step is not None and step.place.scope == owner and step.role != "none":
                 continue
             code = "not_answered" if step is not None and step.place.item.type == "display" else "unknown_link_id"
+            if code == "not_answered" and raw[key] is None:
+                continue
             # Only a key shaped like a link_id is named: anything else may be somebody's data.
             self._note(f"{at}/{key}" if isinstance(key, str) and LINK.fullmatch(key) else at, code)
 
@@ -306,9 +308,9 @@ def _compute(link_id: str, step: Step, sheet: Sheet) -> None:
     value = step.calculation.run(sheet)
     if value is not None:
         written = step.settle(value)
-        found = Wrong("out_of_range") if written is None else step.read(written)
-        if found.__class__ is Wrong:
-            sheet.wrong[link_id] = found.code
+        found = None if written is None else step.read(written)
+        if found is None or found.__class__ is Wrong:
+            sheet.wrong[link_id] = "out_of_range"  # its type is right since the form was published
         else:
             sheet.held[link_id], sheet.values[link_id] = written, found
     if sheet.notes:
