@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.domain import form_lint, form_plans, form_types
 from app.domain.form_shapes import (
@@ -19,14 +19,13 @@ from app.domain.form_shapes import (
     FormError,
     Item,
     Place,
-    canonical_json,
     content_hash,
+    read_shape,
     require,
     version_key,
 )
 
 _DRAFT = TypeAdapter(Draft)
-_PUBLISH_CODES = {"missing": "key_missing", "unexpected_keyword_argument": "key_unknown", "too_long": "too_many"}
 _CHOICES = ("choice", "open_choice")
 # Equality is all that can be asked of these, and nothing at all of the others but whether they are answered.
 _EQUAL = {"boolean", "text", "choice", "open_choice", "reference", "id_number", "phone"} | form_types.ORDERED
@@ -75,12 +74,7 @@ def published_forms() -> list[dict[str, Any]]:
 
 
 def _read(raw: object) -> Draft:
-    try:
-        draft = _DRAFT.validate_json(canonical_json(raw))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
-        raise FormError(_PUBLISH_CODES.get(first["type"], "invalid"), pointer) from None
+    draft: Draft = read_shape(_DRAFT, raw)
     if draft.derived_from is not None:
         lower = version_key(draft.derived_from) < version_key(draft.version)
         require(lower, "derived_from_not_lower", "/derived_from")

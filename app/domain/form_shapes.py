@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from app.domain.form_words import words
@@ -204,3 +204,16 @@ def content_hash(raw: Mapping[str, object]) -> str:
     """`sha256:` + hex of canonical JSON: NFC strings, keys sorted by code point, no spaces, UTF-8. FormError for
     floats, integers past 2^53 - 1, control characters, keys equal after NFC, nesting past 48 levels."""
     return "sha256:" + hashlib.sha256(canonical_json(raw)).hexdigest()
+
+
+_PUBLISH_CODES = {"missing": "key_missing", "unexpected_keyword_argument": "key_unknown", "too_long": "too_many"}
+
+
+def read_shape(adapter: TypeAdapter[Any], raw: object) -> Any:
+    """The raw JSON as the adapter's class, strings in NFC. FormError: key_missing, key_unknown, too_many, invalid."""
+    try:
+        return adapter.validate_json(canonical_json(raw))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
+        raise FormError(_PUBLISH_CODES.get(first["type"], "invalid"), pointer) from None

@@ -32,6 +32,7 @@ from app.domain.form_types import Wrong
 from app.domain.form_words import words
 
 __all__ = [
+    "MAX_ROWS",
     "AnswerIssue",
     "Condition",
     "Context",
