@@ -1,16 +1,18 @@
 """Publishing: each kind of broken definition is refused with a code and a place of its own."""
 
+import ast
 import hashlib
 import json
 import unicodedata
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import forms
+from app.domain import form_words, forms
 from app.domain.forms import FormError
 from tests.small_forms import LABEL, RICH, SCORED, YES_NO, answer, calc, form, item, publish_error, raw_form, rule, when
 
@@ -347,3 +349,20 @@ def test_no_definition_makes_publishing_raise_anything_else(data: st.DataObject,
 def test_json_that_is_no_definition_is_refused(value: Any) -> None:
     with pytest.raises(FormError):
         forms.load_definition(value)
+
+
+def test_every_code_has_its_words() -> None:
+    said = set[str]()
+    for file in Path(forms.__file__).parent.glob("*.py"):
+        if not file.name.startswith(("form", "expression")):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).rpartition(".")[2]
+                place = {"require": 1, "FormError": 0, "Wrong": 0, "note": 0, "_note": 1}.get(name)
+                code = node.args[place] if place is not None and len(node.args) > place else None
+                said |= {part.value for part in ast.walk(code) if isinstance(part, ast.Constant)
+                         and isinstance(part.value, str) and len(part.value) > 4} if code else set()  # fmt: skip
+    assert len(said) > 60
+    words = {code.partition("_")[0] for code in form_words.MESSAGES}
+    assert {code for code in said if code not in form_words.MESSAGES and code.partition("_")[0] in words} == set()

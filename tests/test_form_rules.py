@@ -143,6 +143,66 @@ def test_enable_behavior_joins_conditions_by_all_or_any() -> None:
             assert ("gated" in values) is (p + q >= needed)
 
 
+# Conditions on a question as FHIR SDC defines them: (behaviour, conditions, answers, is it asked).
+DEEP = item("deep", "group", enable_when=[when("inner", ">", 1)], items=[item("deepest", default=5)])
+GATE = item("gate", "group", enable_when=[when("b", "=", True)], items=[item("inner"), DEEP])
+ASKED = [item("b", "boolean"), item("c", "choice", options=YES_NO), item("n"), item("t", "text"), item("d", "date")]
+ASKED += [item("when", "datetime"), item("x", "decimal"), GATE]
+B, C, N = when("b", "=", True), when("c", "=", "yes"), when("n", ">=", 3)
+SDC: list[tuple[str, list[Any], dict[str, Any], bool]] = [
+    ("all", [], {}, True),
+    ("all", [B], {}, False),  # a missing answer fails every comparison
+    ("all", [B], {"b": None}, False),
+    ("all", [B], {"b": True}, True),
+    ("all", [B], {"b": False}, False),
+    ("all", [when("b", "=", False)], {}, False),
+    ("all", [when("b", "!=", True)], {}, False),
+    ("all", [when("b", "!=", True)], {"b": False}, True),
+    ("all", [when("b", "exists", True)], {"b": False}, True),
+    ("all", [when("b", "exists", False)], {}, True),
+    ("all", [when("b", "exists", False)], {"b": False}, False),
+    ("all", [B, C, N], {"b": True, "c": "yes", "n": 3}, True),
+    ("all", [B, C, N], {"b": True, "c": "yes"}, False),
+    ("all", [B, C, N], {"b": True, "c": "no", "n": 3}, False),
+    ("any", [B, C, N], {"n": 3}, True),
+    ("any", [B, C, N], {"b": False, "c": "yes", "n": 1}, True),
+    ("any", [B, C, N], {"b": False, "c": "no", "n": 2}, False),
+    ("any", [B, C, N], {}, False),
+    ("any", [when("t", "exists", False), N], {}, True),
+    ("all", [when("t", "=", "是")], {"t": "是"}, True),
+    ("all", [when("t", "=", "是")], {"t": " 是"}, False),
+    ("all", [when("d", ">", "2024-02-28")], {"d": "2024-02-29"}, True),
+    ("all", [when("x", "=", "1.50")], {"x": "1.5"}, True),
+    ("all", [when("when", "<", "2026-01-31T01:00:00Z")], {"when": "2026-01-31T08:30:00+08:00"}, True),
+    ("all", [when("inner", "=", 2)], {"inner": 2}, False),  # in a group that is not asked
+    ("all", [when("inner", "=", 2)], {"b": True, "inner": 2}, True),
+    ("all", [when("inner", "exists", False)], {"inner": 2}, True),  # and so unanswered
+    ("all", [when("deepest", "=", 5)], {"b": True, "inner": 2}, True),  # by its default
+    ("all", [when("deepest", "=", 5)], {"b": True, "inner": 1, "deepest": 5}, False),
+    ("all", [when("deepest", "=", 5)], {"b": False, "inner": 2, "deepest": 5}, False),
+    ("any", [when("deepest", "exists", False), B], {"b": True, "inner": 2}, True),
+    ("all", [when("n", ">", 3)], {"n": "4"}, False),  # what is no answer decides nothing
+]
+
+
+@pytest.mark.parametrize(("behavior", "conditions", "answers", "asked"), SDC)
+def test_question_is_asked_as_sdc_says(
+    behavior: str, conditions: list[Any], answers: dict[str, Any], asked: bool
+) -> None:
+    gated = item("gated", required=True, enable_when=conditions, enable_behavior=behavior)
+    follower = item("follower", required=True, enable_when=[when("gated", "exists", True)])
+    definition = form(follower, gated, *ASKED)  # the order of writing is not the order of dependence
+    wanted = {pointer for pointer, code in issues(definition, answers, complete=True) if code == "required"}
+    assert wanted == ({"/answers/gated"} if asked else set())
+    wanted = {
+        pointer for pointer, code in issues(definition, answers | {"gated": 1}, complete=True) if code == "required"
+    }
+    assert wanted == ({"/answers/follower"} if asked else set())
+    kept = forms.judge(definition, answers | {"gated": 1}, complete=False).record
+    assert kept["gated"] == 1  # a draft loses nothing
+    assert ("gated" in forms.completed_answers(definition, answers | {"gated": 1})) is asked
+
+
 EXTRA = item("extra", default=2, enable_when=[when("cost", ">", 9), when("limit", "=", 1)])
 ROW_ITEMS = [item("cost", "money", required=True), EXTRA]
 ROWS = form(item("limit"), item("children", "group", repeats=True, required=True, max=3, items=ROW_ITEMS))
