@@ -305,6 +305,7 @@ def test_catch_all_question_in_english_is_refused(en: str) -> None:
         ("还有几年退休", "Years until retirement"),
         ("是否有未结清的贷款", "Are there loans not yet paid off?"), ("其他兴趣爱好", "Other hobbies"),
         ("上述保单是否仍有效", "Are the policies above in force?"), ("是否需要说明书", "Do you want the brochure?"),
+        ("收入及其他信息来源", "Income and other information"),
     ],
 )  # fmt: skip
 def test_question_about_one_thing_may_be_asked(zh: str, en: str) -> None:

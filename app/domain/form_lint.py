@@ -21,21 +21,21 @@ _ZH = (
     r"(?:上述|以上|前述|前面|上面).{0,10}(?:之外|以外|外|未).{0,12}(?:情况|事项|疾病|异常|问题|症状|信息|提及|列)",
     r"(?:一切|所有|任何).{0,8}可能影响.{0,12}(?:承保|投保|核保|决定)",
 )
+_WHAT = r"(?:relevant |important |material |special )?(?:matter|circumstance|fact|information|thing|situation)s?\b"
+_TOLD = r"(?:disclosed?|declared?|mentioned?|told|tell|stated?|listed?|covered)\b"
+# In small letters; every one begins where a word does.
 _EN = (
-    r"\b(?:any|some)thing (?:else|further|more|other)\b",
-    r"\bany(?:thing)?\b.{0,40}\b(?:not|never|n't) (?:yet )?(?:been )?(?:already )?"
-    r"(?:disclosed?|declared?|mentioned?|told|tell|stated?|listed?|covered)\b",
-    r"\b(?:any|all|every) (?:other|further|additional) (?:relevant |important |material |special )?"
-    r"(?:matters?|circumstances?|facts?|information|issues?|things?|details?|situations?|remarks?)\b",
-    r"\bother (?:relevant |important |material |special )?"
-    r"(?:matters?|circumstances?|facts?|information|things?|conditions?|situations?)\b"
-    r".{0,40}\b(?:disclos|declar|tell|told|mention|report|stat(?:e|ing)|explain|add|know|aware)",
-    r"^\W*other (?:relevant |important |material |special )?"
-    r"(?:matters?|circumstances?|facts?|information|things?|situations?)\W*$",
-    r"\b(?:besides|apart from|other than|beyond) the (?:above|foregoing)\b",
-    r"\b(?:anything|any fact|all facts).{0,20}(?:may|might|could|would) (?:affect|influence)\b",
+    r"anything (?:else|further|more|other)\b",
+    r"something (?:else|further|more|other)\b",
+    rf"any(?:thing)?\b.{{0,40}}(?:\bnot|\bnever|n't) (?:yet )?(?:been )?(?:already )?{_TOLD}",
+    rf"(?:any|all|every) (?:other|further|additional) (?:{_WHAT}|issues?\b|details?\b|remarks?\b)",
+    rf"other (?:{_WHAT}|conditions?\b).{{0,40}}"
+    r"\b(?:disclos|declar|tell|told|mention|report|stat[ei]|explain|add|know|aware)",
+    rf"^other {_WHAT}\W*$",
+    r"(?:besides|apart from|other than|beyond) the (?:above|foregoing)\b",
+    r"(?:anything|any fact|all facts).{0,20}(?:may|might|could|would) (?:affect|influence)\b",
 )
-_CATCH_ALL_ZH, _CATCH_ALL_EN = re.compile("|".join(_ZH)), re.compile("|".join(_EN), re.IGNORECASE)
+_CATCH_ALL_ZH, _CATCH_ALL_EN = re.compile("|".join(_ZH)), re.compile(rf"\b(?=[aseob])(?:{'|'.join(_EN)})")
 
 _PREFILL: dict[str, tuple[str, ...]] = {
     "customer.name": ("text",),
@@ -60,7 +60,7 @@ def check_wording(item: Item, at: str) -> None:
     if item.type in ("group", "display") or not (item.required or item.type in _ASKING):
         return
     require(not _CATCH_ALL_ZH.search(item.label.zh), "catch_all_question", f"{at}/label/zh")
-    require(not _CATCH_ALL_EN.search(item.label.en), "catch_all_question", f"{at}/label/en")
+    require(not _CATCH_ALL_EN.search(item.label.en.lower()), "catch_all_question", f"{at}/label/en")
 
 
 def check_sources(item: Item, scope: str | None, at: str) -> None:
