@@ -236,6 +236,9 @@ def test_all_expressions_together_have_a_budget() -> None:
     rows = item("kids", "group", repeats=True, items=[item("cost")])
     assert len(form(rows, *(item(f"i{n}", **heavy) for n in range(56))).index) == 58
     assert publish_error(rows, *(item(f"i{n}", **heavy) for n in range(57))) == ("expr_budget", "/items")
+    asked = [when("first", "=", n) for n in range(20)]
+    many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(251))]
+    assert publish_error(item("kids", "group", repeats=True, items=many)) == ("expr_budget", "/items")
     inner = [item("cost"), item("x", **heavy), item("y", **heavy), item("z", **heavy)]  # for each of 20 rows
     assert publish_error(item("kids", "group", repeats=True, items=inner)) == ("expr_budget", "/items")
 

@@ -44,7 +44,7 @@ def values(definition: FormDefinition, answers: dict[str, Any], **known: Any) ->
         ("scan", [SCAN], {"attachment_invalid": [{}, SCAN | {"size": 0}, SCAN | {"name": "a/b"}, SCAN | {"extra": 1},
                                                  SCAN | {"sha256": "0" * 63}, SCAN | {"size": 1.5}, SCAN | {"name": 1},
                                                  SCAN | {"media_type": "pdf"}], "wrong_type": ["a.pdf", [SCAN]]}),
-        ("paper", ["11010519491231002X", "E12345678", "H1234567(8)"],
+        ("paper", ["11010519491231002X", "11010519491231002x", "E12345678", "H1234567(8)"],
          {"id_number_invalid": ["110105194912310021", "110105194912310029", "中文字中文字", "123", "", "a" * 40]}),
         ("tel", ["13812345678", "+8613812345678"], {"phone_invalid": ["12", "", "abc"], "wrong_type": [13812345678]}),
         ("home", [{"city": "杭州市"}, {"province": "浙江省", "city": "杭州市", "county": "西湖区", "detail": "1号"}],
@@ -80,6 +80,22 @@ def test_condition_on_several_choices_asks_for_one_of_them(op: str, value: Any, 
     goals = item("goals", "choice", options=SCORED, multiple=True)
     asked = form(goals, item("gated", default=1, enable_when=[when("goals", op, value)]))
     assert ("gated" in values(asked, {"goals": given_})) is holds
+
+
+def test_open_choice_of_several_takes_own_words_among_codes() -> None:
+    asked = form(
+        item("pick", "open_choice", options=SCORED, multiple=True, min=2),
+        item("score", "decimal", **calc(["weight", "pick"])),
+        item("has_low", "boolean", **calc(["in", "low", answer("pick")])),
+        item("gated", default=1, enable_when=[when("pick", "=", "high")]),
+    )
+    sent = {"pick": ["high", {"text": "low"}]}
+    assert values(asked, sent) == sent | {"score": "2.5", "has_low": False, "gated": 1}
+    own = {"text": "x"}
+    for wrong, code in (([own, own], "option_duplicate"), ([own], "out_of_range"), ([{"text": 1}, own], "wrong_type")):
+        assert issues(asked, {"pick": wrong}) == [("/answers/pick", code)]
+    closed = form(item("pick", "choice", options=SCORED, multiple=True))
+    assert issues(closed, {"pick": [own]}) == [("/answers/pick", "wrong_type")]
 
 
 def test_own_words_meet_no_condition_but_inequality() -> None:
@@ -124,6 +140,10 @@ def test_clients_value_is_compared_and_the_servers_kept() -> None:
 
 
 def test_why_there_is_no_result_is_told_as_a_warning() -> None:
+    ratio = ["div", 1, answer("n")]
+    missing = rule("lookup", ["=", ["lookup", "pension_months@2005", 5], 1])
+    asked = form(item("n", constraints=[missing]), item("made", "decimal", constraints=[missing], **calc(ratio)))
+    assert issues(asked, {"n": 0}) == [("/answers/made", "division_by_zero")]  # of its own, not of the constraints
     (issue,) = forms.check_answers(FORM, {"income": 0, "expense": 5}, complete=True)
     assert (issue.pointer, issue.code, issue.severity) == ("/answers/ratio", "division_by_zero", "warning")
 

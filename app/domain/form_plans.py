@@ -11,7 +11,7 @@ from app.domain.expression_logic import COMPARISONS
 from app.domain.expressions import Compiled, Env, Known, Names, compile_expression, wire
 from app.domain.form_shapes import MAX_ROWS, Condition, Constraint, FormError, Place, require
 
-MAX_FORM_COST = 100_000  # of all expressions together, those in rows counted for every row
+MAX_FORM_COST = 100_000  # of all expressions and conditions together, those in rows counted for every row
 _KINDS = dict.fromkeys(("integer", "decimal", "percent", "rate"), "number")
 _KINDS |= dict.fromkeys(("text", "reference", "id_number", "phone"), "text")
 _KINDS |= dict.fromkeys(("choice", "open_choice"), "choice") | dict.fromkeys(("attachment", "address"), "object")
@@ -65,18 +65,18 @@ def plan(index: Mapping[str, Place]) -> dict[str, Step]:
     """
     items = {link_id: _known(place, index) for link_id, place in index.items() if place.item.type != "display"}
     steps = {link_id: _step(place, index, items) for link_id, place in index.items()}
-    cost = sum(
-        compiled.cost * (1 if step.place.scope is None else MAX_ROWS)
-        for step in steps.values()
-        for compiled in (step.calculation, *(one for _, one in step.constraints))
-        if compiled is not None
-    )
+    cost = sum(_cost(step) * (1 if step.place.scope is None else MAX_ROWS) for step in steps.values())
     require(cost <= MAX_FORM_COST, "expr_budget", "/items")
     graph = {link_id: _needs(step) for link_id, step in steps.items()}
     try:
         return {link_id: steps[link_id] for link_id in TopologicalSorter(graph).static_order()}
     except CycleError as error:
         raise _circle(cast("list[str]", error.args[1]), steps) from None
+
+
+def _cost(step: Step) -> int:
+    computed = 0 if step.calculation is None else step.calculation.cost
+    return computed + sum(compiled.cost for _, compiled in step.constraints) + len(step.place.item.enable_when)
 
 
 def _circle(circle: list[str], steps: Mapping[str, Step]) -> FormError:

@@ -24,7 +24,7 @@ _DATETIME = re.compile(
 _REFERENCE = re.compile(r"(customer|policy):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEDIA = re.compile(r"[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,62}")
-_NUMBER_18 = re.compile(r"[0-9]{17}[0-9X]")
+_NUMBER_18 = re.compile(r"[0-9]{17}[0-9Xx]")
 _PAPER = re.compile(r"[0-9A-Z][0-9A-Z()-]{3,28}[0-9A-Z)]")
 _ATTACHMENT = {"sha256", "name", "media_type", "size"}
 _ADDRESS = {"province": 50, "city": 50, "county": 50, "detail": MAX_TEXT // 10}
@@ -120,7 +120,8 @@ def reader(item: Item, limits: tuple[Any, Any] | None, kind: str | None = None) 
     """What reads one answer of the item. `kind` overrides its own ("choice": one code of a multiple choice)."""
     kind = kind or kind_of(item)
     if kind in ("choice", "choices", "open_choice"):
-        return _choice_reader(kind, frozenset(option.code for option in item.options), limits)
+        codes = frozenset(option.code for option in item.options)
+        return _choice_reader(codes, limits if kind == "choices" else None, kind != "choice" and item.type != "choice")
     if kind == "text":
         return _text_reader(*limits) if limits else _text_reader(0, MAX_TEXT)
     if kind in ("integer", "money", "amount", "percent"):
@@ -152,13 +153,14 @@ def _text_reader(low: int, high: int) -> Reader:
     return read
 
 
-def _choice_reader(kind: str, codes: frozenset[str], limits: tuple[Any, Any] | None) -> Reader:
+def _choice_reader(codes: frozenset[str], limits: tuple[Any, Any] | None, is_open: bool) -> Reader:
+    """One code (or, of an open choice, somebody's own words); with limits a list of so many of them."""
     free_text = _text_reader(1, MAX_TEXT)
 
     def read_one(value: Any) -> Any:
         if value.__class__ is str:
             return value if value in codes else _OPTION
-        if kind != "open_choice" or value.__class__ is not dict or value.keys() != {"text"}:
+        if not is_open or value.__class__ is not dict or value.keys() != {"text"}:
             return _refused(value)
         text = free_text(value["text"])
         return text if text.__class__ is Wrong else FreeText(text)
@@ -166,16 +168,13 @@ def _choice_reader(kind: str, codes: frozenset[str], limits: tuple[Any, Any] | N
     def read_list(value: Any) -> Any:
         if value.__class__ is not list:
             return _refused(value)
-        assert limits is not None
-        if not limits[0] <= len(value) <= limits[1]:
+        if limits is not None and not limits[0] <= len(value) <= limits[1]:
             return _RANGE
         made = tuple(map(read_one, value))
         wrong = next((one for one in made if one.__class__ is Wrong), None)
         return wrong or (made if len(set(made)) == len(made) else _CHOICES)
 
-    if kind == "choices":
-        return read_list
-    return read_one
+    return read_one if limits is None else read_list
 
 
 def _spelled_reader(kind: str, limits: tuple[Any, Any] | None) -> Reader:

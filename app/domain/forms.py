@@ -315,4 +315,4 @@ def _compute(link_id: str, step: Step, sheet: Sheet) -> None:
         else:
             sheet.held[link_id], sheet.values[link_id] = written, found
     if sheet.notes:
-        sheet.told[link_id] = sheet.notes
+        sheet.told[link_id], sheet.notes = sheet.notes, []
