@@ -1,10 +1,7 @@
-"""Publishing, answering and defaulting of forms, and the way from the shipped form to the life need."""
+"""Answering and defaulting of forms, and the way from the shipped form to the life need."""
 
-import hashlib
 import json
-import unicodedata
 from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,32 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain import forms, needs
 from app.domain.forms import FormDefinition, FormError
-
-LIFE_HASH = "sha256:0107bc6e5f16786f32f70306144d49d059334c37dd9edbacd2da62f5d5a9aa10"
-LABEL = {"zh": "标签", "en": "Label"}
-YES_NO = [{"code": "yes", "label": LABEL}, {"code": "no", "label": LABEL}]
-
-
-def item(link_id: str, kind: str = "integer", **more: Any) -> dict[str, Any]:
-    return {"link_id": link_id, "type": kind, "label": dict(LABEL)} | more
-
-
-def when(question: str, op: str, value: object) -> dict[str, Any]:
-    return {"question": question, "op": op, "value": value}
-
-
-def raw_form(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"form_key": "test.form", "version": "1.0.0", "title": dict(LABEL), "items": list(items)} | more
-
-
-def form(*items: dict[str, Any]) -> FormDefinition:
-    return forms.load_definition(raw_form(*items))
-
-
-def publish_error(*items: Any, **more: Any) -> tuple[str, str]:
-    with pytest.raises(FormError) as caught:
-        forms.load_definition(raw_form(*items, **more))
-    return caught.value.code, caught.value.pointer
+from tests.small_forms import YES_NO, form, item, when
 
 
 def issues(definition: FormDefinition, answers: Any, complete: bool = False) -> list[tuple[str, str]]:
@@ -48,96 +20,6 @@ def issues(definition: FormDefinition, answers: Any, complete: bool = False) -> 
 LIFE = next(forms.load_definition(raw) for raw in forms.published_forms() if raw["form_key"] == "needs.life")
 
 
-def test_definition_loads_with_places_and_order() -> None:
-    definition = form(item("b", enable_when=[when("a", "=", 1)]), item("g", "group", items=[item("a")]))
-    assert (definition.index["a"].parent, definition.index["a"].pointer) == ("g", "/items/1/items/0")
-    assert definition.slots[None] == ("b", "g", "a")
-    assert definition.order[None].index("a") < definition.order[None].index("b")
-
-
-DEFAULTS: list[dict[str, Any]] = [{"default": True}, {"default": 11, "max": 10}, {"type": "text", "default": 1}]
-DEFAULTS += [{"type": "choice", "options": YES_NO, "default": "maybe"}]
-RANGES: list[dict[str, Any]] = [{"min": 5, "max": 4}, {"min": "1"}, {"min": True}, {"type": "money", "min": -1}]
-RANGES += [{"type": "rate", "min": "x"}, {"type": "date", "max": "2026-02-30"}, {"type": "text", "max": 2001}]
-INNER = {"type": "group", "items": [item("b")]}
-BROKEN: dict[str, list[dict[str, Any]]] = {
-    "key_unknown /a~1b~0": [{"a/b~": 1}],
-    "key_unknown /calculated": [{"calculated": {"expr": []}}],
-    "key_missing /label/en": [{"label": {"zh": "标签"}}],
-    "key_missing /help/zh": [{"help": {"en": "Only English"}}],
-    "invalid /label/en": [{"label": {"zh": "标签", "en": "  "}}, {"label": {"zh": "长", "en": "x" * 201}}],
-    "invalid /link_id": [{"link_id": "Income"}, {"link_id": "income\n"}, {"link_id": "收入"}, {"link_id": "a" * 65}],
-    "invalid /type": [{"type": "attachment"}, {"type": ["integer"]}],
-    "invalid /required": [{"required": "true"}, {"required": 1}],
-    "number_not_integer /default": [{"default": 1.0}],
-    "default_invalid /default": DEFAULTS,
-    "bounds_invalid": [*RANGES, INNER | {"repeats": True, "max": 21}],
-    "bounds_not_allowed": [{"type": "boolean", "max": 1}],
-    "repeats_not_allowed": [{"repeats": True}],
-    "repeats_not_allowed /items/0": [INNER | {"repeats": True, "items": [item("b") | INNER | {"repeats": True}]}],
-    "items_not_allowed": [{"items": [item("b")]}],
-    "items_missing": [{"type": "group"}],
-    "options_invalid": [{"type": "choice"}, {"options": YES_NO}],
-    "option_duplicate": [{"type": "choice", "options": YES_NO + YES_NO[:1]}],
-    "group_rule_not_allowed": [INNER | {"required": True}, INNER | {"min": 1}, INNER | {"default": 1}],
-    "link_id_duplicate /items/0": [{"type": "group", "items": [item("a")]}],
-}
-
-
-@pytest.mark.parametrize("expected", BROKEN)
-def test_item_that_breaks_a_publish_rule_is_refused(expected: str) -> None:
-    code, _, pointer = expected.partition(" ")
-    for change in BROKEN[expected]:
-        assert publish_error(item("a") | change) == (code, f"/items/0{pointer}"), change
-
-
-def test_condition_that_cannot_work_is_refused() -> None:
-    others = [item("flag", "boolean"), item("word", "text"), item("pick", "choice", options=YES_NO)]
-    others += [item("plain", "group", items=[item("inner")])]
-    others += [item("rows", "group", repeats=True, items=[item("cost")])]
-    for condition, code in (
-        (when("missing", "=", 1), "enable_when_target"),
-        (when("plain", "exists", True), "enable_when_target"),
-        (when("cost", "=", 1), "enable_when_target"),
-        (when("flag", ">", True), "enable_when_op"),
-        (when("word", "<", "a"), "enable_when_op"),
-        (when("flag", "=", 1), "enable_when_value"),
-        (when("flag", "exists", "yes"), "enable_when_value"),
-        (when("pick", "=", "maybe"), "enable_when_value"),
-    ):
-        assert publish_error(item("a", enable_when=[condition]), *others) == (code, "/items/0/enable_when/0")
-
-
-def test_conditions_in_a_circle_are_refused_even_through_a_group() -> None:
-    assert publish_error(item("a", enable_when=[when("a", "=", 1)]))[0] == "enable_when_cycle"
-    first, second = item("a", enable_when=[when("b", "=", 1)]), item("b", enable_when=[when("a", "=", 1)])
-    assert publish_error(first, second)[0] == "enable_when_cycle"
-    own_child = item("g", "group", items=[item("a")], enable_when=[when("a", "=", 1)])
-    assert publish_error(own_child)[0] == "enable_when_cycle"
-
-
-def nested(depth: int) -> dict[str, Any]:
-    inner = item("leaf")
-    for level in range(depth - 1):
-        inner = item(f"level_{level}", "group", items=[inner])
-    return inner
-
-
-def test_sizes_are_bounded_exactly() -> None:
-    assert publish_error() == ("invalid", "/items")
-    assert len(form(*(item(f"i{n}") for n in range(500))).index) == 500
-    assert publish_error(*(item(f"i{n}") for n in range(501))) == ("too_many", "/items/500")
-    assert "leaf" in form(nested(8)).index
-    assert [publish_error(nested(depth))[0] for depth in (9, 50)] == ["too_deep"] * 2
-    options = [{"code": f"o{n}", "label": LABEL} for n in range(201)]
-    assert publish_error(item("a", "choice", options=options)) == ("too_many", "/items/0/options")
-
-
-@pytest.mark.parametrize("version", ["1.0", "01.0.0", "1.0.0-rc", "1.0.0\n", "١.0.0", 1])
-def test_version_that_is_not_three_numbers_is_refused(version: object) -> None:
-    assert publish_error(item("a"), version=version) == ("invalid", "/version")
-
-
 def test_long_chain_of_conditions_is_answered_without_recursion() -> None:
     chain = [item("i0", "boolean")]
     chain += [item(f"i{n}", "boolean", enable_when=[when(f"i{n - 1}", "=", True)]) for n in range(1, 500)]
@@ -145,33 +27,6 @@ def test_long_chain_of_conditions_is_answered_without_recursion() -> None:
     answers: dict[str, Any] = {f"i{n}": True for n in range(500)}
     assert len(forms.effective_answers(definition, answers).values) == 500
     assert forms.effective_answers(definition, answers | {"i7": False}).values.keys() == {f"i{n}" for n in range(8)}
-
-
-def test_content_hash_ignores_key_order_and_unicode_form_only() -> None:
-    raw = raw_form(item("a", label={"zh": "é", "en": "é"}))
-    same = dict(reversed(list(json.loads(json.dumps(raw)).items())))
-    same["items"][0]["label"] = {"en": unicodedata.normalize("NFD", "é"), "zh": "é"}
-    assert forms.content_hash(same) == forms.content_hash(raw) == forms.load_definition(same).content_hash
-    same["items"][0]["label"]["en"] = "e"
-    assert forms.content_hash(same) != forms.content_hash(raw)
-    expected = hashlib.sha256('{"a":"é","b":[1,true,null]}'.encode()).hexdigest()
-    assert forms.content_hash({"b": [1, True, None], "a": "é"}) == "sha256:" + expected
-
-
-@pytest.mark.parametrize(
-    ("raw", "code", "pointer"),
-    [
-        ({"a": [0, 1.0]}, "number_not_integer", "/a/1"),
-        ({"a": 2**53}, "value_not_allowed", "/a"),
-        ({"a": "x\x00"}, "text_invalid", "/a"),
-        ({"a": "\ud800"}, "text_invalid", "/a"),
-        ({"\u00e9": 1, "e\u0301": 2}, "key_duplicate", ""),
-    ],
-)
-def test_content_that_has_no_canonical_form_is_refused(raw: dict[str, Any], code: str, pointer: str) -> None:
-    with pytest.raises(FormError) as caught:
-        forms.content_hash(raw)
-    assert (caught.value.code, caught.value.pointer) == (code, pointer)
 
 
 EVERY_TYPE = form(
@@ -288,6 +143,66 @@ def test_enable_behavior_joins_conditions_by_all_or_any() -> None:
             assert ("gated" in values) is (p + q >= needed)
 
 
+# Conditions on a question as FHIR SDC defines them: (behaviour, conditions, answers, is it asked).
+DEEP = item("deep", "group", enable_when=[when("inner", ">", 1)], items=[item("deepest", default=5)])
+GATE = item("gate", "group", enable_when=[when("b", "=", True)], items=[item("inner"), DEEP])
+ASKED = [item("b", "boolean"), item("c", "choice", options=YES_NO), item("n"), item("t", "text"), item("d", "date")]
+ASKED += [item("when", "datetime"), item("x", "decimal"), GATE]
+B, C, N = when("b", "=", True), when("c", "=", "yes"), when("n", ">=", 3)
+SDC: list[tuple[str, list[Any], dict[str, Any], bool]] = [
+    ("all", [], {}, True),
+    ("all", [B], {}, False),  # a missing answer fails every comparison
+    ("all", [B], {"b": None}, False),
+    ("all", [B], {"b": True}, True),
+    ("all", [B], {"b": False}, False),
+    ("all", [when("b", "=", False)], {}, False),
+    ("all", [when("b", "!=", True)], {}, False),
+    ("all", [when("b", "!=", True)], {"b": False}, True),
+    ("all", [when("b", "exists", True)], {"b": False}, True),
+    ("all", [when("b", "exists", False)], {}, True),
+    ("all", [when("b", "exists", False)], {"b": False}, False),
+    ("all", [B, C, N], {"b": True, "c": "yes", "n": 3}, True),
+    ("all", [B, C, N], {"b": True, "c": "yes"}, False),
+    ("all", [B, C, N], {"b": True, "c": "no", "n": 3}, False),
+    ("any", [B, C, N], {"n": 3}, True),
+    ("any", [B, C, N], {"b": False, "c": "yes", "n": 1}, True),
+    ("any", [B, C, N], {"b": False, "c": "no", "n": 2}, False),
+    ("any", [B, C, N], {}, False),
+    ("any", [when("t", "exists", False), N], {}, True),
+    ("all", [when("t", "=", "是")], {"t": "是"}, True),
+    ("all", [when("t", "=", "是")], {"t": " 是"}, False),
+    ("all", [when("d", ">", "2024-02-28")], {"d": "2024-02-29"}, True),
+    ("all", [when("x", "=", "1.50")], {"x": "1.5"}, True),
+    ("all", [when("when", "<", "2026-01-31T01:00:00Z")], {"when": "2026-01-31T08:30:00+08:00"}, True),
+    ("all", [when("inner", "=", 2)], {"inner": 2}, False),  # in a group that is not asked
+    ("all", [when("inner", "=", 2)], {"b": True, "inner": 2}, True),
+    ("all", [when("inner", "exists", False)], {"inner": 2}, True),  # and so unanswered
+    ("all", [when("deepest", "=", 5)], {"b": True, "inner": 2}, True),  # by its default
+    ("all", [when("deepest", "=", 5)], {"b": True, "inner": 1, "deepest": 5}, False),
+    ("all", [when("deepest", "=", 5)], {"b": False, "inner": 2, "deepest": 5}, False),
+    ("any", [when("deepest", "exists", False), B], {"b": True, "inner": 2}, True),
+    ("all", [when("n", ">", 3)], {"n": "4"}, False),  # what is no answer decides nothing
+]
+
+
+@pytest.mark.parametrize(("behavior", "conditions", "answers", "asked"), SDC)
+def test_question_is_asked_as_sdc_says(
+    behavior: str, conditions: list[Any], answers: dict[str, Any], asked: bool
+) -> None:
+    gated = item("gated", required=True, enable_when=conditions, enable_behavior=behavior)
+    follower = item("follower", required=True, enable_when=[when("gated", "exists", True)])
+    definition = form(follower, gated, *ASKED)  # the order of writing is not the order of dependence
+    wanted = {pointer for pointer, code in issues(definition, answers, complete=True) if code == "required"}
+    assert wanted == ({"/answers/gated"} if asked else set())
+    wanted = {
+        pointer for pointer, code in issues(definition, answers | {"gated": 1}, complete=True) if code == "required"
+    }
+    assert wanted == ({"/answers/follower"} if asked else set())
+    kept = forms.judge(definition, answers | {"gated": 1}, complete=False).record
+    assert kept["gated"] == 1  # a draft loses nothing
+    assert ("gated" in forms.completed_answers(definition, answers | {"gated": 1})) is asked
+
+
 EXTRA = item("extra", default=2, enable_when=[when("cost", ">", 9), when("limit", "=", 1)])
 ROW_ITEMS = [item("cost", "money", required=True), EXTRA]
 ROWS = form(item("limit"), item("children", "group", repeats=True, required=True, max=3, items=ROW_ITEMS))
@@ -340,15 +255,6 @@ def test_no_answers_make_the_engine_raise_or_keep_a_float(answers: dict[str, Any
     if complete and all(issue.code == "required" for issue in found):
         values = forms.effective_answers(LIFE, answers).values
         assert json.loads(json.dumps(values, allow_nan=False), parse_float=pytest.fail) == values
-
-
-def test_published_forms_load_and_are_named_after_themselves() -> None:
-    for raw in forms.published_forms():
-        definition = forms.load_definition(raw)
-        name = f"{definition.form_key}-{definition.version}.json"
-        assert files("app.domain").joinpath("published", name).is_file()
-    # A published form never changes: a new text is a new version in a new file.
-    assert LIFE.content_hash == LIFE_HASH
 
 
 def test_life_form_needs_two_answers_and_says_which_values_were_its_own() -> None:

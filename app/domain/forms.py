@@ -1,400 +1,318 @@
-"""Form engine: published definitions (FHIR-shaped items), answer checks, defaults, enablement. Pure.
+"""Form engine: the answers to a published form: what is asked, what is wrong, what is computed. Pure.
 
-One read is permitted in this package: `published_forms` takes the definitions shipped as package data. Definition keys
-the engine does not know are refused, never ignored: a rule must not wait silently for a later engine. Answers are one
-flat object by link_id (plain groups only arrange the screen); a repeating group is a list of such objects. Money is
-integer fen, percent integer basis points, a rate a decimal string, a date YYYY-MM-DD; null is absent.
+Answers are one flat object by link_id (plain groups only arrange the screen); a repeating group is a list of such
+objects. Money is integer fen, percent integer basis points, a rate or decimal a decimal string, a date YYYY-MM-DD; null
+is absent, and so is an empty list of choices. Conditions follow FHIR SDC: what is not asked counts as unanswered for
+everything that depends on it. Calculated items are computed here, whatever the client sent for them.
 """
 
 import dataclasses
-import hashlib
-import json
-import re
-import unicodedata
-from collections.abc import Iterator, Mapping
-from datetime import date
-from decimal import Decimal
-from graphlib import CycleError, TopologicalSorter
-from importlib.resources import files
-from operator import eq, ge, gt, le, lt, ne
-from typing import Annotated, Any, Literal
+import decimal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from app.domain.expressions import CONTEXT, Context
+from app.domain.form_definitions import load_definition, published_forms
+from app.domain.form_plans import Sheet, Step
+from app.domain.form_shapes import (
+    LINK,
+    MAX_ISSUES,
+    MAX_ROWS,
+    Condition,
+    FormDefinition,
+    FormError,
+    Item,
+    Label,
+    Option,
+    Place,
+    content_hash,
+    require,
+)
+from app.domain.form_types import Wrong
+from app.domain.form_words import words
 
-MAX_ITEMS, MAX_DEPTH, MAX_ROWS, MAX_TEXT, MAX_ISSUES = 500, 8, 20, 2000, 100
-MAX_INT = 2**53 - 1  # a phone's JSON numbers are exact only up to here
-_LINK = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_RATE = re.compile(r"-?(0|[1-9][0-9]?)(\.[0-9]{1,8})?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Controls but tab and line ends (PostgreSQL takes no NUL) and lone surrogates (no UTF-8 for them).
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_WIRE = {"boolean": bool, "integer": int, "money": int, "percent": int, "group": list}  # the others: str
-# Widest range of each ordered type; of a text its code points, of a repeating group its rows.
-_HARD: dict[str, tuple[Any, Any]] = {
-    "integer": (-MAX_INT, MAX_INT),
-    "money": (0, 10**13),
-    "percent": (-10_000, 100_000),
-    "rate": (Decimal(-1), Decimal(10)),
-    "date": (date(1850, 1, 1), date(2200, 12, 31)),
-    "text": (0, MAX_TEXT),
-    "group": (0, MAX_ROWS),
-}
-_ORDERED = dict(zip(("=", "!=", ">", "<", ">=", "<="), (eq, ne, gt, lt, ge, le), strict=True))
-_PUBLISH_CODES = {"missing": "key_missing", "unexpected_keyword_argument": "key_unknown", "too_long": "too_many"}
-_MESSAGES = {
-    "required": ("此项必填", "An answer is required."),
-    "unknown_link_id": ("表单中没有此项", "The form has no such item."),
-    "row_count": ("行数超出范围", "Too many or too few rows."),
-    "number_not_integer": ("不接受浮点数", "Fractions are written as decimal strings, amounts as integers."),
-    "wrong_type": ("答案类型不符", "The answer has the wrong type."),
-    "rate_invalid": ("应为小数字符串,如 0.03", "A decimal string such as 0.03 is expected."),
-    "date_invalid": ("应为有效日期 YYYY-MM-DD", "A valid date YYYY-MM-DD is expected."),
-    "text_invalid": ("含有不允许的字符", "The text contains characters that are not allowed."),
-    "option_unknown": ("没有这个选项", "There is no such option."),
-    "out_of_range": ("超出允许范围", "Out of the allowed range."),
-}
-_STRICT = ConfigDict(extra="forbid", strict=True)
-Words = Annotated[str, StringConstraints(pattern=r"\S", max_length=200)]
-LinkId = Annotated[str, StringConstraints(pattern=rf"^{_LINK.pattern}$")]
-
-
-class FormError(ValueError):
-    """A definition, or answers, that cannot be used; `code` is stable, `pointer` a JSON pointer, never the value."""
-
-    def __init__(self, code: str, pointer: str) -> None:
-        super().__init__(f"{pointer}: {code}")
-        self.code, self.pointer = code, pointer
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class Label:
-    """One text in both languages of the product, at most 200 code points each."""
-
-    zh: Words
-    en: Words
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class Option:
-    """One choice: a language-free code and its label."""
-
-    code: LinkId
-    label: Label
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class Condition:
-    """`question op value`. An unanswered or disabled question fails every op but `exists` with false (as in SDC)."""
-
-    question: LinkId
-    op: Literal["exists", "=", "!=", ">", "<", ">=", "<="]
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
-class Item:
-    """One question or group. min/max are inclusive, in the unit of the answer (text: code points, rows of a group)."""
-
-    link_id: LinkId
-    type: Literal["group", "boolean", "integer", "money", "percent", "rate", "date", "text", "choice"]
-    label: Label
-    help: Label | None = None
-    required: bool = False
-    repeats: bool = False
-    min: Any = None
-    max: Any = None
-    default: Any = None
-    options: Annotated[tuple[Option, ...], Field(max_length=200)] = ()
-    enable_when: Annotated[tuple[Condition, ...], Field(max_length=20)] = ()
-    enable_behavior: Literal["all", "any"] = "all"
-    items: tuple["Item", ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
-class Draft:
-    """A definition as written: what `load_definition` reads."""
-
-    form_key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=64)]
-    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,4})(\.(0|[1-9][0-9]{0,4})){2}$")]
-    title: Label
-    items: Annotated[tuple[Item, ...], Field(min_length=1)]
-
-
-_DRAFT = TypeAdapter(Draft)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item stands: its enclosing group, the repeating group whose rows answer it, and its checked bounds."""
-
-    item: Item
-    parent: str | None
-    scope: str | None
-    pointer: str
-    bounds: tuple[Any, Any] | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class FormDefinition:
-    """A definition that passed every publish check. Per scope: `slots` in written order, `order` by dependence."""
-
-    form_key: str
-    version: str
-    title: Label
-    items: tuple[Item, ...]
-    content_hash: str
-    index: Mapping[str, Place]
-    slots: Mapping[str | None, tuple[str, ...]]
-    order: Mapping[str | None, tuple[str, ...]]
+__all__ = [
+    "MAX_ROWS",
+    "AnswerIssue",
+    "Condition",
+    "Context",
+    "EffectiveAnswers",
+    "FormDefinition",
+    "FormError",
+    "Item",
+    "Judgement",
+    "Label",
+    "Option",
+    "Place",
+    "check_answers",
+    "completed_answers",
+    "content_hash",
+    "effective_answers",
+    "judge",
+    "load_definition",
+    "published_forms",
+]
+_NO_CONTEXT = Context()
+_MISSPELLED = ("number_not_integer", "wrong_type", "text_invalid")  # wrong even where the value does not count
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AnswerIssue:
-    """One thing wrong with the answers; `message` is {zh, en} and never repeats the value."""
+    """One thing wrong with the answers; `message` is {zh, en} and never repeats the value. `key` names the constraint
+    that is broken."""
 
     pointer: str
     code: str
     message: Mapping[str, str]
     severity: Literal["error", "warning"] = "error"
+    key: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EffectiveAnswers:
-    """Answers as a method reads them; `defaulted` holds the pointers of values the form gave, not a person."""
+    """Answers as a method reads them; `defaulted` holds the pointers of values the form gave, not a person, and
+    `calculated` those of what was computed."""
 
     values: Mapping[str, Any]
     defaulted: frozenset[str]
+    calculated: frozenset[str] = frozenset()
 
 
-def _require(fine: object, code: str, pointer: str) -> None:
-    if not fine:
-        raise FormError(code, pointer)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judgement:
+    """Everything one look at the answers says. `record` is what a response keeps: what a person answered, and what
+    was computed, without the form's defaults."""
+
+    issues: list[AnswerIssue]
+    effective: EffectiveAnswers
+    record: Mapping[str, Any]
 
 
-def _canonical(value: object, at: str = "", depth: int = 0) -> Any:
-    _require(depth <= 4 * MAX_DEPTH, "too_deep", at)
-    if isinstance(value, str):
-        _require(not _FORBIDDEN.search(value), "text_invalid", at)
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, Mapping):
-        pairs = {_canonical(k, at, depth + 1): _canonical(v, f"{at}/{k}", depth + 1) for k, v in value.items()}
-        _require(len(pairs) == len(value), "key_duplicate", at)
-        return pairs
-    if isinstance(value, list):
-        return [_canonical(part, f"{at}/{n}", depth + 1) for n, part in enumerate(value)]
-    _require(not isinstance(value, float), "number_not_integer", at)
-    _require(value is None or (isinstance(value, int) and abs(value) <= MAX_INT), "value_not_allowed", at)
-    return value
+def judge(definition: FormDefinition, answers: object, *, complete: bool, context: Context = _NO_CONTEXT) -> Judgement:
+    """Issues, effective answers and what to keep, in one pass. Never raises for client input.
 
-
-def _canonical_json(raw: Mapping[str, object]) -> bytes:
-    return json.dumps(_canonical(raw), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def content_hash(raw: Mapping[str, object]) -> str:
-    """`sha256:` + hex of canonical JSON: NFC strings, keys sorted by code point, no spaces, UTF-8. FormError for
-    floats, integers past 2^53 - 1, control characters, keys equal after NFC, nesting past 32 levels."""
-    return "sha256:" + hashlib.sha256(_canonical_json(raw)).hexdigest()
-
-
-def _parsed(kind: str, value: Any) -> Any:
-    """The comparable form of a wire value; ValueError where its spelling is wrong."""
-    if (kind == "rate" and not _RATE.fullmatch(value)) or (kind == "date" and not _DATE.fullmatch(value)):
-        raise ValueError(kind)
-    return Decimal(value) if kind == "rate" else date.fromisoformat(value) if kind == "date" else value
-
-
-def _problem(place: Place, value: Any) -> str | None:
-    """Code of what is wrong with one answer, or None."""
-    kind = place.item.type
-    if isinstance(value, float):
-        return "number_not_integer"
-    right_type = value.__class__ is _WIRE.get(kind, str)  # exact: a bool is an int to Python, never to us
-    if not right_type:
-        return "wrong_type"
-    if kind == "choice":
-        return None if any(value == option.code for option in place.item.options) else "option_unknown"
-    if kind == "text" and _FORBIDDEN.search(value):
-        return "text_invalid"
-    try:
-        size = len(value) if kind == "text" else _parsed(kind, value)
-    except ValueError:
-        return f"{kind}_invalid"
-    return None if place.bounds is None or place.bounds[0] <= size <= place.bounds[1] else "out_of_range"
-
-
-def _bounds(item: Item, at: str) -> tuple[Any, Any] | None:
-    if item.type not in _HARD:
-        _require(item.min is None and item.max is None, "bounds_not_allowed", at)
-        return None
-    (low, high), wire = _HARD[item.type], int if item.type in ("text", "group") else _WIRE.get(item.type, str)
-    _require(all(bound is None or type(bound) is wire for bound in (item.min, item.max)), "bounds_invalid", at)
-    try:
-        least, most = (h if b is None else _parsed(item.type, b) for b, h in ((item.min, low), (item.max, high)))
-    except ValueError:
-        raise FormError("bounds_invalid", at) from None
-    _require(low <= least <= most <= high, "bounds_invalid", at)
-    return max(least, int(item.required)) if item.type == "group" else least, most
-
-
-def _places(items: tuple[Item, ...], parent: Place | None, at: str, depth: int) -> Iterator[Place]:
-    _require(not items or depth <= MAX_DEPTH, "too_deep", at)
-    scope = None if parent is None else parent.item.link_id if parent.item.repeats else parent.scope
-    for n, item in enumerate(items):
-        here, is_group = f"{at}/items/{n}", item.type == "group"
-        _require(bool(item.items) == is_group, "items_missing" if is_group else "items_not_allowed", here)
-        _require(bool(item.options) == (item.type == "choice"), "options_invalid", here)
-        _require(len({option.code for option in item.options}) == len(item.options), "option_duplicate", here)
-        # No rows within rows: a small body could then ask for millions of condition checks.
-        _require(not item.repeats or (is_group and scope is None), "repeats_not_allowed", here)
-        plain = (item.required, item.min, item.max) == (False, None, None)
-        _require(not is_group or ((item.repeats or plain) and item.default is None), "group_rule_not_allowed", here)
-        place = Place(item, parent.item.link_id if parent else None, scope, here, _bounds(item, here))
-        _require(item.default is None or not _problem(place, item.default), "default_invalid", f"{here}/default")
-        yield place
-        yield from _places(item.items, place, here, depth + 1)
-
-
-def _check_conditions(place: Place, index: Mapping[str, Place]) -> None:
-    for n, condition in enumerate(place.item.enable_when):
-        at, target = f"{place.pointer}/enable_when/{n}", index.get(condition.question)
-        if target is None or target.item.type == "group" or target.scope not in (None, place.scope):
-            raise FormError("enable_when_target", at)
-        ordered = target.item.type in _HARD and target.item.type != "text"
-        _require(ordered or condition.op in ("exists", "=", "!="), "enable_when_op", at)
-        value, exists = condition.value, condition.op == "exists"
-        _require(isinstance(value, bool) if exists else not _problem(target, value), "enable_when_value", at)
-
-
-def load_definition(raw: Mapping[str, object]) -> FormDefinition:
-    """Check a definition as publishing must and return it with its hash; strings come back in NFC.
-
-    FormError: key_missing, key_unknown, key_duplicate, invalid (shape), too_many (500 items), too_deep (8), link_id_,
-    options_, items_, repeats_, bounds_, default_ and enable_when_ codes. A condition looks at its own row or outside
-    every row, never in a circle.
+    Draft: type and bounds of what is there, unknown link_ids; what only completion needs (constraints, the bounds of
+    what is calculated) is a warning; disabled answers are kept. Complete: what is required too; disabled items are
+    ignored altogether and dropped. At most 100 issues, pointers from "/answers".
     """
-    try:
-        draft = _DRAFT.validate_json(_canonical_json(raw))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
-        raise FormError(_PUBLISH_CODES.get(first["type"], "invalid"), pointer) from None
-    index, graph = dict[str, Place](), dict[str, set[str]]()
-    for place in _places(draft.items, None, "", 1):
-        link_id = place.item.link_id
-        _require(link_id not in index, "link_id_duplicate", place.pointer)
-        _require(len(index) < MAX_ITEMS, "too_many", place.pointer)
-        index[link_id] = place
-        graph[link_id] = {c.question for c in place.item.enable_when} | ({place.parent} if place.parent else set())
-    for place in index.values():
-        _check_conditions(place, index)
-    try:
-        order = list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise FormError("enable_when_cycle", index[error.args[1][0]].pointer) from None
-    scopes = {place.scope for place in index.values()}
-    ordered = {scope: tuple(one for one in order if index[one].scope == scope) for scope in scopes}
-    slots = {scope: tuple(one for one in index if index[one].scope == scope) for scope in scopes}
-    described = (draft.form_key, draft.version, draft.title, draft.items)
-    return FormDefinition(*described, content_hash(raw), index, slots, ordered)
+    with decimal.localcontext(CONTEXT):
+        walk = _Walk(definition, answers, complete, context)
+    effective = EffectiveAnswers(walk.values, frozenset(walk.defaulted), frozenset(walk.calculated))
+    return Judgement(walk.issues, effective, walk.record)
 
 
-class _Scope:
-    """The answers of the whole form or of one row: what is enabled, and each enabled item's answer or default."""
+def check_answers(
+    definition: FormDefinition, answers: object, *, complete: bool, context: Context = _NO_CONTEXT
+) -> list[AnswerIssue]:
+    """What is wrong with the answers (`judge`): errors, and warnings such as `calculated_differs`."""
+    return judge(definition, answers, complete=complete, context=context).issues
 
-    def __init__(self, form: FormDefinition, answers: Mapping[str, Any], owner: str | None, outer: "_Scope | None"):
-        self.owner, self.outer, self.values = owner, outer, dict[str, Any]()
-        enabled: set[str | None] = {owner}
-        for place in (form.index[link_id] for link_id in form.order[owner]):
-            item = place.item
-            met = (self._met(form.index[c.question], c) for c in item.enable_when)
-            holds = not item.enable_when or (any(met) if item.enable_behavior == "any" else all(met))
-            if place.parent in enabled and holds:
-                enabled.add(item.link_id)
-                given = answers.get(item.link_id)
-                self.values[item.link_id] = item.default if given is None else given
 
-    def _met(self, target: Place, condition: Condition) -> bool:
-        holder = self if target.scope == self.owner or self.outer is None else self.outer
-        value = holder.values.get(target.item.link_id)
-        if condition.op == "exists":
-            return (value is not None) is condition.value
-        if value is None or _problem(target, value):
-            return False
-        kind = target.item.type
-        return bool(_ORDERED[condition.op](_parsed(kind, value), _parsed(kind, condition.value)))
+def effective_answers(
+    definition: FormDefinition, answers: Mapping[str, object], context: Context = _NO_CONTEXT
+) -> EffectiveAnswers:
+    """Answers without the disabled ones, with defaults and calculated values filled in, also in rows. What is required
+    and missing stays missing (a draft may be previewed); FormError with the first other error's code and pointer."""
+    judged = judge(definition, answers, complete=True, context=context)
+    for issue in judged.issues:
+        require(issue.code == "required" or issue.severity == "warning", issue.code, issue.pointer)
+    return judged.effective
+
+
+def completed_answers(
+    definition: FormDefinition, answers: Mapping[str, object], context: Context = _NO_CONTEXT
+) -> Mapping[str, Any]:
+    """What a completed response keeps: the answers to what was asked in the end, and the server's calculated values."""
+    return judge(definition, answers, complete=True, context=context).record
 
 
 class _Walk:
-    def __init__(self, form: FormDefinition, answers: object, complete: bool) -> None:
+    """First every item is settled in the order of dependence, then everything is reported in written order."""
+
+    def __init__(self, form: FormDefinition, answers: object, complete: bool, context: Context) -> None:
         self.form, self.complete = form, complete
+        self.plan: Mapping[str, Step] = form.plan
         self.issues: list[AnswerIssue] = []
-        self.defaulted: set[str] = set()
-        self.values = self._visit(answers, None, None, "/answers")
-
-    def _note(self, pointer: str, code: str) -> None:
-        if len(self.issues) < MAX_ISSUES:
-            self.issues.append(AnswerIssue(pointer, code, dict(zip(("zh", "en"), _MESSAGES[code], strict=True))))
-
-    def _visit(self, answers: object, owner: str | None, outer: _Scope | None, at: str) -> dict[str, Any]:
+        self.defaulted, self.calculated = set[str](), set[str]()
+        self.columns = dict[str, list[dict[str, Any]]]()
+        self.rows = dict[str, list[Sheet]]()
+        self.values, self.record = dict[str, Any](), dict[str, Any]()
         if not isinstance(answers, Mapping):
-            self._note(at, "number_not_integer" if isinstance(answers, float) else "wrong_type")
-            return {}
-        scope, values = _Scope(self.form, answers, owner, outer), dict[str, Any]()
-        slots = {one: self.form.index[one] for one in self.form.slots[owner]}
-        for key in answers:
-            if key not in slots or (slots[key].item.type == "group" and not slots[key].item.repeats):
-                # Only a key shaped like a link_id is named: anything else may be somebody's data.
-                self._note(f"{at}/{key}" if isinstance(key, str) and _LINK.fullmatch(key) else at, "unknown_link_id")
-        for link_id, place in slots.items():
-            item, given, here = place.item, answers.get(link_id), f"{at}/{link_id}"
-            if (self.complete and link_id not in scope.values) or (item.type == "group" and not item.repeats):
+            self._note("/answers", "number_not_integer" if isinstance(answers, float) else "wrong_type")
+            return
+        self.root = Sheet(answers, None, self.columns, context)
+        self._settle()
+        self._visit(self.root, None, "/answers", self.values, self.record)
+
+    def _note(self, pointer: str, code: str, severity: Literal["error", "warning"] = "error") -> None:
+        if len(self.issues) < MAX_ISSUES:
+            self.issues.append(AnswerIssue(pointer, code, words(code), severity))
+
+    def _later(self) -> Literal["error", "warning"]:
+        """A draft may be saved with what only completion refuses."""
+        return "error" if self.complete else "warning"
+
+    def _settle(self) -> None:
+        top, rows = [self.root], self.rows
+        for link_id, step in self.plan.items():
+            place = step.place
+            if step.role == "rows":
+                self._open_rows(link_id)
+            for sheet in top if place.scope is None else rows[place.scope]:
+                if place.parent is not None and place.parent not in sheet.enabled:
+                    continue
+                if step.holds is not None and not step.holds(sheet):
+                    continue
+                sheet.enabled.add(link_id)
+                if step.role == "asked":
+                    _take(link_id, step, sheet)
+                elif step.role == "calculated":
+                    _compute(link_id, step, sheet)
+                elif step.role == "rows":
+                    for row in rows[link_id]:
+                        row.enabled.add(link_id)
+
+    def _open_rows(self, link_id: str) -> None:
+        given = self.root.raw.get(link_id)
+        made = self.rows[link_id] = [
+            Sheet(row if isinstance(row, Mapping) else {}, self.root, self.columns, self.root.context)
+            for row in (given[:MAX_ROWS] if isinstance(given, list) else ())
+        ]
+        self.columns[link_id] = [sheet.values for sheet in made]
+
+    def _visit(self, sheet: Sheet, owner: str | None, at: str, values: dict[str, Any], record: dict[str, Any]) -> None:
+        slots = self.form.slots[owner]
+        self._unknown(sheet.raw, owner, at)
+        for link_id in slots:
+            step = self.plan[link_id]
+            enabled = link_id in sheet.enabled
+            if self.complete and not enabled:
                 continue
-            if item.type == "group":
-                values[link_id] = self._rows(place, given, scope, here)
-            elif given is not None:
-                values[link_id] = given
-                if code := _problem(place, given):
-                    self._note(here, code)
-            elif item.default is not None:
-                values[link_id] = item.default
-                self.defaulted.add(here)
-            elif item.required and self.complete:
-                self._note(here, "required")
-        return values
+            if step.role == "rows":
+                self._visit_rows(link_id, step, f"{at}/{link_id}", values, record)
+            elif step.role == "calculated":
+                self._visit_calculated(link_id, step, sheet, f"{at}/{link_id}", values, record)
+            elif step.role == "asked":
+                self._visit_asked(link_id, step, sheet, at, values, record)
+            if enabled and step.constraints:
+                self._constrain(step, sheet, f"{at}/{link_id}")
 
-    def _rows(self, place: Place, given: Any, scope: _Scope, at: str) -> list[dict[str, Any]]:
+    def _unknown(self, raw: Mapping[str, Any], owner: str | None, at: str) -> None:
+        for key in raw:
+            step = self.plan.get(key) if isinstance(key, str) else None
+            if step is not None and step.place.scope == owner and step.role != "none":
+                continue
+            code = "not_answered" if step is not None and step.place.item.type == "display" else "unknown_link_id"
+            if code == "not_answered" and raw[key] is None:
+                continue
+            # Only a key shaped like a link_id is named: anything else may be somebody's data.
+            self._note(f"{at}/{key}" if isinstance(key, str) and LINK.fullmatch(key) else at, code)
+
+    def _visit_asked(
+        self, link_id: str, step: Step, sheet: Sheet, at: str, values: dict[str, Any], record: dict[str, Any]
+    ) -> None:
+        given = _given(step, sheet.raw.get(link_id))
+        if given is not None:
+            values[link_id] = record[link_id] = given
+            code = sheet.wrong.get(link_id) if link_id in sheet.enabled else _problem(step, given)
+            if code is not None:
+                self._note(f"{at}/{link_id}", code)
+        elif step.place.item.default is not None:
+            values[link_id] = step.place.item.default
+            self.defaulted.add(f"{at}/{link_id}")
+        elif step.place.item.required and self.complete:
+            self._note(f"{at}/{link_id}", "required")
+
+    def _visit_calculated(
+        self, link_id: str, step: Step, sheet: Sheet, here: str, values: dict[str, Any], record: dict[str, Any]
+    ) -> None:
+        """The server's value is the answer; what the client sent is only compared with it."""
+        given, computed = sheet.raw.get(link_id), sheet.held.get(link_id)
+        if given is not None:
+            assert step.read is not None
+            sent = step.read(given)
+            if sent.__class__ is Wrong and sent.code in _MISSPELLED:
+                self._note(here, sent.code)
+            elif link_id in sheet.enabled and sent != sheet.values.get(link_id):
+                self._note(here, "calculated_differs", "warning")
+        for code in sheet.told.get(link_id, ()):
+            self._note(here, code, "warning")
+        if link_id in sheet.wrong:
+            self._note(here, sheet.wrong[link_id], self._later())
+        if computed is not None:
+            values[link_id] = record[link_id] = computed
+            self.calculated.add(here)
+        elif step.place.item.required and self.complete:
+            self._note(here, "required")
+
+    def _visit_rows(self, link_id: str, step: Step, here: str, values: dict[str, Any], record: dict[str, Any]) -> None:
+        given, limits = self.root.raw.get(link_id), step.place.bounds
         rows = [] if given is None else given
-        if not isinstance(rows, list) or place.bounds is None:
-            self._note(at, "number_not_integer" if isinstance(rows, float) else "wrong_type")
-            return []
-        low, high = place.bounds
-        if len(rows) > high or (self.complete and len(rows) < low):
-            self._note(at, "row_count" if rows else "required")
-        return [self._visit(row, place.item.link_id, scope, f"{at}/{n}") for n, row in enumerate(rows[:MAX_ROWS])]
+        values[link_id] = list[Any]()
+        if not isinstance(rows, list) or limits is None:
+            self._note(here, "number_not_integer" if isinstance(rows, float) else "wrong_type")
+            return
+        if len(rows) > limits[1] or (self.complete and len(rows) < limits[0]):
+            self._note(here, "row_count" if rows else "required")
+        kept = list[Any]()
+        for n, (row, sheet) in enumerate(zip(rows[:MAX_ROWS], self.rows[link_id], strict=True)):
+            made, keep = dict[str, Any](), dict[str, Any]()
+            if isinstance(row, Mapping):
+                self._visit(sheet, link_id, f"{here}/{n}", made, keep)
+            else:
+                self._note(f"{here}/{n}", "number_not_integer" if isinstance(row, float) else "wrong_type")
+            values[link_id].append(made)
+            kept.append(keep)
+        if given is not None:
+            record[link_id] = kept
+
+    def _constrain(self, step: Step, sheet: Sheet, here: str) -> None:
+        for constraint, compiled in step.constraints:
+            if compiled.run(sheet) is False and len(self.issues) < MAX_ISSUES:
+                message = {"zh": constraint.message.zh, "en": constraint.message.en}
+                severity = constraint.severity if self.complete else "warning"
+                self.issues.append(AnswerIssue(here, "constraint_broken", message, severity, constraint.key))
 
 
-def check_answers(definition: FormDefinition, answers: Mapping[str, object], *, complete: bool) -> list[AnswerIssue]:
-    """What is wrong with the answers, at most 100 issues, pointers from "/answers". Never raises for client input.
-
-    Draft: type and bounds of what is there, unknown link_ids. Complete: what is required too, and disabled items are
-    ignored altogether. An answer of null counts as absent; floats are refused wherever they stand.
-    """
-    return _Walk(definition, answers, complete).issues
+def _given(step: Step, value: Any) -> Any:
+    """What was sent; nothing chosen of several is no answer."""
+    return None if value == [] and step.place.item.multiple else value
 
 
-def effective_answers(definition: FormDefinition, answers: Mapping[str, object]) -> EffectiveAnswers:
-    """Answers without the disabled ones and with defaults filled in, also in rows. What is required and missing stays
-    missing (a draft may be previewed); FormError with the first issue's code and pointer for anything else."""
-    walk = _Walk(definition, answers, complete=True)
-    for issue in walk.issues:
-        _require(issue.code == "required", issue.code, issue.pointer)
-    return EffectiveAnswers(walk.values, frozenset(walk.defaulted))
+def _problem(step: Step, value: Any) -> str | None:
+    assert step.read is not None
+    found = step.read(value)
+    return found.code if found.__class__ is Wrong else None
 
 
-def published_forms() -> list[dict[str, Any]]:
-    """Raw definitions shipped with the package, by file name: package data, the one read permitted in the domain."""
-    folder = files(__package__).joinpath("published")
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".json"))
-    return [json.loads(folder.joinpath(name).read_bytes()) for name in names]
+def _take(link_id: str, step: Step, sheet: Sheet) -> None:
+    """Hold an item's answer, or its default, for what depends on it."""
+    value = sheet.raw.get(link_id)
+    if value is None or (value == [] and step.place.item.multiple):
+        value = step.place.item.default
+        if value is None:
+            return
+    sheet.held[link_id] = value
+    assert step.read is not None
+    found = step.read(value)
+    if found.__class__ is Wrong:
+        sheet.wrong[link_id] = found.code
+    else:
+        sheet.values[link_id] = found
+
+
+def _compute(link_id: str, step: Step, sheet: Sheet) -> None:
+    """Hold a calculated value, as written and as compared. One that is no answer of its item is none."""
+    assert step.calculation is not None
+    assert step.read is not None
+    sheet.notes = []
+    value = step.calculation.run(sheet)
+    if value is not None:
+        written = step.settle(value)
+        found = None if written is None else step.read(written)
+        if found is None or found.__class__ is Wrong:
+            sheet.wrong[link_id] = "out_of_range"  # its type is right since the form was published
+        else:
+            sheet.held[link_id], sheet.values[link_id] = written, found
+    if sheet.notes:
+        sheet.told[link_id], sheet.notes = sheet.notes, []
