@@ -22,7 +22,7 @@ def results(key: str, answers: Mapping[str, Any]) -> Mapping[str, Any]:
     return forms.effective_answers(FORMS[key], answers, TODAY).values
 
 
-def found(key: str, answers: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+def found(key: str, answers: Mapping[str, Any], context: Context = TODAY) -> set[tuple[str, str, str]]:
     """(severity, code, where) of all that is wrong with a completed form."""
-    issues = forms.check_answers(FORMS[key], answers, complete=True, context=TODAY)
+    issues = forms.check_answers(FORMS[key], answers, complete=True, context=context)
     return {(issue.severity, issue.code, issue.pointer.removeprefix("/answers/")) for issue in issues}

@@ -17,24 +17,46 @@ DOSSIERS = {
     "competitor": "company product_use satisfaction rep rep_relation company_relation",
     "project": "purchase_plan problem deciders timetable budget process",
 }
-SPENDING = (
-    "food alcohol housing clothing transport health recreation personal_care reading education tobacco cash_gifts"
-).split()
-MONEY_TYPES = "hunter gatherer protector splurger striver nester idealist".split()
+SPENDING = [
+    "food",
+    "alcohol",
+    "housing",
+    "clothing",
+    "transport",
+    "health",
+    "recreation",
+    "personal_care",
+    "reading",
+    "education",
+    "tobacco",
+    "cash_gifts",
+]
+MONEY_TYPES = ["hunter", "gatherer", "protector", "splurger", "striver", "nester", "idealist"]
 RATER = {"reliability": 5, "assurance": 4, "tangibles": 4, "empathy": 5, "responsiveness": 4}
-TOLERANCE = (
-    "age_band income_source income_band debt_burden asset_share horizon liquidity_need experience experience_years "
-    "knowledge loss_limit loss_reaction"
-).split()
+TOLERANCE = [
+    "age_band",
+    "income_source",
+    "income_band",
+    "debt_burden",
+    "asset_share",
+    "horizon",
+    "liquidity_need",
+    "experience",
+    "experience_years",
+    "knowledge",
+    "loss_limit",
+    "loss_reaction",
+]
 NAMED = {
     # What the methods read, then the items other than dossier facts that the founding documents name.
     "needs.fact_find": (
         "birth_date income own_upkeep_share retirement_age occupation_class social_medical social_pension "
-        "social_pension_monthly pension_account_balance spouse_income children education_cost_yearly education_start_age "
-        "education_years education_fund parents_support parents_support_years living_monthly survivor_share "
-        "support_years final_expenses emergency_months debts debt_rate debt_years_left cash pension_savings policies "
-        "policy_insured policy_peril policy_sum policy_until policy_premium policy_group illness_recovery_years "
-        "hospital_choice pension_wish_monthly pension_until_age premium_budget discount_rate"
+        "social_pension_monthly pension_account_balance spouse_income children education_cost_yearly "
+        "education_start_age education_years education_fund parents_support parents_support_years "
+        "living_monthly survivor_share support_years final_expenses emergency_months debts debt_rate "
+        "debt_years_left cash pension_savings policies policy_insured policy_peril policy_sum policy_until "
+        "policy_premium policy_group illness_recovery_years hospital_choice pension_wish_monthly "
+        "pension_until_age premium_budget discount_rate"
     ),
     "household.budget": " ".join(f"spend_{name} share_{name}" for name in SPENDING),
     "money.personality": "motto " + " ".join(f"{name}_1 {name}_2 {name}_score" for name in MONEY_TYPES),
@@ -44,8 +66,9 @@ NAMED = {
     ),
     "service.satisfaction": "satisfaction effort recommend agent_rating bad_reasons good_reasons expectation",
     "visit.nine_steps": " ".join(f"step_{n}" for n in range(1, 10))
-    + " notice_delivered due_rows due_riders survival_benefits covers_present account_check balance_reminded receipt_from"
-    " id_check home_address mobile backup_address backup_phone relatives requests papers next_at card_left ended_at",
+    + " notice_delivered due_rows due_riders survival_benefits covers_present account_check balance_reminded"
+    " receipt_from id_check home_address mobile backup_address backup_phone relatives requests papers next_at"
+    " card_left ended_at",
     "policy.review": "events contact_changed policies beneficiary_right account_right actions next_review_on",
     **{f"dossier.{name}": fields for name, fields in DOSSIERS.items()},
 }
@@ -66,7 +89,10 @@ CONSENTED = {
     "money.personality": "motto money_type",
 }
 SOURCES = {
-    *(f"customer.{name}" for name in "name gender birthday age occupation party_type phone address id_type".split()),
+    *(
+        f"customer.{name}"
+        for name in ["name", "gender", "birthday", "age", "occupation", "party_type", "phone", "address", "id_type"]
+    ),
     "household.children",
     "household.spouse",
 }

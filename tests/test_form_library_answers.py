@@ -1,10 +1,12 @@
 """The shipped forms answered: scores, totals, warnings, by hand."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from app.domain.expressions import Context
 from tests.library_forms import found, items, results
 from tests.test_form_library import MONEY_TYPES, RATER, SPENDING, TOLERANCE
 
@@ -112,9 +114,7 @@ def test_fact_find_warns_of_what_an_adviser_must_see() -> None:
     }
     poor = SINGLE | {"income": 6 * WAN, "living_monthly": 600_000, "cash": 1 * WAN}
     poor["policies"] = [policy("self", "savings", 10 * WAN, 1_300_000)]
-    poor["debts"] = [
-        {"debt_kind": "private", "debt_owner": "self", "debt_balance": 2 * WAN, "debt_monthly": 300_000}
-    ]
+    poor["debts"] = [{"debt_kind": "private", "debt_owner": "self", "debt_balance": 2 * WAN, "debt_monthly": 300_000}]
     broken = {("warning", "constraint_broken", f"{one}_total") for one in ("repayment", "premium", "expense", "asset")}
     assert found("needs.fact_find", poor) == broken | {("warning", "constraint_broken", "liquid_assets")}
     unborn = SINGLE | {"birth_date": "2026-11-21"}
@@ -164,6 +164,14 @@ def test_tolerance_is_answered_by_the_person_and_hints_nothing() -> None:
         ("error", "constraint_broken", "answered_by_self")
     }
     assert all(items("risk.tolerance")[name].help is None for name in TOLERANCE)
+
+
+def test_tolerance_notices_an_age_that_is_not_the_one_on_record() -> None:
+    told = tolerance(4, *(3,) * 11)  # 31 to 45
+    for born, broken in ((date(1981, 11, 20), False), (date(1980, 11, 20), True), (date(1996, 11, 20), True)):
+        known = Context(as_of=date(2026, 11, 20), birth_date=born)
+        wanted = {("warning", "constraint_broken", "age_band")} if broken else set()
+        assert found("risk.tolerance", told, known) == wanted
 
 
 # --- money personality -----------------------------------------------------------------------------------------
