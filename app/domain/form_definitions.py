@@ -5,13 +5,12 @@ One read is permitted in this package: `published_forms` takes the definitions s
 
 import json
 from collections.abc import Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.domain import form_lint, form_types
+from app.domain import form_lint, form_plans, form_types
 from app.domain.form_shapes import (
     MAX_DEPTH,
     MAX_ITEMS,
@@ -50,7 +49,7 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
     _check_targets(index)
     for place in index.values():
         _check_conditions(place, index)
-    order = _order(index)
+    plan = form_plans.plan(index)
     scopes = {place.scope for place in index.values()}
     return FormDefinition(
         form_key=draft.form_key,
@@ -60,10 +59,11 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
         content_hash=content_hash(raw),
         index=index,
         slots={scope: tuple(one for one in index if index[one].scope == scope) for scope in scopes},
-        order={scope: tuple(one for one in order if index[one].scope == scope) for scope in scopes},
+        order={scope: tuple(one for one in plan if index[one].scope == scope) for scope in scopes},
         subject=draft.subject,
         derived_from=draft.derived_from,
         semantic_change=draft.semantic_change,
+        plan=plan,
     )
 
 
@@ -155,16 +155,3 @@ def _check_conditions(place: Place, index: Mapping[str, Place]) -> None:
             read = form_types.reader(target.item, target.bounds, "choice" if kind in _CHOICES else None)
             fits = read(value).__class__ is not form_types.Wrong
         require(fits, "enable_when_value", at)
-
-
-def _order(index: Mapping[str, Place]) -> list[str]:
-    """Every link_id after those it depends on."""
-    graph = {
-        link_id: {condition.question for condition in place.item.enable_when} | ({place.parent} - {None})
-        for link_id, place in index.items()
-    }
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        circle = list(error.args[1])
-        raise FormError("enable_when_cycle", index[circle[0]].pointer, " → ".join(circle)) from None

@@ -151,7 +151,7 @@ class Place:
 class FormDefinition:
     """A definition that passed every publish check. Per scope: `slots` in written order, `order` by dependence.
 
-    `plan` is the whole form compiled: one entry an item, every item after what it depends on.
+    `plan` is the whole form compiled (`form_plans.Step`): one entry an item, every item after what it depends on.
     """
 
     form_key: str
@@ -165,7 +165,7 @@ class FormDefinition:
     subject: str = "any"
     derived_from: str | None = None
     semantic_change: bool = False
-    plan: tuple[Any, ...] = dataclasses.field(default=(), repr=False, compare=False)
+    plan: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
 def require(fine: object, code: str, pointer: str, detail: str = "") -> None:

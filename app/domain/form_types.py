@@ -34,6 +34,7 @@ HARD: dict[str, tuple[Any, Any]] = {
     "integer": (-MAX_INT, MAX_INT),
     "decimal": (Decimal(-(10**15)), Decimal(10**15)),
     "money": (0, 10**13),
+    "amount": (-(10**13), 10**13),  # money that is calculated: a balance may be negative
     "percent": (-10_000, 100_000),
     "rate": (Decimal(-1), Decimal(10)),
     "date": (date(1850, 1, 1), date(2200, 12, 31)),
@@ -44,7 +45,15 @@ HARD: dict[str, tuple[Any, Any]] = {
 }
 COUNTED = ("text", "group", "choices")  # their bounds count something
 ORDERED = frozenset(HARD) - {*COUNTED}
-_WIRE = {"boolean": bool, "integer": int, "money": int, "percent": int, "attachment": dict, "address": dict}
+_WIRE = {
+    "boolean": bool,
+    "integer": int,
+    "money": int,
+    "amount": int,
+    "percent": int,
+    "attachment": dict,
+    "address": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,9 @@ _OPTION, _CHOICES = Wrong("option_unknown"), Wrong("option_duplicate")
 
 
 def kind_of(item: Item) -> str:
-    """The item's type; "choices" where its answer is a list of codes."""
+    """The item's type; "choices" where its answer is a list of codes, "amount" for money the server calculates."""
+    if item.type == "money" and item.calculated is not None:
+        return "amount"
     return "choices" if item.multiple else item.type
 
 
@@ -112,7 +123,7 @@ def reader(item: Item, limits: tuple[Any, Any] | None, kind: str | None = None) 
         return _choice_reader(kind, frozenset(option.code for option in item.options), limits)
     if kind == "text":
         return _text_reader(*limits) if limits else _text_reader(0, MAX_TEXT)
-    if kind in ("integer", "money", "percent"):
+    if kind in ("integer", "money", "amount", "percent"):
         return _integer_reader(*(limits or HARD[kind]))
     return _spelled_reader(kind, limits)
 

@@ -161,10 +161,10 @@ async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, 
     customer, response = await _draft(session, actor, form_response_id)
     etags.check(response.version, version)
     form = await forms.stored(session, response.form_key, response.form_version)
-    _refuse(rules.check_answers(form.definition, response.answers, complete=True))
-    effective = rules.effective_answers(form.definition, response.answers)
+    judged = rules.judge(form.definition, response.answers, complete=True)
+    _refuse(judged.issues)
     try:
-        result = METHODS[response.form_key](effective)
+        result = METHODS[response.form_key](judged.effective)
     except needs.NeedsError as error:
         raise Invalid.at("/answers", error.code) from None
     analysis = NeedsAnalysis(
@@ -181,7 +181,8 @@ async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, 
     )
     session.add(analysis)
     response.status, response.needs_analysis_id = ResponseStatus.completed, analysis.id
-    response.answers = _asked(response.answers, effective.values)
+    # Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input.
+    response.answers = dict(judged.record)
     response.completed_at = response.updated_at = utc_now()
     for row in (response, analysis):
         db.mark(session, row, access.holders(customer))
@@ -224,17 +225,6 @@ def _given(answers: Mapping[str, Any]) -> dict[str, Any]:
         link_id: [_given(row) if isinstance(row, dict) else row for row in value] if isinstance(value, list) else value
         for link_id, value in answers.items()
         if value is not None
-    }
-
-
-def _asked(answers: Mapping[str, Any], effective: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input."""
-    return {
-        link_id: [_asked(*rows) for rows in zip(value, effective[link_id], strict=True)]
-        if isinstance(value, list)
-        else value
-        for link_id, value in answers.items()
-        if link_id in effective
     }
 
 
