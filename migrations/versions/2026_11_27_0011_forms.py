@@ -1,0 +1,10 @@
+"""Forms of an organisation, and the life of a response."""
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
