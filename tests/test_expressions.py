@@ -220,3 +220,7 @@ def test_compiled_expression_says_what_it_reads_and_costs() -> None:
     context = {"types": SOME}
     compiled = expressions.compile_expression(["add", ["sum", ["rows", "cost"]], ["mul", 2, 50]], names(context))
     assert (compiled.kind, set(compiled.depends), compiled.nodes, compiled.cost) == ("money", {"cost"}, 6, 26)
+    scored = {"q": {"type": "choice", "group": "g", "options": {"a": "1"}}, "g": {"type": "group", "members": ["q"]}}
+    outside, inside = ({"types": scored} | where for where in ({}, {"row": "g"}))
+    costs = [expressions.compile_expression(["sum_weights", "g"], names(one)).cost for one in (outside, inside)]
+    assert costs == [21, 2]

@@ -210,6 +210,11 @@ def test_answer_that_cannot_be_carried_is_listed(link_id: str, value: Any, code:
     assert made.provenance == []
 
 
+def test_what_the_old_form_does_not_have_is_listed_without_its_name() -> None:
+    made = form_migrations.migrate(CARRY, {"Wang Xiaoming": 1, "age": 3, "cars": [], "kids": [{"same": 1}]})
+    assert made.unmapped == ["/answers", "/answers/age", "/answers/cars", "/answers/kids/0/same"]
+
+
 def test_rows_too_many_are_listed_one_by_one() -> None:
     made = form_migrations.migrate(CARRY, {"kids": [{"age": 1}, 7, {"age": 3}, {"age": 4}]})
     assert made.answers == {"children": [{"age": 1}, {}]}

@@ -224,6 +224,11 @@ def test_broken_constraint_stops_completion_and_warns_in_drafts() -> None:
     assert issues(BOUND, {"a": 2, "b": 5, "on": True}, complete=True) == []
 
 
+def test_no_more_than_a_hundred_issues_are_told() -> None:
+    asked = form(*(item(f"i{n}", constraints=[rule("no", False)]) for n in range(120)))
+    assert len(issues(asked, {}, complete=True)) == 100
+
+
 def test_constraint_is_not_broken_by_null_or_while_disabled() -> None:
     assert issues(BOUND, {"a": 2, "on": True}, complete=True) == []
     assert issues(BOUND, {"a": 200, "b": 5, "on": False}, complete=True) == []

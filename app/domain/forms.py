@@ -19,6 +19,7 @@ from app.domain.form_shapes import (
     MAX_ISSUES,
     MAX_ROWS,
     Condition,
+    Constraint,
     FormDefinition,
     FormError,
     Item,
@@ -52,6 +53,7 @@ __all__ = [
     "load_definition",
     "published_forms",
 ]
+Severity = Literal["error", "warning"]
 _NO_CONTEXT = Context()
 _MISSPELLED = ("number_not_integer", "wrong_type", "text_invalid")  # wrong even where the value does not count
 
@@ -64,7 +66,7 @@ class AnswerIssue:
     pointer: str
     code: str
     message: Mapping[str, str]
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
     key: str | None = None
 
 
@@ -144,11 +146,12 @@ class _Walk:
         self._settle()
         self._visit(self.root, None, "/answers", self.values, self.record)
 
-    def _note(self, pointer: str, code: str, severity: Literal["error", "warning"] = "error") -> None:
+    def _note(self, pointer: str, code: str, severity: Severity = "error", rule: Constraint | None = None) -> None:
         if len(self.issues) < MAX_ISSUES:
-            self.issues.append(AnswerIssue(pointer, code, words(code), severity))
+            message = words(code) if rule is None else {"zh": rule.message.zh, "en": rule.message.en}
+            self.issues.append(AnswerIssue(pointer, code, message, severity, None if rule is None else rule.key))
 
-    def _later(self) -> Literal["error", "warning"]:
+    def _later(self) -> Severity:
         """A draft may be saved with what only completion refuses."""
         return "error" if self.complete else "warning"
 
@@ -268,10 +271,9 @@ class _Walk:
 
     def _constrain(self, step: Step, sheet: Sheet, here: str) -> None:
         for constraint, compiled in step.constraints:
-            if compiled.run(sheet) is False and len(self.issues) < MAX_ISSUES:
-                message = {"zh": constraint.message.zh, "en": constraint.message.en}
+            if compiled.run(sheet) is False:
                 severity = constraint.severity if self.complete else "warning"
-                self.issues.append(AnswerIssue(here, "constraint_broken", message, severity, constraint.key))
+                self._note(here, "constraint_broken", severity, constraint)
 
 
 def _given(step: Step, value: Any) -> Any:
