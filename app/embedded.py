@@ -39,13 +39,8 @@ _CACHE_ROOT, _STATE_ROOT, _DEBIAN_ROOT = Path("/var/cache"), Path("/var/lib/renm
 _SHORT_ROOT = Path("/tmp")  # noqa: S108  the directory made there is owner-only, and that is checked
 _CTYPE = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
 _WAY_OUT = "Or set RENMAI_VAR_DIR to another directory, or RENMAI_DATABASE_URL to a server of yours."
-_DEFAULTS = {
-    "shared_buffers": "128MB",
-    "shared_preload_libraries": "pg_prewarm",  # a restart reads back what was in memory
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_checkpoints": "off",
-}
+_DEFAULTS = {"shared_buffers": "128MB", "timezone": "UTC", "log_timezone": "UTC", "log_checkpoints": "off"}
+_DEFAULTS |= {"shared_preload_libraries": "pg_prewarm"}  # a restart reads back what was in memory
 _PRIVATE = {"listen_addresses": "", "port": str(_PORT), "unix_socket_permissions": "0700", "logging_collector": "off"}
 # People's data must not reach the log: errors quote values, their details quote rows, crashes quote statements.
 _PRIVATE |= {"log_min_messages": "log", "log_error_verbosity": "terse", "log_min_error_statement": "panic"}
