@@ -140,9 +140,9 @@ class _Page:
         yield [self.words["prepared_on"], self.day(report.prepared_on)]
         yield [self.words["agent"], clean(report.agent.name)]
         yield [self.words["licence_no"], clean(report.agent.licence_no)]
-        phones = [clean(phone) for phone in (report.agent.phone, report.organization.phone) if phone]
-        if phones:
-            yield [self.words["phone"], " / ".join(phones)]
+        phones = [clean(phone) for phone in (report.agent.phone, report.organization.phone)]
+        if any(phones):
+            yield [self.words["phone"], " / ".join(filter(None, phones))]
         yield [self.words["number"], clean(report.number)]
 
     def day(self, on: Any) -> str:

@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "empty": ("暂无资料。", "Nothing is recorded here."),
     "needs": ("保障需求与已有保障", "What is needed, what is there"),
     "elders": ("长辈", "Elders"),
-    "couple": ("本代", "Own generation"),
+    "couple": ("同辈", "Own generation"),
     "children": ("晚辈", "Children"),
     "insured": ("被保险人", "Insured"),
     "peril": ("风险类别", "Peril"),
