@@ -103,8 +103,9 @@ def medical(inp: Medical, sheet: Worksheet) -> None:
             ("超出费用部分不赔付", "Beyond the bill nothing is paid"),
         )
         sheet.covered -= sheet.line("resources", "beyond_bill", label, "{caps} - {bill}", numbers, beyond, "subtract")
-    if len(caps) > 1 and sum(caps) - min(caps) >= wanted:
-        sheet.find("repeat_cover", ("重复保障:费用补偿型不会重复赔付", "Repeat cover: indemnity does not pay twice"))
+    held = [cap for cap in caps if cap]
+    if len(held) > 1 and sum(held) - min(held) >= wanted:
+        sheet.find("repeat_cover", ("重复保障：费用补偿型不会重复赔付", "Repeat cover: indemnity does not pay twice"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,9 @@ class Accident(Inputs):
     occupation_class: Annotated[int, "occupation_class"] | None = None
     existing_cover_fen: Money = 0
     existing_medical_fen: Money = 0
+
+    def idle(self) -> frozenset[str]:
+        return frozenset() if self.life_need_fen is None else frozenset({"multiple"})
 
 
 def accident(inp: Accident, sheet: Worksheet) -> None:
@@ -164,7 +168,7 @@ def minors_limit(inp: MinorsLimit, sheet: Worksheet) -> None:
     limit = limit_of_age(inp.age)
     wanted = inp.existing_cover_fen + inp.requested_cover_fen
     if limit is None:
-        sheet.find("no_limit", ("已满18周岁,不适用限额", "No limit from 18 years on"))
+        sheet.find("no_limit", ("已满18周岁，不适用限额", "No limit from 18 years on"))
         return
     table = "{age} < 10: 20000000; {age} < 18: 50000000"
     sheet.line("none", "limit", ("限额", "Limit"), table, {"age": inp.age}, limit)
