@@ -62,6 +62,11 @@ def test_what_is_no_formula_of_a_worksheet_stays_as_it_is(formula: str, substitu
     assert legible(formula, substituted, 0) == (formula, substituted)
 
 
+def test_text_that_fits_in_many_ways_takes_no_longer() -> None:
+    formula, substituted = "k.1" * 300, "1.1" * 300 + "!"
+    assert legible(formula, substituted, 0) == (formula, substituted)
+
+
 def test_words_are_in_both_languages() -> None:
     assert [name for name, (zh, en) in NAMES.items() if not zh or not en or (zh == en) is not (name == "k")] == []
 

@@ -100,7 +100,7 @@ _MONEY: Final = frozenset(
     ["bill", "caps", "debts", "existing", "expense", "income", "premium", "proposed", "requested", "rigid", "shortfall"]
 )  # in fen, as every name that ends so
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_VALUE: Final = r"(-?[0-9]+(?:\.[0-9]+)?|[A-Za-z_][A-Za-z0-9_]*)"
+_VALUE: Final = r"((?>-?[0-9]+(?:\.[0-9]+)?|[A-Za-z_][A-Za-z0-9_]*))"  # taken whole: no text makes it try again
 _CENT: Final = Decimal("0.01")
 
 
@@ -110,9 +110,11 @@ def legible(formula: str, substituted: str, language: int) -> tuple[str, str]:
     Both stay as they are where a name is unknown, or the second is not the first with numbers in the place of names.
     """
     names = _NAME.findall(formula)
+    if not set(names) <= NAMES.keys():
+        return formula, substituted
     shape = _VALUE.join(re.escape(piece) for piece in _NAME.split(formula))
     found = re.fullmatch(shape, substituted)
-    if found is None or not set(names) <= NAMES.keys():
+    if found is None:
         return formula, substituted
     values = iter(
         NAMES[value][language] if value in NAMES else _number(name, value)
