@@ -21,6 +21,8 @@ from app.domain.proposal_report import ProposalReport
 AT_ONCE: Final = 2
 SECONDS: Final = 20.0  # for waiting and setting; the demo household takes a third of one
 _WORDS: Final = {typeset.FONT_MISSING: "font-missing", typeset.TYPST_MISSING: "typst-missing"}
+# All the child is told of the environment: a service's own may hold any secret, not only ours.
+_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
 _GATES: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -70,7 +72,7 @@ def _gate() -> asyncio.Semaphore:
 
 
 async def _in_a_process(order: bytes) -> bytes:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RENMAI_")}  # it needs no secret
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-I", typeset.__file__,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

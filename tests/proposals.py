@@ -249,22 +249,18 @@ def household() -> ProposalReport:
     )  # fmt: skip
 
 
-HOSTILE = (
+MARKUP = (
     '#import "x"',
     "#panic()",
     "*粗* _斜_ $x^2$ @ref <label> `raw` \\\\ //注释 /* */ ]] ))",
+    "{{page}} {} %s {0} $HOME ../../etc/passwd",
     "👨‍👩‍👧‍👦😀🀄",
     "\u202e倒过来的名字\u0000\u0007\ud800",
     "𠮷野家㛃𬱖 ABCdef\n\n= 标题\n- 项",
-    "Wolfeschlegelsteinhausenbergerdorff" * 8,
     "مرحبا بالعالم हिन्दी",
-    "",
-    "  ",
-    "长" * 300,
-    "https://example.com/" + "a" * 400,
     "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!͖̬̰̙̗̿̋ͥͥ̂ͣ̐́́͜͞",
-    "{{page}} {} %s {0} $HOME ../../etc/passwd",
 )
+SHAPES = ("", "Wolfeschlegelsteinhausenbergerdorff" * 8, "长" * 300, "https://example.com/" + "a" * 400)
 
 
 def hostile(text: str) -> ProposalReport:

@@ -89,6 +89,14 @@ def test_round_fen_goes_half_up_not_half_even(amount: str, fen: int) -> None:
     assert annuities.round_fen(D(amount)) == fen
 
 
+def test_tie_that_lost_its_last_digit_on_the_way_is_still_a_tie() -> None:
+    """5392 fen in 192 payments, 30 of them left: 842.5 fen in fractions, 842.49… in any number of digits."""
+    balance = annuities.loan_balance(5392, ZERO, 192, 162)
+    assert annuities.round_fen(balance) == 843
+    assert annuities.round_fen(-balance) == -843
+    assert annuities.round_fen(D("842.4999999999999999")) == 842
+
+
 def test_core_outside_its_bounds_is_refused() -> None:
     annuity: Any = annuities.annuity_factor
     assert refused(lambda: annuity(961, ZERO, "end")) == ("periods_out_of_range", "periods")

@@ -319,6 +319,7 @@ REFUSED: list[tuple[Json, str, str]] = [
     ({"method": "capital_needs", "loans": [LOAN | {"elapsed_months": 1}]}, "/loans/0/elapsed_months",
      "months_of_yearly_loan"),
     ({"method": "capital_needs", "assumptions": {"streams.0.growth": "agent"}}, "/assumptions", "assumption_unknown"),
+    ({"method": "capital_needs", "assumptions": {"method": "agent"}}, "/assumptions", "assumption_unknown"),
     ({"method": "capital_needs", "assumptions": {"discount_rate": "fate"}}, "/assumptions/discount_rate", "choice"),
     ({"method": "capital_needs", "assumptions": {"discount_rate": ["agent"]}}, "/assumptions/discount_rate", "choice"),
     ({"method": "human_life_value", "income_fen": 1, "years": 1, "own_share": "0.3", "own_expense_fen": 1},

@@ -232,6 +232,14 @@ def test_critical_illness_adds_treatment_rehabilitation_and_lost_years() -> None
     assert need(run("critical_illness", with_loan)) == (30 + 20 + 60 + 15) * WAN
 
 
+def test_cover_that_pays_nothing_is_no_repeat() -> None:
+    nothing = needs_health.Cap(cap_fen=0)
+    covers = (needs_health.Cap(cap_fen=200 * WAN), nothing)
+    assert found(run("medical", needs_health.Medical(covers=covers))) == set()
+    none_needed = needs_health.Medical(social_reimbursement=D(1), covers=(nothing, nothing))
+    assert found(run("medical", none_needed)) == set()
+
+
 def test_medical_cover_beyond_the_bill_pays_nothing_and_repeats_are_told() -> None:
     caps = tuple(needs_health.Cap(cap_fen=cap * WAN) for cap in (200, 100))
     result = run("medical", needs_health.Medical(covers=caps))

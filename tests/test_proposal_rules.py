@@ -35,6 +35,17 @@ def need(**changed: Any) -> Need:
     [
         ({"customer": "长" * (MAX_TEXT + 1)}, "text_too_long", "customer"),
         ({"notices": ("x",) * 21}, "too_many", "notices"),
+        (
+            {
+                "needs": tuple(need(peril=n * "长", method="长" * 2000, note="长" * 2000) for n in (2000,) * 60),
+                "assumptions": (
+                    Assumption(label="长" * 2000, value="长" * 2000, unit="code", source="agent", note="长" * 2000),
+                )
+                * 100,
+            },
+            "text_too_long",
+            "",
+        ),
         ({"needs": (need(insured="nobody"),)}, "insured_unknown", "needs.0.insured"),
         ({"needs": (need(need_fen=-1),)}, "out_of_range", "needs.0.need_fen"),
         ({"needs": (need(existing_fen=MAX_FEN + 1),)}, "out_of_range", "needs.0.existing_fen"),

@@ -19,6 +19,7 @@ Bounds = tuple[Decimal | int, Decimal | int]
 _TRAPS = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.FloatOperation]
 _CONTEXT = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _ZERO, _ONE = Decimal(0), Decimal(1)
+_TIE = Decimal("1E-20")  # of a fen: what the 50 digits of a third or a twelfth left out on the way is less
 _BESIDE_ONE = Decimal("0.0001")  # nearer to 1 than this the closed form of a sum would lose digits
 # Integers and decimals a calculation may be given, by kind. `factor_rate`: wider, the real rate of two rates fits in.
 COUNTS: dict[str, tuple[int, int]] = {
@@ -116,8 +117,13 @@ def _geometric(ratio: Decimal, count: int) -> Decimal:
 
 @exact()
 def round_fen(amount: Decimal, step: int = 1) -> int:
-    """Whole fen (or whole steps of 100: yuan), half-up (ties away from zero): the last act, never a middle one."""
-    return int((amount / step).quantize(_ONE, decimal.ROUND_HALF_UP)) * step
+    """Whole fen (or whole steps of 100: yuan), half-up (ties away from zero): the last act, never a middle one.
+
+    A twelfth of a sum times six is half of it by the rules of fractions, but a little less in any number of digits:
+    what is nearer to a tie than 1E-20 fen is one.
+    """
+    exactly = (amount / step).quantize(_TIE)
+    return int(exactly.quantize(_ONE, decimal.ROUND_HALF_UP)) * step
 
 
 @exact()

@@ -173,7 +173,7 @@ def _stream(inp: LifeNeedInput, key: str, label: Label, sign: Sign, s: Stream, s
     numbers: dict[str, object] = {"yearly_fen": s.yearly_fen} | ({} if share is None else {"share": share})
     numbers["factor"] = factor.quantize(Decimal("1E-10"), decimal.ROUND_HALF_UP)  # to read; the amount uses all
     head = " × ".join(f"{{{name}}}" for name in numbers)
-    numbers |= {"years": s.years, "rate": rate, "growth": s.growth, "timing": s.timing, "first_payment": first}
+    numbers |= {"years": s.years, "rate": rate, "growth": s.growth, "timing": s.timing, "first_payment": _FIRST[first]}
     template = head + "; {factor} = annuity({years}, {rate}, {growth}, {timing}, {first_payment})"
     return _step(key, label, sign, template, numbers, s.yearly_fen * (_ONE if share is None else share) * factor)
 

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from app.domain.annuities import NeedsError, Timing, annuity_factor, future_value_factor, real_rate
+from app.domain.annuities import (
+    FirstPayment,
+    NeedsError,
+    Timing,
+    annuity_factor,
+    future_value_factor,
+    growing_annuity_factor,
+    real_rate,
+)
 from app.domain.needs_inputs import (
     ONE,
     SOME,
@@ -23,6 +31,8 @@ from app.domain.needs_inputs import (
 )
 from app.domain.needs_worksheet import Label, Worksheet, label_of, read
 
+_FIRST: dict[str, FirstPayment] = {"today": "today", "retirement": "stated"}
+"""Of a pension: an amount of today's price grows until its first payment, one of retirement's price is that payment."""
 _SPENDING: Label = ("退休后支出", "Spending in retirement")
 
 
@@ -150,6 +160,12 @@ class PensionGap(Inputs):
         if sum(stage.years for stage in self.stages) > 80:
             raise NeedsError("out_of_range", f"stages.{len(self.stages) - 1}.years")
 
+    def idle(self) -> frozenset[str]:
+        if self.real_rate is None:
+            return frozenset()
+        unused = {"growth"} if all(stage.price == "retirement" for stage in self.stages) else set[str]()
+        return frozenset(unused if self.pensions else unused | {"rate_after"})
+
 
 def pension_gap(inp: PensionGap, sheet: Worksheet) -> None:
     """养老金缺口: Σ stages N(1+g)^t a(m, r)(1+r), less pensions, less assets (1+i)^t; monthly saving by FVIFA.
@@ -194,20 +210,17 @@ def _stages(inp: PensionGap, sheet: Worksheet, real: Decimal, back: Decimal) -> 
 
 def _pension(inp: PensionGap, sheet: Worksheet, key: str, pension: PensionStream, back: Decimal) -> None:
     """A pension as a resource: its payments discounted to retirement at the rate after it."""
-    real = (1 + inp.rate_after) / (1 + pension.growth) - 1
-    t, grows = inp.years_to_retire, 1 + pension.growth
-    grown = grows ** (t if pension.price == "today" else 0)
-    ratio = grows / (1 + inp.rate_after)
-    paid = annuity_factor(pension.years, real, pension.timing)
-    if pension.timing == "end":
-        paid /= grows  # the amount is that of the first payment
-    factor = paid * (ratio if pension.price == "today" else 1 / (1 + inp.rate_after)) ** pension.starts_after
-    factor *= grown / back
+    t, first = inp.years_to_retire, _FIRST[pension.price]
+    grown = (1 + pension.growth) ** (t if pension.price == "today" else 0)
+    terms = (pension.years, inp.rate_after, pension.growth, pension.timing, first, pension.starts_after)
+    factor = growing_annuity_factor(*terms) * grown / back
     numbers: dict[str, Any] = {"yearly_fen": pension.yearly_fen, "factor": read(factor), "years": pension.years}
     numbers |= {"rate_after": inp.rate_after, "growth": pension.growth, "timing": pension.timing}
-    numbers |= {"starts_after": pension.starts_after, "price": pension.price, "valued_at": inp.valued_at}
+    numbers |= {"first_payment": first, "valued_at": inp.valued_at}
+    numbers |= {"starts_after": pension.starts_after, "years_to_retire": t, "rate_before": inp.rate_before}
     template = "{yearly_fen} × {factor}; {factor} = annuity({years}, {rate_after}, {growth}, {timing}, "
-    template += "{starts_after}, {price}, {valued_at})"
+    template += "{first_payment}, {starts_after})" + (" × (1 + {growth})^{years_to_retire}" if grown != 1 else "")
+    template += " / (1 + {rate_before})^{years_to_retire}" if inp.valued_at == "today" else ""
     amount = sheet.line("resources", key, label_of(pension.kind), template, numbers, pension.yearly_fen * factor)
     if pension.is_insurance:
         sheet.covered += amount

@@ -12,6 +12,7 @@ from app.domain.needs_inputs import ONE, SOME, ZERO, Age, Inputs, Money, Multipl
 from app.domain.needs_worksheet import Worksheet, read
 
 YUAN = 100
+UNDER_10_FEN, UNDER_18_FEN = 200_000 * YUAN, 500_000 * YUAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,9 @@ def medical(inp: Medical, sheet: Worksheet) -> None:
             ("超出费用部分不赔付", "Beyond the bill nothing is paid"),
         )
         sheet.covered -= sheet.line("resources", "beyond_bill", label, "{caps} - {bill}", numbers, beyond, "subtract")
-    if len(caps) > 1 and sum(caps) - min(caps) >= wanted:
-        sheet.find("repeat_cover", ("重复保障:费用补偿型不会重复赔付", "Repeat cover: indemnity does not pay twice"))
+    held = [cap for cap in caps if cap]
+    if len(held) > 1 and sum(held) - min(held) >= wanted:
+        sheet.find("repeat_cover", ("重复保障：费用补偿型不会重复赔付", "Repeat cover: indemnity does not pay twice"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,9 @@ class Accident(Inputs):
     occupation_class: Annotated[int, "occupation_class"] | None = None
     existing_cover_fen: Money = 0
     existing_medical_fen: Money = 0
+
+    def idle(self) -> frozenset[str]:
+        return frozenset() if self.life_need_fen is None else frozenset({"multiple"})
 
 
 def accident(inp: Accident, sheet: Worksheet) -> None:
@@ -156,7 +161,7 @@ class MinorsLimit(Inputs):
 def limit_of_age(age: int) -> int | None:
     """Fen of death cover allowed at an age in completed years: 20万 under 10, 50万 under 18, None from then on.
     Source: 保监发〔2015〕90号, in force 2016-01-01."""
-    return 200_000 * YUAN if age < 10 else 500_000 * YUAN if age < 18 else None
+    return UNDER_10_FEN if age < 10 else UNDER_18_FEN if age < 18 else None
 
 
 def minors_limit(inp: MinorsLimit, sheet: Worksheet) -> None:
@@ -164,11 +169,12 @@ def minors_limit(inp: MinorsLimit, sheet: Worksheet) -> None:
     limit = limit_of_age(inp.age)
     wanted = inp.existing_cover_fen + inp.requested_cover_fen
     if limit is None:
-        sheet.find("no_limit", ("已满18周岁,不适用限额", "No limit from 18 years on"))
+        sheet.find("no_limit", ("已满18周岁，不适用限额", "No limit from 18 years on"))
         return
-    table = "{age} < 10: 20000000; {age} < 18: 50000000"
-    sheet.line("none", "limit", ("限额", "Limit"), table, {"age": inp.age}, limit)
-    numbers: dict[str, Any] = {"existing": inp.existing_cover_fen, "requested": inp.requested_cover_fen}
+    table = "{age} < 10: {under_10_fen}; {age} < 18: {under_18_fen}"
+    numbers: dict[str, Any] = {"age": inp.age, "under_10_fen": UNDER_10_FEN, "under_18_fen": UNDER_18_FEN}
+    sheet.line("none", "limit", ("限额", "Limit"), table, numbers, limit)
+    numbers = {"existing": inp.existing_cover_fen, "requested": inp.requested_cover_fen}
     label = ("已有与拟投保额", "Held and asked for")
     sheet.line("none", "wanted", label, "{existing} + {requested}", numbers, wanted)
     sheet.figure("limit_fen", ("限额", "Limit"), limit)

@@ -162,6 +162,12 @@ class Loan(Part):
             raise NeedsError("out_of_range", f"{place}.elapsed")
 
 
+def idle_of_loans(loans: tuple[Loan, ...]) -> frozenset[str]:
+    """What only a monthly loan is asked, of those that are paid by the year."""
+    yearly = (index for index, loan in enumerate(loans) if loan.payments == "yearly")
+    return frozenset(f"loans.{index}.{name}" for index in yearly for name in ("elapsed_months", "rate_convention"))
+
+
 def check_loans(loans: tuple[Loan, ...]) -> None:
     """Raises NeedsError: a loan that cannot be."""
     for index, loan in enumerate(loans):

@@ -25,6 +25,7 @@ from app.domain.needs_inputs import (
     Streams,
     Years,
     check_loans,
+    idle_of_loans,
 )
 from app.domain.needs_worksheet import Label, Worksheet, read
 
@@ -155,6 +156,9 @@ class CapitalNeeds(Inputs):
     def verify(self) -> None:
         check_loans(self.loans)
 
+    def idle(self) -> frozenset[str]:
+        return idle_of_loans(self.loans)
+
 
 def capital_needs(inp: CapitalNeeds, sheet: Worksheet) -> None:
     """遗属需要法 (capital is used up): Σ PV(needs) + debts, against Σ PV(other income) + liquid assets + cover.
@@ -265,6 +269,9 @@ class DebtCover(Inputs):
             raise NeedsError("out_of_range", "household_income_fen")
         if self.income_fen > self.household_income_fen:
             raise NeedsError("above_household_income", "income_fen")
+
+    def idle(self) -> frozenset[str]:
+        return idle_of_loans(self.loans)
 
 
 def debt_cover(inp: DebtCover, sheet: Worksheet) -> None:

@@ -24,10 +24,10 @@ def ten_times(inp: TenTimes, sheet: Worksheet) -> None:
     """双十原则, a screen and no advice: it began as a limit of underwriting (income at least a tenth of the sum
     insured) and was read as a recommendation later."""
     numbers: dict[str, Any] = {"income_fen": inp.income_fen, "multiple": inp.multiple}
-    label: Label = ("双十参考保额", "Ten incomes")
+    label: Label = ("双十参考保额", "Cover for reference")
     sheet.line("need", "cover", label, "{income_fen} × {multiple}", numbers, inp.income_fen * inp.multiple)
     numbers = {"income_fen": inp.income_fen, "premium_share": inp.premium_share}
-    label, most = ("参考保费上限", "A tenth of the income"), inp.income_fen * inp.premium_share
+    label, most = ("参考保费上限", "Premium limit for reference"), inp.income_fen * inp.premium_share
     sheet.line("none", "premium_limit", label, "{income_fen} × {premium_share}", numbers, most)
     sheet.cover(inp.existing_cover_fen)
     sheet.figure("premium_limit_fen", label, most)
@@ -57,7 +57,7 @@ def four_accounts(inp: FourAccounts, sheet: Worksheet) -> None:
         "spending": (("日常开销账户", "Spending"), inp.spending_share),
         "protection": (("保障账户", "Protection"), inp.protection_share),
         "growth": (("增值账户", "Growth"), inp.growth_share),
-        "preservation": (("保本账户", "Preservation"), inp.preservation_share),
+        "preservation": (("稳健账户", "Preservation"), inp.preservation_share),
     }
     for name, (label, share) in accounts.items():
         numbers: dict[str, Any] = {"assets_fen": inp.assets_fen, "share": share}

@@ -236,9 +236,9 @@ class Worksheet:
 
     def rounded(self, exact: Decimal, key: str) -> int:
         """Money as it leaves: half-up, once."""
-        if abs(exact) > MAX_RESULT_FEN:
+        if abs(exact) > MAX_RESULT_FEN or abs(whole := round_fen(exact, STEP_OF[self.rounding])) > MAX_RESULT_FEN:
             raise NeedsError("result_out_of_range", key)
-        return round_fen(exact, STEP_OF[self.rounding])
+        return whole
 
     def total(self, of: Literal["need", "resources"]) -> int:
         """Close a total: rounded once, never below 0. Lines show what rounding and the floor make of their sum."""
@@ -256,4 +256,4 @@ class Worksheet:
 def label_of(kind: str) -> Label:
     """The words for a kind of stream or cost; an unknown one is shown by its code."""
     zh, en = KINDS.get(kind, ("", ""))
-    return (zh, en) if zh else (f"其他({kind})", f"Other ({kind})")
+    return (zh, en) if zh else (f"其他（{kind}）", f"Other ({kind})")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
+from app.domain.formula_words import legible
 from app.domain.proposal_report import Assumption, Need, ProposalReport, Step
 from app.domain.proposal_words import COOLING_OFF, COOLING_OFF_KNOWN, COOLING_OFF_OPEN, MINORS, NOTICES, WORDS
 
@@ -140,9 +141,9 @@ class _Page:
         yield [self.words["prepared_on"], self.day(report.prepared_on)]
         yield [self.words["agent"], clean(report.agent.name)]
         yield [self.words["licence_no"], clean(report.agent.licence_no)]
-        phones = [clean(phone) for phone in (report.agent.phone, report.organization.phone) if phone]
-        if phones:
-            yield [self.words["phone"], " / ".join(phones)]
+        phones = [clean(phone) for phone in (report.agent.phone, report.organization.phone)]
+        if any(phones):
+            yield [self.words["phone"], " / ".join(filter(None, phones))]
         yield [self.words["number"], clean(report.number)]
 
     def day(self, on: Any) -> str:
@@ -339,7 +340,8 @@ class _Page:
     def step(self, step: Step) -> list[str]:
         """Label, formula, numbers, amount. What is only named, and not reckoned, needs no formula."""
         is_reckoned = not re.fullmatch(r"\w*", step.formula)
-        lines = [clean(step.formula), clean(step.substituted)] if is_reckoned else ["", ""]
+        told = legible(step.formula, step.substituted, self.at) if is_reckoned else ("", "")
+        lines = [clean(line) for line in told]
         return [clean(step.label), *lines, (MINUS if step.sign == "subtract" else "") + exact_yuan(step.amount_fen)]
 
 

@@ -18,6 +18,7 @@ Verdict = Literal["suitable", "caution", "unsuitable"]
 
 MAX_FEN: Final = 2**53 - 1
 MAX_TEXT: Final = 2_000
+MAX_ALL_TEXT: Final = 800_000  # signs in all; a common report has a hundredth of it
 MAX_STEPS: Final = 1_000  # of all calculations together
 # A report within them is set in a few seconds at most, however it is filled.
 LIMITS: Final[Mapping[str, int]] = {
@@ -228,7 +229,8 @@ class ProposalReport:
     cooling_off_days: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self, "")
+        if _check(self, "") > MAX_ALL_TEXT:
+            raise ProposalError("text_too_long", "")
         keys = {member.key for member in self.members}
         if len(keys) != len(self.members):
             raise ProposalError("duplicate", "members")
@@ -244,21 +246,23 @@ class ProposalReport:
                     raise ProposalError("band_reversed", f"{name}.{index}.premium_low_fen")
 
 
-def _check(value: object, at: str) -> None:
+def _check(value: object, at: str) -> int:
+    """Refuse what is out of its bounds; returns how many signs of text there are."""
     name = at.rpartition(".")[2]
     if is_dataclass(value):
-        for field in fields(value):
-            _check(getattr(value, field.name), f"{at}.{field.name}" if at else field.name)
-    elif isinstance(value, tuple):
+        parts = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return sum(_check(part, f"{at}.{name}" if at else name) for name, part in parts)
+    if isinstance(value, tuple):
         if len(value) > LIMITS[name]:
             raise ProposalError("too_many", at)
-        for index, part in enumerate(value):
-            _check(part, f"{at}.{index}")
-    elif isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise ProposalError("text_too_long", at)
-    elif isinstance(value, int) and value not in _range(name):
+        return sum(_check(part, f"{at}.{index}") for index, part in enumerate(value))
+    if isinstance(value, int) and value not in _range(name):
         raise ProposalError("out_of_range", at)
+    if not isinstance(value, str):
+        return 0
+    if len(value) > MAX_TEXT:
+        raise ProposalError("text_too_long", at)
+    return len(value)
 
 
 def _range(name: str) -> range:

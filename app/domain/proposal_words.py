@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "empty": ("暂无资料。", "Nothing is recorded here."),
     "needs": ("保障需求与已有保障", "What is needed, what is there"),
     "elders": ("长辈", "Elders"),
-    "couple": ("本代", "Own generation"),
+    "couple": ("同辈", "Own generation"),
     "children": ("晚辈", "Children"),
     "insured": ("被保险人", "Insured"),
     "peril": ("风险类别", "Peril"),
@@ -43,10 +43,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "legend_over": ("超出需求", "beyond the need"),
     "unit": ("需求（万元）", "Need (CNY)"),
     "needs_note": (
-        "需求按每位被保险人、每类风险分别测算：不同风险不会同时发生，某一类的超额也不能抵补另一类的缺口，因此不作合计。"
+        "需求按每位被保险人、每类风险分别测算：各项需求有重叠，某一类的超额也不能抵补另一类的缺口，因此不作合计。"
         "金额四舍五入，精确到分的计算见附录。",
-        "Needs are reckoned per insured and peril: perils do not strike together, and too much of one cover does not "
-        "fill the gap of another; so no sum is given. Amounts are rounded; the appendix has them to the fen.",
+        "Needs are reckoned per insured and peril: they overlap, and too much of one cover does not fill the gap of "
+        "another; so no sum is given. Amounts are rounded; the appendix has them to the fen.",
     ),
     "cash_flow": ("家庭年度收支", "The household year by year"),
     "income": ("收入", "Income"),
@@ -123,10 +123,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "result": ("结果", "Result"),
     "version": ("版本", "version"),
     "steps_note": (
-        "每步先列公式，再列代入的数。公式中名称以 _fen 结尾的数以分为单位，利率与比例为小数；"
-        "annuity 为增长年金的现值系数。",
-        "Each step has its formula, then the numbers put in. What a formula calls _fen is in fen, a hundredth of a "
-        "yuan; rates and shares are decimal fractions; annuity is the present-value factor of a growing annuity.",
+        "每步先列公式，再列代入的数。金额单位为元，利率与比例为小数；"
+        "年金现值系数是各期金额折算到今天的系数，括号内依次为年数、利率、增长率、收付时点等。",
+        "Each step has its formula, then the numbers put in. Amounts are in yuan; rates and shares are decimal "
+        "fractions; the annuity factor turns yearly amounts into today's value by what stands in its brackets.",
     ),
     "footer": ("本计划书不是保险合同", "This proposal is no insurance contract"),
     "page": ("第 {} 页，共 {} 页", "Page {} of {}"),

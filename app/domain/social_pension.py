@@ -155,15 +155,15 @@ def statutory_retirement(inp: StatutoryRetirement, sheet: Worksheet) -> None:
     label = ("法定退休年龄", "Statutory retirement age")
     months = found.age_years * 12 + found.age_months
     sheet.value("age", label, "{age} × 12 + {delay}", numbers, months, "months")
-    sheet.figure("age_years", ("退休年龄(岁)", "Retirement age, years"), found.age_years, "years")
-    sheet.figure("age_months", ("退休年龄(月)", "Retirement age, months beyond"), found.age_months, "months")
+    sheet.figure("age_years", ("退休年龄（岁）", "Retirement age, years"), found.age_years, "years")
+    sheet.figure("age_months", ("退休年龄（另加月数）", "Retirement age, months beyond"), found.age_months, "months")
     label = ("退休年月", "Month of retirement")
     sheet.figure("retirement_month", label, f"{found.year:04}-{found.month:02}", "month")
     sheet.figure("delay_months", ("延迟月数", "Months later"), found.delay_months, "months")
     if inp.with_minimum_contribution:
         needed = minimum_contribution_months(found.year)
-        label = ("最低缴费月数(待确认)", "Least months of contribution (not confirmed)")
+        label = ("最低缴费月数（待确认）", "Least months of contribution (not confirmed)")
         sheet.figure("minimum_contribution_months", label, needed, "months")
     if inp.with_flexible_range:
-        label = ("弹性退休月数(待确认)", "Months it may be moved either way (not confirmed)")
+        label = ("弹性退休月数（待确认）", "Months it may be moved either way (not confirmed)")
         sheet.figure("flexible_months", label, 36, "months")

@@ -184,12 +184,20 @@ class CalculationAssumption(Wire):
     source: Source
 
 
+_FORMULA = (
+    "In the names of `numbers`. `annuity(n, i[, growth], timing[, first_payment[, starts_in]])`: present value of 1 a "
+    "period for n periods at the rate i, paid at their end and level where nothing is said. `FVIFA(n, i, timing)`: "
+    "what 1 a year grows to. `table(…)`: 计发月数 of 国发〔2005〕38号. `need`: the sum of the lines above. x div y: "
+    "whole times only"
+)
+
+
 class CalculationLine(Wire):
     """One line of the worksheet: an amount in fen that belongs to a total (`of`), or a figure on the way (`none`)."""
 
     key: _Text
     label: Label
-    formula: _Text
+    formula: _Text = Bound(description=_FORMULA)
     substituted: _Long
     numbers: dict[LinkId, _Figure] = Bound(max_length=30)
     amount_fen: Number | None

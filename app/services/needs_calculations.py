@@ -36,7 +36,7 @@ def run(data: NeedsCalculation) -> bytes:
 def _calculated(data: NeedsCalculation) -> MethodResult:
     inputs = _input(METHODS[data.method].inputs, data)
     sources: dict[str, Source] = dict.fromkeys((path for path, _, _ in inputs.leaves()), "method_default")
-    sources.update(dict.fromkeys(_said(data), "agent"))
+    sources.update((path, "agent") for path in _said(data) if path in sources)  # the method itself is no input
     for path, source in data.assumptions.items():
         if path not in sources:
             raise Invalid(issues=[Issue("assumption_unknown", pointer="/assumptions")])
