@@ -197,7 +197,7 @@ ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.tuples(WORDS, inner, inner).map(list)
     | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=12,
+    max_leaves=8,
 )  # fmt: skip
 SOME = {"n": "integer", "t": "text", "kids": {"type": "group"}, "cost": {"type": "money", "group": "kids"}}
 

@@ -1,6 +1,7 @@
 """Publishing: each kind of broken definition is refused with a code and a place of its own."""
 
 import ast
+import copy
 import hashlib
 import json
 import unicodedata
@@ -239,6 +240,10 @@ def test_all_expressions_together_have_a_budget() -> None:
     asked = [when("first", "=", n) for n in range(20)]
     many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(251))]
     assert publish_error(item("kids", "group", repeats=True, items=many)) == ("expr_budget", "/items")
+    codes = [{"code": f"o{n}", "label": LABEL, "weight": "1"} for n in range(50)]
+    several = item("g", "group", items=[item(f"m{n}", "choice", options=codes, multiple=True) for n in range(39)])
+    scored = calc(["sum_weights", "g"])  # 39 questions of 50 codes
+    assert publish_error(several, *(item(f"i{n}", **scored) for n in range(52))) == ("expr_budget", "/items")
     inner = [item("cost"), item("x", **heavy), item("y", **heavy), item("z", **heavy)]  # for each of 20 rows
     assert publish_error(item("kids", "group", repeats=True, items=inner)) == ("expr_budget", "/items")
 
@@ -338,7 +343,7 @@ def test_no_definition_makes_publishing_raise_anything_else(data: st.DataObject,
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(places(raw)))
         words = st.sampled_from([value, "kids", "cost", ["rows", "cost"], ["answer", "income"], True, 1, "choice"])
-        container[key] = data.draw(words)
+        container[key] = copy.deepcopy(data.draw(words))  # a list put into itself would be no JSON
     try:
         forms.load_definition(raw)
     except FormError as error:
