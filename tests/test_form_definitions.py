@@ -235,16 +235,16 @@ def test_circle_of_calculations_and_conditions_is_named() -> None:
 def test_all_expressions_together_have_a_budget() -> None:
     heavy = calc(["add", *[["sum", ["rows", "cost"]]] * 80])  # 1,761 each
     rows = item("kids", "group", repeats=True, items=[item("cost")])
-    assert len(form(rows, *(item(f"i{n}", **heavy) for n in range(56))).index) == 58
-    assert publish_error(rows, *(item(f"i{n}", **heavy) for n in range(57))) == ("expr_budget", "/items")
+    assert len(form(rows, *(item(f"i{n}", **heavy) for n in range(22))).index) == 24
+    assert publish_error(rows, *(item(f"i{n}", **heavy) for n in range(23))) == ("expr_budget", "/items")
     asked = [when("first", "=", n) for n in range(20)]
-    many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(251))]
+    many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(101))]
     assert publish_error(item("kids", "group", repeats=True, items=many)) == ("expr_budget", "/items")
     codes = [{"code": f"o{n}", "label": LABEL, "weight": "1"} for n in range(50)]
     several = item("g", "group", items=[item(f"m{n}", "choice", options=codes, multiple=True) for n in range(39)])
     scored = calc(["sum_weights", "g"])  # 39 questions of 50 codes
-    assert publish_error(several, *(item(f"i{n}", **scored) for n in range(52))) == ("expr_budget", "/items")
-    inner = [item("cost"), item("x", **heavy), item("y", **heavy), item("z", **heavy)]  # for each of 20 rows
+    assert publish_error(several, *(item(f"i{n}", **scored) for n in range(21))) == ("expr_budget", "/items")
+    inner = [item("cost"), item("x", **heavy), item("y", **heavy)]  # for each of 20 rows
     assert publish_error(item("kids", "group", repeats=True, items=inner)) == ("expr_budget", "/items")
 
 

@@ -11,7 +11,7 @@ from app.domain.expression_logic import COMPARISONS
 from app.domain.expressions import Compiled, Env, Known, Names, compile_expression, wire
 from app.domain.form_shapes import MAX_ROWS, Condition, Constraint, FormError, Place, require
 
-MAX_FORM_COST = 100_000  # of all expressions and conditions together, those in rows counted for every row
+MAX_FORM_COST = 40_000  # of all expressions and conditions together, those in rows counted for every row
 _KINDS = dict.fromkeys(("integer", "decimal", "percent", "rate"), "number")
 _KINDS |= dict.fromkeys(("text", "reference", "id_number", "phone"), "text")
 _KINDS |= dict.fromkeys(("choice", "open_choice"), "choice") | dict.fromkeys(("attachment", "address"), "object")
