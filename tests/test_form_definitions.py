@@ -276,6 +276,7 @@ def test_two_items_do_not_write_to_one_place() -> None:
     [
         "是否还有其他未告知的情况", "其他需要说明的事项", "其他情况", "有无其他异常", "还有什么需要补充说明的吗?",
         "除上述之外是否有其他疾病?", "是否存在未如实告知的事项", "其它应告知事项", "任何可能影响承保的情况",
+        "除此之外，您还患有其他疾病吗?", "请补充其他健康情况", "其他情况说明", "您是否有影响投保的情形?",
         "其他说明事项", "您是否有其他问题?", "未尽事项", "是否有其它需要我们注意的健康情况", "前述以外的症状",
     ],
 )  # fmt: skip
@@ -285,6 +286,8 @@ def test_catch_all_question_in_chinese_is_refused(zh: str) -> None:
     assert publish_error(item("a", "text", **asked))[0] == "catch_all_question"
     assert publish_error(item("a", "choice", options=YES_NO, required=True, **asked))[0] == "catch_all_question"
     assert form(item("a", "choice", options=YES_NO, **asked), item("b", "display", **asked)).index
+    helped = item("a", "text", help=asked["label"])
+    assert publish_error(helped) == ("catch_all_question", "/items/0/help/zh")
 
 
 @pytest.mark.parametrize(
@@ -293,6 +296,7 @@ def test_catch_all_question_in_chinese_is_refused(zh: str) -> None:
         "Is there anything else we should know?", "Any other information", "Anything you have not disclosed?",
         "Other matters that need to be disclosed", "Do you have any other circumstances to report?",
         "Any illness besides the above?", "Is there any fact that may affect our decision?", "Other matters",
+        "Is there anything we should know?", "Do you have any other illness?", "Have you withheld anything?",
         "Is there something else you would like to add?", "All other facts that were not mentioned",
     ],
 )  # fmt: skip
@@ -313,7 +317,8 @@ def test_catch_all_question_in_english_is_refused(en: str) -> None:
         ("还有几年退休", "Years until retirement"),
         ("是否有未结清的贷款", "Are there loans not yet paid off?"), ("其他兴趣爱好", "Other hobbies"),
         ("上述保单是否仍有效", "Are the policies above in force?"), ("是否需要说明书", "Do you want the brochure?"),
-        ("收入及其他信息来源", "Income and other information"),
+        ("收入及其他信息来源", "Income and other information"), ("请说明其他房产的位置", "Where other property is"),
+        ("是否患过高血压", "Have you ever had high blood pressure?"), ("您最看重什么?", "Anything but price?"),
     ],
 )  # fmt: skip
 def test_question_about_one_thing_may_be_asked(zh: str, en: str) -> None:
