@@ -74,7 +74,7 @@ def test_death_cover_of_minors_is_warned_of_by_age(born: list[str], sum_wan: int
 
 
 def test_policy_is_of_a_child_that_is_listed() -> None:
-    for number, wrong in ((1, set[Any]()), (2, {("error", "constraint_broken", "policies/0/policy_child")})):
+    for number, wrong in ((1, set[Any]()), (2, {("warning", "constraint_broken", "policies/0/policy_child")})):
         told = FAMILY | {"policies": [policy("child", "medical", 100 * WAN, 0, policy_child=number)]}
         assert found(FACTS, told) == wrong
 
