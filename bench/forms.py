@@ -78,11 +78,14 @@ def chained() -> tuple[forms.FormDefinition, dict[str, Any]]:
 
 
 def costliest() -> tuple[forms.FormDefinition, dict[str, Any]]:
-    """56 calculations that sum a column of 20 rows 80 times: just below what a whole form may cost."""
-    total = {"expr": ["add", *[["sum", ["rows", "cost"]]] * 80]}
-    rows = item("rows", "group", repeats=True, items=[item("cost", "integer")])
-    definition = form(rows, *(item(f"total_{n}", "integer", calculated=total) for n in range(56)))
-    return definition, {"rows": [{"cost": n} for n in range(20)]}
+    """10 calculations in 20 rows, each of 66 quotients of 34 digits: the slowest operation as often as a form may."""
+    quotient = ["div", ["answer", "over"], ["answer", "under"]]
+    total = {"expr": ["add", *[quotient] * 66]}
+    columns = [item(f"total_{n}", "decimal", calculated=total) for n in range(10)]
+    outside = [item("over", "decimal"), item("under", "decimal")]
+    definition = form(*outside, item("rows", "group", repeats=True, items=columns))
+    long = {"over": "999999999999999.123456789123456789", "under": "888888888888888.987654321987654321"}
+    return definition, long | {"rows": [{} for _ in range(20)]}
 
 
 def cpu_ms(act: Callable[[], object]) -> float:

@@ -3,11 +3,9 @@
 import json
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,19 +53,22 @@ def names(context: dict[str, Any]) -> Names:
     return Names({key: known(about) for key, about in context.get("types", {}).items()}, context.get("row"))
 
 
-@pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["name"])
-def test_case_comes_out_as_written(case: dict[str, Any]) -> None:
-    context = case["context"]
-    if "error" in case:
-        with pytest.raises(FormError) as caught:
-            expressions.compile_expression(case["expression"], names(context))
-        assert (caught.value.code, caught.value.pointer) == (case["error"], case["pointer"])
-        assert all(caught.value.message.values())
-        return
-    compiled = expressions.compile_expression(case["expression"], names(context))
-    value, notes = expressions.evaluate(compiled, environment(context))
-    expected = (case["type"], case["expected"], case.get("issues", []))
-    assert (compiled.kind, expressions.wire(value), list(notes)) == expected
+def outcome(case: dict[str, Any]) -> dict[str, Any]:
+    """What a case leads to, in its own words."""
+    try:
+        compiled = expressions.compile_expression(case["expression"], names(case["context"]))
+    except FormError as error:
+        return {"error": error.code if all(error.message.values()) else "without words", "pointer": error.pointer}
+    value, notes = expressions.evaluate(compiled, environment(case["context"]))
+    issues = {"issues": list(notes)} if notes else {}
+    return {"type": compiled.kind, "expected": expressions.wire(value), **issues}
+
+
+def test_every_case_comes_out_as_written() -> None:
+    told = ("name", "expression", "context")
+    made = {case["name"]: outcome(case) for case in CASES["cases"]}
+    assert made == {case["name"]: {k: v for k, v in case.items() if k not in told} for case in CASES["cases"]}
+    assert len(made) == len(CASES["cases"])
 
 
 def test_cases_cover_the_language() -> None:
@@ -102,81 +103,12 @@ def test_tables_of_the_cases_are_the_shipped_ones() -> None:
     assert tables()["pension_months@2005"].rows == dict(zip(range(40, 71), months, strict=True))
 
 
-# --- an independent reference -----------------------------------------------------------------------------------
-
-NUMBERS = st.integers(-(10**6), 10**6) | st.decimals(-1000, 1000, places=3).map(lambda d: ["dec", f"{d:f}"])
-TREES = st.recursive(
-    NUMBERS,
-    lambda inner: st.one_of(
-        st.tuples(st.sampled_from(["add", "mul"]), inner, inner).map(list),
-        st.tuples(st.just("sub"), inner, inner).map(list),
-        st.tuples(st.just("neg"), inner).map(list),
-        st.tuples(st.sampled_from(["min", "max", "sum"]), inner, inner, inner).map(list),
-        st.tuples(st.just("round"), inner, st.sampled_from(["integer", "2", "4"])).map(list),
-    ),
-    max_leaves=6,
-)
-COMPARED = {
-    "=": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def reference(tree: Any) -> Fraction:
-    """The value in exact fractions, by a rule of its own for rounding: the sign, and the floor of twice the size."""
-    if not isinstance(tree, list):
-        return Fraction(tree)
-    op, *args = tree
-    if op == "dec":
-        return Fraction(args[0])
-    if op == "round":
-        scale = {"integer": 1, "2": 100, "4": 10_000}[args[1]]
-        value = reference(args[0])
-        size = (2 * abs(value) * scale + 1) // 2
-        return Fraction(int(size), scale) * (1 if value >= 0 else -1)
-    parts = [reference(arg) for arg in args]
-    if op == "mul":
-        return parts[0] * parts[1]
-    by = {"neg": lambda: -parts[0], "sub": lambda: parts[0] - parts[1], "min": lambda: min(parts)}
-    return (
-        by | {"max": lambda: max(parts), "add": lambda: sum(parts, Fraction(0)), "sum": lambda: sum(parts, Fraction(0))}
-    )[op]()
+# --- dates ---------------------------------------------------------------------------------------------------------
 
 
 def run(tree: Any, context: dict[str, Any] | None = None) -> tuple[Any, tuple[str, ...]]:
     compiled = expressions.compile_expression(tree, names(context or {}))
     return expressions.evaluate(compiled, environment(context or {}))
-
-
-@settings(max_examples=150, deadline=None)
-@given(TREES, TREES, st.sampled_from(sorted(COMPARED)))
-def test_arithmetic_and_comparison_agree_with_fractions(one: Any, other: Any, op: str) -> None:
-    values = []
-    for tree in (one, other):
-        value, notes = run(tree)
-        exact = reference(tree)
-        values.append((value, exact))
-        if value is None:
-            assert notes == ("number_too_large",)
-        elif len(str(tree)) < 60:  # few enough digits for 34 to hold them all
-            assert Fraction(value) == exact
-    if all(value is not None for value, _ in values) and len(str(one)) < 60 and len(str(other)) < 60:
-        assert run([op, one, other])[0] is COMPARED[op](values[0][1], values[1][1])
-
-
-@settings(max_examples=60, deadline=None)
-@given(NUMBERS, NUMBERS)
-def test_division_is_right_to_34_digits(one: Any, other: Any) -> None:
-    value, notes = run(["div", one, other])
-    if reference(other) == 0:
-        assert (value, notes) == (None, ("division_by_zero",))
-    else:
-        exact = reference(one) / reference(other)
-        assert abs(Fraction(value) - exact) <= abs(exact) * Fraction(1, 10**33)
 
 
 @settings(max_examples=60, deadline=None)
@@ -197,7 +129,7 @@ ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.tuples(WORDS, inner, inner).map(list)
     | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=12,
+    max_leaves=8,
 )  # fmt: skip
 SOME = {"n": "integer", "t": "text", "kids": {"type": "group"}, "cost": {"type": "money", "group": "kids"}}
 

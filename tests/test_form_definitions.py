@@ -1,6 +1,7 @@
 """Publishing: each kind of broken definition is refused with a code and a place of its own."""
 
 import ast
+import copy
 import hashlib
 import json
 import unicodedata
@@ -234,12 +235,16 @@ def test_circle_of_calculations_and_conditions_is_named() -> None:
 def test_all_expressions_together_have_a_budget() -> None:
     heavy = calc(["add", *[["sum", ["rows", "cost"]]] * 80])  # 1,761 each
     rows = item("kids", "group", repeats=True, items=[item("cost")])
-    assert len(form(rows, *(item(f"i{n}", **heavy) for n in range(56))).index) == 58
-    assert publish_error(rows, *(item(f"i{n}", **heavy) for n in range(57))) == ("expr_budget", "/items")
+    assert len(form(rows, *(item(f"i{n}", **heavy) for n in range(22))).index) == 24
+    assert publish_error(rows, *(item(f"i{n}", **heavy) for n in range(23))) == ("expr_budget", "/items")
     asked = [when("first", "=", n) for n in range(20)]
-    many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(251))]
+    many = [item("first"), *(item(f"i{n}", enable_when=asked) for n in range(101))]
     assert publish_error(item("kids", "group", repeats=True, items=many)) == ("expr_budget", "/items")
-    inner = [item("cost"), item("x", **heavy), item("y", **heavy), item("z", **heavy)]  # for each of 20 rows
+    codes = [{"code": f"o{n}", "label": LABEL, "weight": "1"} for n in range(50)]
+    several = item("g", "group", items=[item(f"m{n}", "choice", options=codes, multiple=True) for n in range(39)])
+    scored = calc(["sum_weights", "g"])  # 39 questions of 50 codes
+    assert publish_error(several, *(item(f"i{n}", **scored) for n in range(21))) == ("expr_budget", "/items")
+    inner = [item("cost"), item("x", **heavy), item("y", **heavy)]  # for each of 20 rows
     assert publish_error(item("kids", "group", repeats=True, items=inner)) == ("expr_budget", "/items")
 
 
@@ -271,6 +276,7 @@ def test_two_items_do_not_write_to_one_place() -> None:
     [
         "是否还有其他未告知的情况", "其他需要说明的事项", "其他情况", "有无其他异常", "还有什么需要补充说明的吗?",
         "除上述之外是否有其他疾病?", "是否存在未如实告知的事项", "其它应告知事项", "任何可能影响承保的情况",
+        "除此之外，您还患有其他疾病吗?", "请补充其他健康情况", "其他情况说明", "您是否有影响投保的情形?",
         "其他说明事项", "您是否有其他问题?", "未尽事项", "是否有其它需要我们注意的健康情况", "前述以外的症状",
     ],
 )  # fmt: skip
@@ -280,6 +286,8 @@ def test_catch_all_question_in_chinese_is_refused(zh: str) -> None:
     assert publish_error(item("a", "text", **asked))[0] == "catch_all_question"
     assert publish_error(item("a", "choice", options=YES_NO, required=True, **asked))[0] == "catch_all_question"
     assert form(item("a", "choice", options=YES_NO, **asked), item("b", "display", **asked)).index
+    helped = item("a", "text", help=asked["label"])
+    assert publish_error(helped) == ("catch_all_question", "/items/0/help/zh")
 
 
 @pytest.mark.parametrize(
@@ -288,6 +296,7 @@ def test_catch_all_question_in_chinese_is_refused(zh: str) -> None:
         "Is there anything else we should know?", "Any other information", "Anything you have not disclosed?",
         "Other matters that need to be disclosed", "Do you have any other circumstances to report?",
         "Any illness besides the above?", "Is there any fact that may affect our decision?", "Other matters",
+        "Is there anything we should know?", "Do you have any other illness?", "Have you withheld anything?",
         "Is there something else you would like to add?", "All other facts that were not mentioned",
     ],
 )  # fmt: skip
@@ -308,7 +317,8 @@ def test_catch_all_question_in_english_is_refused(en: str) -> None:
         ("还有几年退休", "Years until retirement"),
         ("是否有未结清的贷款", "Are there loans not yet paid off?"), ("其他兴趣爱好", "Other hobbies"),
         ("上述保单是否仍有效", "Are the policies above in force?"), ("是否需要说明书", "Do you want the brochure?"),
-        ("收入及其他信息来源", "Income and other information"),
+        ("收入及其他信息来源", "Income and other information"), ("请说明其他房产的位置", "Where other property is"),
+        ("是否患过高血压", "Have you ever had high blood pressure?"), ("您最看重什么?", "Anything but price?"),
     ],
 )  # fmt: skip
 def test_question_about_one_thing_may_be_asked(zh: str, en: str) -> None:
@@ -338,7 +348,7 @@ def test_no_definition_makes_publishing_raise_anything_else(data: st.DataObject,
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(places(raw)))
         words = st.sampled_from([value, "kids", "cost", ["rows", "cost"], ["answer", "income"], True, 1, "choice"])
-        container[key] = data.draw(words)
+        container[key] = copy.deepcopy(data.draw(words))  # a list put into itself would be no JSON
     try:
         forms.load_definition(raw)
     except FormError as error:

@@ -180,7 +180,7 @@ def test_few_answers_are_required_at_the_door() -> None:
         and place.scope is None
         and not form.index[place.parent or ""].item.enable_when
     ]
-    assert (len(asked), len(always)) == (90, 9)
+    assert (len(asked), len(always)) == (91, 9)
 
 
 async def test_library_is_published(world: World) -> None:

@@ -229,6 +229,20 @@ def test_no_more_than_a_hundred_issues_are_told() -> None:
     assert len(issues(asked, {}, complete=True)) == 100
 
 
+def test_many_warnings_never_hide_an_error() -> None:
+    warned = [item(f"i{n}", constraints=[rule("no", False, "warning")]) for n in range(120)]
+    asked = form(*warned, item("must", required=True), item("late", "integer"))
+    found = forms.check_answers(asked, {"late": "x"}, complete=True)
+    assert len(found) == 100
+    assert [(one.pointer, one.code) for one in found if one.severity == "error"] == [
+        ("/answers/must", "required"),
+        ("/answers/late", "wrong_type"),
+    ]
+    assert found[0].pointer == "/answers/i0"  # the first ones stay, in written order
+    drafted = forms.check_answers(asked, {"late": "x"}, complete=False)
+    assert [one.pointer for one in drafted if one.severity == "error"] == ["/answers/late"]
+
+
 def test_constraint_is_not_broken_by_null_or_while_disabled() -> None:
     assert issues(BOUND, {"a": 2, "on": True}, complete=True) == []
     assert issues(BOUND, {"a": 200, "b": 5, "on": False}, complete=True) == []

@@ -118,7 +118,7 @@ def round_to(how: str, arg: Typed, at: str) -> Typed:
 
     def run(env: Env) -> Any:
         value = inner(env)
-        return None if value is None else rounded(value, how)
+        return None if value is None else bounded(rounded(value, how), env)
 
     return Typed(arg.kind, run)
 

@@ -39,7 +39,7 @@ from app.domain import expression_logic as logic
 from app.domain import expression_numbers as numbers
 from app.domain.expression_tables import tables
 from app.domain.expression_types import NUMBERS, TEXTS, Context, Env, Known, Names, Run, Typed, refuse
-from app.domain.form_shapes import MAX_INT, MAX_ROWS, FormError
+from app.domain.form_shapes import MAX_CHOICES, MAX_INT, MAX_ROWS, FormError
 from app.domain.form_types import DECIMAL, FreeText, parsed
 
 __all__ = ["CONTEXT", "Compiled", "Context", "Env", "FormError", "Known", "Names", "compile_expression", "evaluate"]
@@ -201,6 +201,7 @@ class _Builder:
         if found.weights is None:
             raise FormError("expr_type", at, f"weight({found.kind})")
         self.depends.add(link_id)
+        self.cost += _most_chosen(found) - 1
         return Typed("number", _weight(self._reader(link_id, found), found))
 
     def sum_weights(self, link_id: str, at: str) -> Typed:
@@ -212,7 +213,7 @@ class _Builder:
             part = self.names.items[one]
             self.depends.add(one)
             many = part.group is not None and part.group != self.names.scope
-            self.cost += MAX_ROWS if many else 1
+            self.cost += _most_chosen(part) * (MAX_ROWS if many else 1)
             column = _column(one, part.group) if many and part.group else _single(self._reader(one, part))
             runs.append(partial(_weights, column, part.weights or {}))
 
@@ -267,6 +268,11 @@ def _literal(raw: object, at: str) -> Typed:
 
 def _codes(known: Known) -> frozenset[str] | None:
     return None if known.weights is None else frozenset(known.weights)
+
+
+def _most_chosen(known: Known) -> int:
+    """How many codes its answer can have."""
+    return min(len(known.weights or ()), MAX_CHOICES) if known.kind.startswith("list:") else 1
 
 
 def _column(link_id: str, group: str) -> Run:

@@ -17,9 +17,12 @@ _ZH = (
     rf"(?:还有|有无|有没有|是否有|是否存在).{{0,8}}(?:未|没有|尚未|不曾|遗漏).{{0,6}}{_TELL}",
     rf"(?:还有|有无|有没有).{{0,8}}(?:要|需要|想|应|须).{{0,4}}{_TELL}",
     rf"(?:是否|有无|有没有|还有).{{0,6}}{_OTHER}.{{0,6}}(?:情况|事项|问题|异常|信息|内容)\W*$",
-    rf"^\W*(?:{_OTHER}|未尽)(?:的|重要|特殊|相关)*(?:情况|事项|信息|内容|问题)\W*$",
+    rf"^\W*(?:{_OTHER}|未尽)(?:的|重要|特殊|相关)*(?:情况|事项|信息|内容|问题)(?:说明|补充)?\W*$",
     r"(?:上述|以上|前述|前面|上面).{0,10}(?:之外|以外|外|未).{0,12}(?:情况|事项|疾病|异常|问题|症状|信息|提及|列)",
     r"(?:一切|所有|任何).{0,8}可能影响.{0,12}(?:承保|投保|核保|决定)",
+    r"(?:是否|有无|有没有|还有).{0,6}影响.{0,8}(?:承保|投保|核保).{0,6}(?:情形|情况|事实|因素|事项)",
+    rf"(?:是否|有无|有没有|还有|还患有|患过).{{0,6}}{_OTHER}.{{0,6}}(?:疾病|病症|病史|症状)",
+    rf"(?:补充|填写|列出|说明).{{0,4}}{_OTHER}.{{0,6}}(?:情况|事项|问题|信息|疾病)\W*$",
 )
 _WHAT = r"(?:relevant |important |material |special )?(?:matter|circumstance|fact|information|thing|situation)s?\b"
 _TOLD = r"(?:disclosed?|declared?|mentioned?|told|tell|stated?|listed?|covered)\b"
@@ -27,6 +30,10 @@ _TOLD = r"(?:disclosed?|declared?|mentioned?|told|tell|stated?|listed?|covered)\
 _EN = (
     r"anything (?:else|further|more|other)\b",
     r"something (?:else|further|more|other)\b",
+    r"anything (?:that )?(?:we|you|i) (?:should|must|need|want|would like|ought)\b",
+    r"any (?:other|further|additional) (?:medical |health |known )?"
+    r"(?:illness(?:es)?|diseases?|conditions?|symptoms?|problems?|complaints?)\b",
+    r"(?:withheld|omitted|concealed|left out) anything\b",
     rf"any(?:thing)?\b.{{0,40}}(?:\bnot|\bnever|n't) (?:yet )?(?:been )?(?:already )?{_TOLD}",
     rf"(?:any|all|every) (?:other|further|additional) (?:{_WHAT}|issues?\b|details?\b|remarks?\b)",
     rf"other (?:{_WHAT}|conditions?\b).{{0,40}}"
@@ -35,7 +42,7 @@ _EN = (
     r"(?:besides|apart from|other than|beyond) the (?:above|foregoing)\b",
     r"(?:anything|any fact|all facts).{0,20}(?:may|might|could|would) (?:affect|influence)\b",
 )
-_CATCH_ALL_ZH, _CATCH_ALL_EN = re.compile("|".join(_ZH)), re.compile(rf"\b(?=[aseob])(?:{'|'.join(_EN)})")
+_CATCH_ALL_ZH, _CATCH_ALL_EN = re.compile("|".join(_ZH)), re.compile(rf"\b(?=[aseoblwc])(?:{'|'.join(_EN)})")
 
 _PREFILL: dict[str, tuple[str, ...]] = {
     "customer.name": ("text",),
@@ -59,8 +66,10 @@ def check_wording(item: Item, at: str) -> None:
     """FormError `catch_all_question` for a question that asks for everything not asked: yes/no, text or required."""
     if item.type in ("group", "display") or not (item.required or item.type in _ASKING):
         return
-    require(not _CATCH_ALL_ZH.search(item.label.zh), "catch_all_question", f"{at}/label/zh")
-    require(not _CATCH_ALL_EN.search(item.label.en.lower()), "catch_all_question", f"{at}/label/en")
+    for name, text in (("label", item.label), ("help", item.help)):
+        if text is not None:
+            require(not _CATCH_ALL_ZH.search(text.zh), "catch_all_question", f"{at}/{name}/zh")
+            require(not _CATCH_ALL_EN.search(text.en.lower()), "catch_all_question", f"{at}/{name}/en")
 
 
 def check_sources(item: Item, scope: str | None, at: str) -> None:

@@ -11,7 +11,7 @@ from app.domain.expression_logic import COMPARISONS
 from app.domain.expressions import Compiled, Env, Known, Names, compile_expression, wire
 from app.domain.form_shapes import MAX_ROWS, Condition, Constraint, FormError, Place, require
 
-MAX_FORM_COST = 100_000  # of all expressions and conditions together, those in rows counted for every row
+MAX_FORM_COST = 40_000  # of all expressions and conditions together, those in rows counted for every row
 _KINDS = dict.fromkeys(("integer", "decimal", "percent", "rate"), "number")
 _KINDS |= dict.fromkeys(("text", "reference", "id_number", "phone"), "text")
 _KINDS |= dict.fromkeys(("choice", "open_choice"), "choice") | dict.fromkeys(("attachment", "address"), "object")
@@ -67,7 +67,7 @@ def plan(index: Mapping[str, Place]) -> dict[str, Step]:
     steps = {link_id: _step(place, index, items) for link_id, place in index.items()}
     cost = sum(_cost(step) * (1 if step.place.scope is None else MAX_ROWS) for step in steps.values())
     require(cost <= MAX_FORM_COST, "expr_budget", "/items")
-    graph = {link_id: _needs(step) for link_id, step in steps.items()}
+    graph = {link_id: sorted(_needs(step)) for link_id, step in steps.items()}  # the same circle is always named
     try:
         return {link_id: steps[link_id] for link_id in TopologicalSorter(graph).static_order()}
     except CycleError as error:

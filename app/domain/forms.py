@@ -95,7 +95,7 @@ def judge(definition: FormDefinition, answers: object, *, complete: bool, contex
 
     Draft: type and bounds of what is there, unknown link_ids; what only completion needs (constraints, the bounds of
     what is calculated) is a warning; disabled answers are kept. Complete: what is required too; disabled items are
-    ignored altogether and dropped. At most 100 issues, pointers from "/answers".
+    ignored altogether and dropped. At most 100 issues, errors before warnings; pointers from "/answers".
     """
     with decimal.localcontext(CONTEXT):
         walk = _Walk(definition, answers, complete, context)
@@ -135,6 +135,7 @@ class _Walk:
         self.form, self.complete = form, complete
         self.plan: Mapping[str, Step] = form.plan
         self.issues: list[AnswerIssue] = []
+        self.warnings = 0  # among the issues
         self.defaulted, self.calculated = set[str](), set[str]()
         self.columns = dict[str, list[dict[str, Any]]]()
         self.rows = dict[str, list[Sheet]]()
@@ -147,9 +148,14 @@ class _Walk:
         self._visit(self.root, None, "/answers", self.values, self.record)
 
     def _note(self, pointer: str, code: str, severity: Severity = "error", rule: Constraint | None = None) -> None:
-        if len(self.issues) < MAX_ISSUES:
-            message = words(code) if rule is None else {"zh": rule.message.zh, "en": rule.message.en}
-            self.issues.append(AnswerIssue(pointer, code, message, severity, None if rule is None else rule.key))
+        if len(self.issues) == MAX_ISSUES:  # a warning never keeps an error from being told
+            if severity == "warning" or self.warnings == 0:
+                return
+            del self.issues[max(n for n, issue in enumerate(self.issues) if issue.severity == "warning")]
+            self.warnings -= 1
+        self.warnings += severity == "warning"
+        message = words(code) if rule is None else {"zh": rule.message.zh, "en": rule.message.en}
+        self.issues.append(AnswerIssue(pointer, code, message, severity, None if rule is None else rule.key))
 
     def _later(self) -> Severity:
         """A draft may be saved with what only completion refuses."""
