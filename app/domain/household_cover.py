@@ -1,8 +1,8 @@
 """The cover a household has already: which policy counts for whom, against what, and with how much. Pure.
 
-A cover that ends before the need counts only for its years: sum × months left / months of the need, rounded down. Yearly
-covers against accidents and medical bills are renewed, so they count whole while they are in force. Group cover counts
-too, and is marked: it ends with the job.
+A cover that ends before the need counts only for its years: sum × months left / months of the need, rounded down.
+Yearly covers against accidents and medical bills are renewed, so they count whole while they are in force. Group cover
+counts too, and is marked: it ends with the job.
 """
 
 from dataclasses import dataclass

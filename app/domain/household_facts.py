@@ -4,7 +4,7 @@ An assumption has one name, one kind (its bounds are those of `annuities`) and o
 else the customer who answered, else the form's default, else the default of the method.
 """
 
-import decimal
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ from app.domain.needs_worksheet import Label, text
 SetBy = Literal["customer", "agent", "organization"]
 PERILS = ("medical", "critical_illness", "life", "accident", "education", "pension")
 YUAN = 100
-_LENIENT = decimal.Context(prec=50, traps=[])  # text that is no number becomes NaN, which is refused
+DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,3})(\.[0-9]{1,12})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +177,23 @@ class Override:
         return {"value": self.value, "set_by": self.set_by}
 
 
-def overrides_of(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
-    """Overrides from JSON; `Book` checks them."""
-    return {name: Override(one["value"], one["set_by"]) for name, one in raw.items()}
+def overrides_of(raw: Mapping[str, Any]) -> dict[str, Override]:
+    """Overrides from JSON; their values are checked where they are used (`Book`).
+
+    Raises:
+        NeedsError: `assumption_unknown` without a field, because the name may be anybody's data; `type` or
+            `choice_unknown` with the name of the assumption.
+    """
+    found = dict[str, Override]()
+    for name, one in raw.items():
+        if name not in SETTINGS:
+            raise NeedsError("assumption_unknown", "")
+        if not isinstance(one, Mapping) or one.keys() != {"value", "set_by"}:
+            raise NeedsError("type", name)
+        if one["set_by"] not in get_args(SetBy):
+            raise NeedsError("choice_unknown", name)
+        found[name] = Override(plain(one["value"]), one["set_by"])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +208,7 @@ class Book:
     """Every assumption of one analysis, as it is asked for; `used` is what the analysis rests on.
 
     Raises:
-        NeedsError: `assumption_unknown` with an empty field (the name may be anybody's data), `choice_unknown`, or a
-            value outside the bounds of its kind, with the assumption's name.
+        NeedsError: a value outside the bounds of its kind, with the assumption's name.
     """
 
     def __init__(self, facts: Facts, overrides: Mapping[str, Override]) -> None:
@@ -257,13 +270,15 @@ class Book:
 
 
 def _checked(name: str, override: Override) -> Held:
-    setting = SETTINGS.get(name)
-    if setting is None:
-        raise NeedsError("assumption_unknown", "")
-    if override.set_by not in get_args(SetBy):
-        raise NeedsError("choice_unknown", name)
-    value: Any = override.value
+    setting, value = SETTINGS[name], override.value
+    read: Any = value
     if setting.kind in annuities.RATES and isinstance(value, str):
-        value = _LENIENT.create_decimal(value)
-    annuities.check(name, setting.kind, value)
-    return Held(value, override.set_by)
+        read = Decimal(value) if DECIMAL.fullmatch(value) else value
+    annuities.check(name, setting.kind, read)
+    return Held(read, override.set_by)
+
+
+def plain(value: Any) -> Any:
+    """A number as JSON means it: 7.0 is the integer 7. Everything else is left to be refused."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if is_whole else value

@@ -1,15 +1,18 @@
-"""What follows from the gaps of a household: their order, what premiums it can carry, what to advise, what is open. Pure.
+"""What follows from the gaps of a household: order, affordable premium, advice, what is open. Pure.
 
 The order: peril weight × gap / household income, the largest first; the weights are assumptions (`weight_life`, …).
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from app.domain import suitability
 from app.domain.annuities import round_fen
+from app.domain.household_case import Case
 from app.domain.household_facts import PERILS
-from app.domain.household_plans import Case, social_medical
+from app.domain.household_health import social_medical
 from app.domain.needs_methods import calculate
 from app.domain.needs_screens import Affordability
 from app.domain.needs_worksheet import Label, text, words
@@ -103,9 +106,9 @@ def affordability(case: Case) -> dict[str, Any]:
 
 def _warnings(case: Case, income: int, repaid: int) -> Iterator[str]:
     assets = case.book.find("liquid_assets_fen")
-    if assets is not None and assets.source != "method_default":
-        if assets.value < 3 * case.book.value("living_monthly_fen"):
-            yield "emergency_thin"
+    is_known = assets is not None and assets.source != "method_default"
+    if assets is not None and is_known and assets.value < 3 * case.book.value("living_monthly_fen"):
+        yield "emergency_thin"
     if 2 * repaid > income:
         yield "repayments_high"
 
@@ -193,6 +196,31 @@ def advice(results: Iterable[dict[str, Any]], afford: dict[str, Any]) -> Iterato
         yield _advise(bands[afford["band"]])
     if any(reason["code"] == "surplus_exceeded" for reason in afford["reasons"]) and afford["existing_premium_fen"]:
         yield _advise("cannot_keep_paying")
+
+
+def opinion(case: Case, results: Iterable[dict[str, Any]], afford: dict[str, Any]) -> dict[str, Any]:
+    """The match opinion on the household as it stands, without any product (`suitability.verdict`)."""
+    covers = tuple(
+        suitability.Cover(
+            insured=one["insured"],
+            peril=one["peril"],
+            need_fen=one["need_fen"],
+            existing_fen=one["existing_fen"],
+            is_repeated=any(finding["code"] == "repeat_cover" for finding in one["findings"]),
+        )
+        for one in results
+        if one["method"] != "minors_limit" or one["over_fen"]
+    )
+    names = ("income_fen", "expense_fen", "existing_premium_fen", "cap_fen", "room_fen")
+    budget = case.book.find("premium_budget_fen")
+    told = suitability.SuitabilityFacts(
+        at=datetime.combine(case.as_of, time(), UTC),
+        policyholder_age=case.household.members[0].age,
+        affordability=suitability.Affordability(band=afford["band"], **{name: afford[name] for name in names}),
+        budget_fen=None if budget is None else budget.value,
+        covers=covers,
+    )
+    return suitability.verdict(told).to_json()
 
 
 # --- what is open ----------------------------------------------------------------------------------------------

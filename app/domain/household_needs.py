@@ -8,15 +8,22 @@ form `needs.life`. So `gap = max(0, need - existing)` and `over = max(0, existin
 cover, where `over` is what exceeds the legal limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from app.domain import annuities, household_cover, household_gaps, household_pension, household_plans
-from app.domain.household_cover import Cover
+from app.domain import (
+    annuities,
+    household_cover,
+    household_education,
+    household_gaps,
+    household_health,
+    household_life,
+    household_pension,
+)
+from app.domain.household_case import Case, Plan
 from app.domain.household_facts import Book, Facts, Override
-from app.domain.household_plans import Case, Plan
 from app.domain.household_snapshot import Household, snapshot
 from app.domain.needs_health import limit_of_age
 from app.domain.needs_life import OWN_SHARE, HumanLifeValue
@@ -44,6 +51,7 @@ class HouseholdAnalysis:
     overrides: Mapping[str, Override]
     results: tuple[Result, ...]
     affordability: dict[str, Any]
+    suitability: dict[str, Any]
     advice: tuple[dict[str, Any], ...]
     missing: tuple[dict[str, Any], ...]
     assumptions: list[dict[str, Any]]
@@ -73,7 +81,7 @@ def analyse(facts: Facts, as_of: date, overrides: Mapping[str, Override] | None 
     book = Book(facts, overrides or {})
     case = Case(book, household, household_cover.covers(facts, household))
     estimate = household_pension.estimated(case)
-    results = [_result(case, plan) for plan in household_plans.plans(case)]
+    results = [_result(case, plan) for plan in _plans(case)]
     pension = household_pension.plan(case)
     if pension is not None:
         found = _result(case, pension)
@@ -87,10 +95,24 @@ def analyse(facts: Facts, as_of: date, overrides: Mapping[str, Override] | None 
         overrides=overrides or {},
         results=tuple(results),
         affordability=affordability,
+        suitability=household_gaps.opinion(case, results, affordability),
         advice=tuple(household_gaps.advice(results, affordability)),
         missing=tuple(household_gaps.missing(case, results)),
         assumptions=book.to_json(),
     )
+
+
+def _plans(case: Case) -> Iterator[Plan]:
+    """Every calculation but the pension, member by member."""
+    for member in case.household.members:
+        if member.role == "child":
+            maybe = (household_education.education(case, member), household_health.minor(case, member))
+            yield from (plan for plan in maybe if plan is not None)
+        elif case.income(member):
+            yield household_life.life(case, member)
+        yield household_health.critical_illness(case, member)
+        yield household_health.medical(case, member)
+        yield household_health.accident(case, member)
 
 
 def _result(case: Case, plan: Plan) -> Result:

@@ -1,4 +1,4 @@
-"""The pension gap of a household: what the couple would like to spend, against every pension and what is saved. Pure."""
+"""The pension gap of a household: what a couple would like to spend, against all pensions and what is saved. Pure."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,9 +6,9 @@ from typing import Any
 
 from app.domain import household_cover
 from app.domain.annuities import round_fen
+from app.domain.household_case import Case, Plan
 from app.domain.household_cover import Counted, Cover
 from app.domain.household_facts import Held
-from app.domain.household_plans import Case, Plan
 from app.domain.needs_goals import PensionGap, PensionStream, RetirementStage
 from app.domain.needs_methods import MethodResult, Source, calculate
 from app.domain.social_pension import FIRST_AGE, LAST_AGE, SocialPension
@@ -76,7 +76,7 @@ def estimated(case: Case) -> MethodResult | None:
     member = case.household.members[0]
     working = case.working_years(member).value
     age = min(LAST_AGE, max(FIRST_AGE, member.age + working))
-    added = round_fen(base * _ACCOUNT * 12 * working)
+    added = round_fen(int(base or 0) * _ACCOUNT * 12 * working)
     given = SocialPension(
         wage_base_fen=book.settle("wage_base_fen", base).value,
         contribution_months=min(720, 12 * (paid + working)),
