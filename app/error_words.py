@@ -83,6 +83,14 @@ TITLES: dict[str, tuple[str, str]] = {
     "headers_too_large": ("请求头过大", "The headers are too large"),
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
+    "response_not_completed": ("问卷尚未完成", "The form response is not completed"),
+    "form_not_analysed": ("该问卷不能用于需求分析", "No household is analysed from this form"),
+    "analysis_superseded": ("该分析已被新的分析取代", "A newer analysis has taken the place of this one"),
+    "analysis_confirmed": ("客户已确认该分析", "The customer has confirmed this analysis already"),
+    "analysis_not_household": (
+        "该分析没有家庭资料,不能调整假设",
+        "This analysis describes no household to calculate with",
+    ),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".

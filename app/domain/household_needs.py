@@ -28,7 +28,7 @@ from app.domain.household_snapshot import Household, snapshot
 from app.domain.needs_health import limit_of_age
 from app.domain.needs_life import OWN_SHARE, HumanLifeValue
 from app.domain.needs_methods import MethodResult, calculate
-from app.domain.needs_worksheet import Figure, words
+from app.domain.needs_worksheet import MAX_RESULT_FEN, Figure, words
 
 METHOD = "household"
 VERSION = "1.0.0"
@@ -87,6 +87,8 @@ def analyse(facts: Facts, as_of: date, overrides: Mapping[str, Override] | None 
         found = _result(case, pension)
         found["steps"] = [*household_pension.estimate_steps(estimate), *found["steps"]]
         results.append(found)
+    if sum(one["need_fen"] + one["existing_fen"] for one in results) > MAX_RESULT_FEN:
+        raise annuities.NeedsError("result_out_of_range", "need_fen")
     household_gaps.rank(case, results)
     affordability = household_gaps.affordability(case)
     return HouseholdAnalysis(
