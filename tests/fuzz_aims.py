@@ -277,6 +277,10 @@ HARMLESS = frozenset(
         "POST /v1/customers/{customer_id}/relationships/{relationship_id}/interactions",
         "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}/interactions/{interaction_id}",
         "POST /v1/needs-analyses/calculate",  # nothing is stored
+        "POST /v1/needs-analyses",
+        "POST /v1/needs-analyses/{needs_analysis_id}/confirm",
+        "POST /v1/needs-analyses/{needs_analysis_id}/revise",
+        "POST /v1/needs-analyses/{needs_analysis_id}/what-if",  # nothing is stored
     }
 )
 

@@ -144,6 +144,10 @@ ROWS = {
     "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
     "get_relationship_interaction": Row(SEEN, make.interaction),
     "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
+    "get_needs_explanation": Row(THEIRS, make.analysis),
+    "confirm_needs_analysis": Row(THEIRS, make.household, make.WORD, 201),
+    "revise_needs_analysis": Row(THEIRS, make.household, make.REVISION, 201),
+    "calculate_what_if": Row(THEIRS, make.household, {"assumptions": {"inflation": "0.03"}}),
 }
 
 # Operations on something that belongs to something else.
@@ -173,10 +177,11 @@ BODIES: dict[str, Any] = {
                    "direction": "friend"}]
     },
     "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
+    "create_needs_analysis": {"form_response_id": "{form_response_id}"},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
-NEEDED: dict[str, Make] = {"create_introduction": make.two_customers}
+NEEDED: dict[str, Make] = {"create_introduction": make.two_customers, "create_needs_analysis": make.fact_find}
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,8 @@ _RECEIVER = Pointer(
 _TEAM = Pointer(make.team, "team_id", (("foreign_admin", "owner"),))
 _SERVICE_TEAM = Pointer(make.served_team, "team_id", (("owner", "mate"), ("foreign_admin", "owner")))
 
+_FACT_FIND = Pointer(make.fact_find, "form_response_id", _CUSTOMER.tries)
+
 POINTERS = {
     ("create_form_response", "customer_id"): _CUSTOMER,
     ("create_relationship", "other_id"): _CUSTOMER,
@@ -221,6 +228,8 @@ POINTERS = {
         (("introducer_id", "customer_id"), ("target_id", "other_id")),
     ),
     ("create_shadow_contact", "known_through_id"): _CUSTOMER,
+    ("create_needs_analysis", "form_response_id"): _FACT_FIND,
+    ("revise_needs_analysis", "form_response_id"): _FACT_FIND,
 }
 # Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
 POINTERS_IN_ITEMS = {

@@ -8,6 +8,7 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from app import deps
+from tests.fact_find import completed
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.life_form import create_analysis, create_draft
 
@@ -17,6 +18,8 @@ Make = Callable[[World, str], Awaitable[Ids]]
 FRIEND = {"direction": "friend", "strength": 0.5}
 CONTACT = {"name": "陈建国", "party_type": "individual", "relation": {"type": "sibling"}}
 MEAL = {"kind": "meal", "occurred_on": "2026-01-05"}
+WORD = {"kind": "signature", "reference": "sig-2026-0042", "confirmed_at": "2026-01-05T08:00:00Z"}
+REVISION = {"life_event": "income", "overrides": {"income_fen": {"value": 20_000_000, "set_by": "customer"}}}
 FACT = {"fact_key": "family_hometown", "value": "襄阳", "source": "customer", "observed_on": "2026-01-05"}
 
 
@@ -124,6 +127,20 @@ async def draft(world: World, name: str) -> Ids:
 async def analysis(world: World, name: str) -> Ids:
     owner: httpx.AsyncClient = getattr(world, name)
     return {"needs_analysis_id": (await create_analysis(owner, (await customer(world, name))["customer_id"]))["id"]}
+
+
+async def fact_find(world: World, name: str) -> Ids:
+    """Completed, of a customer of his own."""
+    owner: httpx.AsyncClient = getattr(world, name)
+    customer_id = (await customer(world, name))["customer_id"]
+    return {"customer_id": customer_id, "form_response_id": await completed(owner, customer_id)}
+
+
+async def household(world: World, name: str) -> Ids:
+    """The analysis of a household, and what it rests on."""
+    ids, owner = await fact_find(world, name), getattr(world, name)
+    answer = await owner.post("/v1/needs-analyses", json={"form_response_id": ids["form_response_id"]})
+    return {**ids, "needs_analysis_id": answer.json()["id"]}
 
 
 async def asked_customer(world: World, name: str) -> Ids:
