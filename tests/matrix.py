@@ -5,7 +5,7 @@ he gets. Who reaches an object follows from what kind of object it is, so a row 
 comes into being stands in `tests/matrix_makers.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -188,13 +188,15 @@ NEEDED: dict[str, Make] = {"create_introduction": make.two_customers, "create_ne
 class Pointer:
     """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose.
 
-    `along`: other members of the body that must fit to it, and which of the ids they are.
+    `along`: other members of the body that must fit to it, and which of the ids they are. `is_own`: the rightful id is
+    one of those the operation's own maker answers.
     """
 
     make: Make
     which: str
     tries: tuple[tuple[str, str], ...]
     along: tuple[tuple[str, str], ...] = ()
+    is_own: bool = False
 
 
 _CUSTOMER = Pointer(
@@ -229,7 +231,7 @@ POINTERS = {
     ),
     ("create_shadow_contact", "known_through_id"): _CUSTOMER,
     ("create_needs_analysis", "form_response_id"): _FACT_FIND,
-    ("revise_needs_analysis", "form_response_id"): _FACT_FIND,
+    ("revise_needs_analysis", "form_response_id"): replace(_FACT_FIND, is_own=True),  # of the same customer
 }
 # Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
 POINTERS_IN_ITEMS = {
