@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from app.domain.expressions import CONTEXT, Context
-from app.domain.form_definitions import load_definition, published_forms
+from app.domain.form_definitions import load_definition, problems, published_forms
 from app.domain.form_plans import Sheet, Step
 from app.domain.form_shapes import (
     LINK,
@@ -50,6 +50,7 @@ __all__ = [
     "effective_answers",
     "judge",
     "load_definition",
+    "problems",
     "published_forms",
 ]
 _NO_CONTEXT = Context()

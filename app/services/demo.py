@@ -20,7 +20,7 @@ from app.domain.demo_world import ORG_CODE, DemoWorld
 from app.models.coverages import CoverageAnswerPut
 from app.models.customers import Customer, CustomerCreate, CustomerUpdate
 from app.models.dossiers import DossierFactCreate
-from app.models.form_responses import FormResponseCreate
+from app.models.form_responses import FormResponseComplete, FormResponseCreate
 from app.models.introductions import IntroductionAdvance, IntroductionCreate
 from app.models.relation_types import Direction
 from app.models.relationship_interactions import RelationshipInteractionCreate
@@ -34,6 +34,7 @@ from app.services import (
     customers,
     dossiers,
     form_responses,
+    form_responses_complete,
     introductions,
     organizations,
     relation_types,
@@ -157,7 +158,8 @@ async def _interviews(session: AsyncSession, actors: dict[str, Actor], interview
         )
         draft, _ = await form_responses.create(session, actor, data)
         if interview.is_complete:
-            await form_responses.complete(session, actor, draft.id, draft.version)
+            done = FormResponseComplete()
+            await form_responses_complete.complete(session, actor, draft.id, draft.version, done)
 
 
 async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:
