@@ -35,6 +35,7 @@ from app.routers import (
     organizations,
     partners,
     path_requests,
+    prefills,
     recommendations,
     relation_types,
     relationship_interactions,
@@ -80,6 +81,7 @@ _ROUTERS = (
     audit_events,
     influences,
     partners,
+    prefills,
     service,
 )
 

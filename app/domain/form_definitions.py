@@ -1,6 +1,6 @@
 """Publishing a form: every check a definition must pass, and the definition as the engine uses it. Pure.
 
-One read is permitted in this package: `published_forms` takes the definitions shipped as package data.
+One read is permitted in this package: `published_forms` and `published_maps` take what is shipped as package data.
 """
 
 import dataclasses
@@ -87,6 +87,13 @@ def published_forms() -> list[dict[str, Any]]:
     folder = files(__package__).joinpath("published")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".json"))
     return [json.loads(folder.joinpath(name).read_bytes()) for name in names]
+
+
+def published_maps() -> list[dict[str, Any]]:
+    """Migration maps shipped beside the forms, each with the `form_key` and `name` it is published under."""
+    folder = files(__package__).joinpath("published", "maps")
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [json.loads(file.read_bytes()) for file in sorted(found, key=lambda file: file.name)]
 
 
 def _read(raw: object) -> Draft:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from app.domain.expressions import CONTEXT, Context
-from app.domain.form_definitions import load_definition, problems, published_forms
+from app.domain.form_definitions import load_definition, problems, published_forms, published_maps
 from app.domain.form_plans import Sheet, Step
 from app.domain.form_shapes import (
     LINK,
@@ -52,6 +52,7 @@ __all__ = [
     "load_definition",
     "problems",
     "published_forms",
+    "published_maps",
 ]
 _NO_CONTEXT = Context()
 _MISSPELLED = ("number_not_integer", "wrong_type", "text_invalid")  # wrong even where the value does not count
