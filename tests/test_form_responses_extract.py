@@ -45,13 +45,14 @@ async def _dossier(world: World, customer: dict[str, Any]) -> dict[str, dict[str
 
 async def test_new_fact_is_stored_and_linked_to_its_answer(world: World) -> None:
     customer = await create_customer(world.agent)
-    draft = await _draft(world, customer, _DOSSIER, **{_SCHOOL: "华中师范大学"})
+    said = {"source": "observed", "observed_on": "2026-03-04"}
+    draft = await _draft(world, customer, _DOSSIER, **{_SCHOOL: "华中师范大学", **said})
     assert (draft["extracted"], await _dossier(world, customer)) == ([], {})  # nothing from a draft
     done = exact(await complete(world.agent, draft))
     (one,) = [one for one in done["extracted"] if one["link_id"] == _SCHOOL]
     assert (one["target"], one["state"]) == ("dossier.personal.school", "stored")
     fact = (await _dossier(world, customer))[one["dossier_fact_id"]]
-    assert (fact["value"], fact["source"], fact["observed_on"]) == ("华中师范大学", "customer", done["answered_on"])
+    assert (fact["value"], fact["source"], fact["observed_on"]) == ("华中师范大学", "observed", "2026-03-04")
     assert (fact["form_response_id"], fact["link_id"]) == (done["id"], _SCHOOL)
     again = await _done(world, customer, _DOSSIER, **{_SCHOOL: "华中师范大学"})
     assert _states(again["extracted"])["dossier.personal.school"] == "same"

@@ -120,7 +120,7 @@ async def test_response_of_version_one_is_taken_after_version_two_and_shown_unch
     """Filled in without a network on 1.0.0, sent after 2.0.0 is out: judged by 1.0.0, and shown so ever after."""
     await publish(world.admin, pet())
     customer = await create_customer(world.agent)
-    kept = {"id": str(uuid7()), "client_at": "2026-11-01T09:00:00+08:00", "client_counter": 1}
+    kept: dict[str, Any] = {"id": str(uuid7()), "client_at": "2026-11-01T09:00:00+08:00", "client_counter": 1}
     await publish(world.admin, pet_two())
     first, again = [await start(world.agent, customer["id"], **kept) for _ in range(2)]
     assert (first.status_code, again.status_code, again.content) == (201, 200, first.content)

@@ -258,7 +258,7 @@ async def test_what_a_phone_began_before_the_withdrawal_still_arrives_within_the
     customer = await create_customer(world.agent)
     begun = (await _withdraw(world, 7))["withdrawn_at"]
     for client_at, status in (("2026-01-01T08:00:00+08:00", 201), (begun, 409), (None, 409)):
-        sent = {} if client_at is None else {"client_at": client_at, "client_counter": 7}
+        sent: dict[str, Any] = {} if client_at is None else {"client_at": client_at, "client_counter": 7}
         assert (await start(world.agent, customer["id"], **sent)).status_code == status
 
 

@@ -147,7 +147,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
-             "bulk", "calculate", "check", "withdraw", "amend", "retract", "migrate", "prefill",
+             "bulk", "calculate", "check", "withdraw", "amend", "retract", "migrate",
              "apply-extraction"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):

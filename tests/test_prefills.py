@@ -7,7 +7,7 @@ import pytest
 
 from tests.factories import World, create_company, create_customer
 from tests.library_forms import FORMS
-from tests.life_form import exact, save
+from tests.life_form import exact
 from tests.own_forms import KEY, pet, publish
 from tests.ties import relate
 
@@ -21,9 +21,12 @@ _WANG = {
 }
 
 
+def _url(customer: dict[str, Any], form_key: str, version: str = "1.0.0") -> str:
+    return f"/v1/customers/{customer['id']}/prefills/{form_key}/versions/{version}"
+
+
 async def _prefill(client: httpx.AsyncClient, customer: dict[str, Any], form_key: str, version: str = "1.0.0") -> Any:
-    query = {"form_key": form_key, "form_version": version}
-    answer = await client.get(f"/v1/customers/{customer['id']}/prefill", params=query)
+    answer = await client.get(_url(customer, form_key, version))
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     return exact(answer)
@@ -131,26 +134,24 @@ async def test_what_is_no_answer_to_the_question_is_told_and_not_bent(world: Wor
     assert (await _prefill(world.agent, teacher, KEY))["answers"]["job"] == "teacher"
 
 
-@pytest.mark.parametrize(("query", "status"), [
-    ({"form_key": "needs.life"}, 422), ({"form_key": "needs.nothing", "form_version": "1.0.0"}, 422),
-    ({"form_key": "needs.life", "form_version": "7.0.0"}, 422), ({"form_key": "needs.life", "form_version": "1"}, 422),
-    ({"form_key": "needs.life", "form_version": "1.0.0"}, 200),
+@pytest.mark.parametrize(("form_key", "version", "status"), [
+    ("needs.nothing", "1.0.0", 404), ("needs.life", "7.0.0", 404), ("needs.life", "1", 422),
+    ("needs.life", "1.0.0", 200),
 ])  # fmt: skip
-async def test_the_version_must_be_named_and_be_there(world: World, query: dict[str, str], status: int) -> None:
+async def test_the_version_must_be_there(world: World, form_key: str, version: str, status: int) -> None:
     customer = await create_customer(world.agent)
-    answer = await world.agent.get(f"/v1/customers/{customer['id']}/prefill", params=query)
-    assert answer.status_code == status
+    assert (await world.agent.get(_url(customer, form_key, version))).status_code == status
 
 
 async def test_only_who_sees_the_customer_is_told_anything(world: World, other_world: World) -> None:
     customer, company = await create_customer(world.agent, **_WANG), await create_company(world.agent)
-    query = {"form_key": "needs.fact_find", "form_version": "1.0.0"}
-    url = f"/v1/customers/{customer['id']}/prefill"
+    url = _url(customer, "needs.fact_find")
     for client, status in (
         (world.manager, 200), (world.mate, 404), (world.stranger, 404), (other_world.admin, 404), (world.auditor, 403),
         (world.client(), 401),
     ):  # fmt: skip
-        assert (await client.get(url, params=query)).status_code == status
-    refused = await world.agent.get(f"/v1/customers/{company['id']}/prefill", params=query)
+        assert (await client.get(url)).status_code == status
+    refused = await world.agent.get(_url(company, "needs.fact_find"))
     assert (refused.status_code, refused.json()["code"]) == (409, "customer_not_individual")
-    assert (await save(world.agent, {"id": customer["id"], "version": 1}, {})).status_code == 404  # nothing was stored
+    listed = await world.agent.get(f"/v1/customers/{customer['id']}/form-responses")
+    assert listed.json()["items"] == []  # nothing was stored

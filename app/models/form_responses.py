@@ -212,6 +212,7 @@ class FormResponseMigration(Wire):
     open: list[AnswerPlace] = Bound(max_length=100, description="What completing the draft would still want")
 
 
+_Counted = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 _Count = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
 
 
@@ -233,7 +234,7 @@ class FormResponsePublic(Wire):
     migrated_from_id: UUID | None
     recorded_by: UUID
     client_at: datetime | None
-    client_counter: int | None = Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})
+    client_counter: _Counted | None
     answered_on: date | None = Bound(description="The day ages and terms were reckoned for; null before completion")
     completed_at: datetime | None
     retracted_at: datetime | None

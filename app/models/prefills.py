@@ -14,13 +14,6 @@ from app.models.forms import FormKey, FormVersionNumber, LinkId
 _Source = Annotated[str, StringConstraints(max_length=200)]
 
 
-class PrefillQuery(Wire):
-    """The version that is about to be answered."""
-
-    form_key: FormKey
-    form_version: FormVersionNumber
-
-
 class PrefillSource(Wire):
     """Where an answer was taken from, and when that was observed if somebody wrote it down."""
 

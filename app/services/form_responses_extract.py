@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app import access, db, offline
 from app.access import Actor, Scope
-from app.domain import form_sources, lunar
+from app.domain import dossier, form_sources, lunar
 from app.domain.dossier import FactKey
 from app.domain.form_sources import Extracted
 from app.domain.forms import FormDefinition
@@ -84,14 +84,15 @@ async def _record(
     if (present is not None and not is_forced) or Scope.dossiers_write.value not in actor.scopes:
         return ExtractionState.conflict, None
     await dossiers.supersede(session, actor, customer, FactKey(name))
+    source, observed_on = _circumstances(response)
     fact = DossierFact(
         org_id=actor.org_id,
         id=uuid7(),
         customer_id=customer.id,
         fact_key=FactKey(name),
         value=value,
-        source=FactSource.customer,
-        observed_on=response.answered_on or china_today(),
+        source=source,
+        observed_on=observed_on,
         recorded_by=actor.id,
         form_response_id=response.id,
         link_id=one.link_id,
@@ -100,6 +101,17 @@ async def _record(
     session.add(fact)
     dossiers.leave_trail(session, actor, customer, fact, "created", form_response_id=str(response.id))
     return ExtractionState.stored, fact.id
+
+
+def _circumstances(response: FormResponse) -> tuple[FactSource, date]:
+    """How and when a fact was learned: as the form's own items of these names say, else told on the day."""
+    source, day = response.answers.get("source"), response.answers.get("observed_on")
+    today = response.answered_on or china_today()
+    is_day = isinstance(day, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day)
+    observed_on = date.fromisoformat(str(day)) if is_day else today
+    fitting = observed_on if dossier.observation_issue(observed_on, today) is None else today
+    known = FactSource.__members__.get(source) if isinstance(source, str) else None
+    return known or FactSource.customer, fitting
 
 
 def _profile(

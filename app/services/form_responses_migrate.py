@@ -14,6 +14,7 @@ from app.domain import form_migrations
 from app.domain import forms as rules
 from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
+from app.models.customers import Customer
 from app.models.form_responses import FormResponse, FormResponseMigrate, ResponseStatus
 from app.services import form_responses, forms, forms_publish
 
@@ -23,7 +24,7 @@ async def migrate(
 ) -> tuple[Document | None, bytes]:
     """The new draft (None after a dry run), and the report as JSON.
 
-    The map is one that was published with the version the answers go to; the former response stays as it is.
+    The map is one that was published with the target version; the former response stays as it is.
 
     Raises:
         NotFound, Gone. Invalid: `/to_version` is none. Conflict: `response_retracted`, `migration_missing`,
@@ -46,8 +47,6 @@ async def migrate(
         return None, orjson.dumps({**report, "form_response_id": None})
     new_id = data.id or uuid7()
     if not is_known:
-        context = form_responses.context(customer)
-        found = rules.check_answers(target.definition, made.answers, complete=False, context=context)
         response = FormResponse(
             org_id=actor.org_id,
             id=new_id,
@@ -56,7 +55,7 @@ async def migrate(
             form_version=target.definition.version,
             content_hash=target.content_hash,
             answers=made.answers,
-            warnings=form_responses.judged(found),
+            warnings=_warnings(customer, target.definition, made.answers),
             provenance=report["provenance"],
             migrated_from_id=old.id,
             recorded_by=actor.id,
@@ -64,13 +63,17 @@ async def migrate(
         )
         session.add(response)
         db.mark(session, response, access.holders(customer))
-        told = {"form": old.form_key, "form_version": data.to_version, "migrated_from_id": str(old.id)}
-        access.record(session, actor, "form_response.created", "form_response", response.id, **told)
+        access.record(session, actor, "form_response.created", "form_response", new_id, migrated_from_id=str(old.id))
     try:
         document = await form_responses.stored(session, actor, new_id)
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
         raise offline.id_taken() from None
     return document, orjson.dumps({**report, "form_response_id": str(new_id)})
+
+
+def _warnings(customer: Customer, form: rules.FormDefinition, answers: dict[str, Any]) -> list[dict[str, Any]]:
+    context = form_responses.context(customer)
+    return form_responses.judged(rules.check_answers(form, answers, complete=False, context=context))
 
 
 async def _carried(

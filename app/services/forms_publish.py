@@ -4,8 +4,10 @@ Who publishes locks the settings of the organisation first: versions follow one 
 one before.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -24,6 +26,9 @@ from app.services import forms
 
 _MAX_FORMS = 200  # forms of one organisation, whatever the number of their versions
 _NAME = 50
+_STEP = re.compile(r"[0-9]{1,3}|[a-z][a-z0-9_]{0,63}")
+_DETAIL = re.compile(r"(?:[a-z][a-z0-9_.]{0,99}(?![a-z0-9_.])|[ ,→:()=<>!])*")
+_MOST = 2000
 
 
 @dataclass(slots=True)
@@ -37,7 +42,10 @@ class _Judged:
     changes: form_changes.Changes | None = None
 
     def note(self, place: str, error: FormError) -> None:
-        self.problems.append((f"{place}{error.pointer}", error))
+        """Keep a problem; of the author's own words only what looks like a name of the form is repeated."""
+        steps = takewhile(_STEP.fullmatch, error.pointer.split("/")[1:])
+        told = error.detail[:_MOST] if _DETAIL.fullmatch(error.detail) else ""
+        self.problems.append(("/".join([place, *steps]), FormError(error.code, error.pointer, told)))
 
 
 async def check(session: AsyncSession, data: FormCheck) -> bytes:

@@ -15,7 +15,6 @@ from app import access
 from app.access import Actor, Scope
 from app.domain import form_sources, lunar
 from app.domain.form_sources import Known, Person
-from app.errors import Invalid, Issue, NotFound
 from app.models.base import china_today
 from app.models.customers import Customer, PartyType
 from app.models.dossiers import DossierFact
@@ -28,14 +27,11 @@ async def read(session: AsyncSession, actor: Actor, customer_id: UUID, form_key:
     """Answers with the source of each, as JSON. Nothing is stored.
 
     Raises:
-        NotFound, Gone: the customer. Invalid: there is no such form or version.
+        NotFound: the customer, the form or its version. Gone: the customer.
         Conflict: `customer_not_individual`, `customer_not_organization`.
     """
     customer = await access.customer(session, actor, customer_id)
-    try:
-        form = await forms.stored(session, form_key, form_version)
-    except NotFound:
-        raise Invalid(issues=[Issue("not_found", parameter="form_version")]) from None
+    form = await forms.stored(session, form_key, form_version)
     form_responses.check_subject(form.definition, customer)
     wanted = {place.item.prefill for place in form.definition.index.values() if place.item.prefill}
     known = await _known(session, actor, customer, wanted)
@@ -77,9 +73,7 @@ def _profile(customer: Customer, *, is_masked: bool) -> dict[str, Known]:
         "name": customer.name,
         "gender": None if customer.gender == "unknown" else customer.gender,
         "birthday": born,
-        "age": None
-        if born is None
-        else lunar.age_on(lunar.PartialDate(born.year, born.month, born.day), china_today()),
+        "age": age,
         "occupation": customer.occupation,
         "party_type": customer.party_type,
         "id_type": customer.id_type,
