@@ -36,6 +36,7 @@ from app.routers import (
     organizations,
     partners,
     path_requests,
+    prefills,
     recommendations,
     relation_types,
     relationship_interactions,
@@ -82,6 +83,7 @@ _ROUTERS = (
     audit_events,
     influences,
     partners,
+    prefills,
     service,
 )
 

@@ -15,6 +15,7 @@ from tests import matrix_makers as make
 from tests.factories import World, add_partner, add_user
 from tests.life_form import FORM
 from tests.matrix_makers import Make
+from tests.own_forms import pet
 
 # The one whose object it is; his team mate; an agent and a manager of another team; the manager and the administrator
 # above him; the auditor; an agent and the administrator of another organisation; two partner banks of this one; and
@@ -92,7 +93,7 @@ ROWS = {
     "list_form_responses": Row(THEIRS, make.customer),
     "get_form_response": Row(THEIRS, make.draft),
     "update_form_response": Row(THEIRS, make.draft, {"answers": {}}),
-    "complete_form_response": Row(THEIRS, make.draft, good=201),
+    "complete_form_response": Row(THEIRS, make.draft, {}, 201),
     "list_needs_analyses": Row(THEIRS, make.customer),
     "get_needs_analysis": Row(THEIRS, make.analysis),
     "delete_session": Row(OWN, make.own_session, good=204),
@@ -148,6 +149,11 @@ ROWS = {
     "confirm_needs_analysis": Row(THEIRS, make.household, make.WORD, 201),
     "revise_needs_analysis": Row(THEIRS, make.household, make.REVISION, 201),
     "calculate_what_if": Row(THEIRS, make.household, {"assumptions": {"inflation": "0.03"}}),
+    "amend_form_response": Row(THEIRS, make.completed, {}, 201),
+    "retract_form_response": Row(THEIRS, make.draft, {"reason": "录错了人"}),
+    "migrate_form_response": Row(THEIRS, make.old_response, {"to_version": "2.0.0"}, 201),
+    "apply_extraction": Row(THEIRS, make.extracted, {"link_ids": ["school"]}),
+    "get_prefill": Row(THEIRS, make.customer_and_form),
 }
 
 # Operations on something that belongs to something else.
@@ -178,10 +184,17 @@ BODIES: dict[str, Any] = {
     },
     "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
     "create_needs_analysis": {"form_response_id": "{form_response_id}"},
+    "check_form": {"definition": pet()},
+    "publish_form": {"definition": pet()},
+    "withdraw_form_version": {"reason": "措辞有误"},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
-NEEDED: dict[str, Make] = {"create_introduction": make.two_customers, "create_needs_analysis": make.fact_find}
+NEEDED: dict[str, Make] = {
+    "create_introduction": make.two_customers,
+    "create_needs_analysis": make.fact_find,
+    "withdraw_form_version": make.customer_and_form,
+}
 
 
 @dataclass(frozen=True)

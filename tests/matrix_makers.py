@@ -8,9 +8,10 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from app import deps
-from tests.fact_find import completed
+from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
-from tests.life_form import create_analysis, create_draft
+from tests.life_form import FORM, complete, create_analysis, create_draft
+from tests.own_forms import MAP, pet, pet_two, start
 
 Ids = dict[str, str]
 Make = Callable[[World, str], Awaitable[Ids]]
@@ -133,7 +134,7 @@ async def fact_find(world: World, name: str) -> Ids:
     """Completed, of a customer of his own."""
     owner: httpx.AsyncClient = getattr(world, name)
     customer_id = (await customer(world, name))["customer_id"]
-    return {"customer_id": customer_id, "form_response_id": await completed(owner, customer_id)}
+    return {"customer_id": customer_id, "form_response_id": await completed_fact_find(owner, customer_id)}
 
 
 async def household(world: World, name: str) -> Ids:
@@ -265,3 +266,34 @@ NESTED = (
     fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
     interaction,
 )  # fmt: skip
+
+
+PERSONAL = {"observed_on": "2026-03-04", "source": "observed", "consent_given": True, "school": "武汉大学"}
+
+
+async def completed(world: World, name: str) -> Ids:
+    owner: httpx.AsyncClient = getattr(world, name)
+    made = await create_draft(owner, (await customer(world, name))["customer_id"])
+    assert (await complete(owner, made)).status_code == 201
+    return {"form_response_id": made["id"]}
+
+
+async def old_response(world: World, name: str) -> Ids:
+    """To a version of a form whose answers a map leads to the next."""
+    for body in ({"definition": pet()}, {"definition": pet_two(), "migrations": [MAP]}):
+        assert (await world.admin.post("/v1/forms", json=body)).status_code in (200, 201)
+    begun = await start(getattr(world, name), (await customer(world, name))["customer_id"])
+    return {"form_response_id": begun.json()["id"]}
+
+
+async def extracted(world: World, name: str) -> Ids:
+    """With an answer that goes to the dossier."""
+    owner: httpx.AsyncClient = getattr(world, name)
+    over = {"form_key": "dossier.personal", "answers": PERSONAL}
+    made = await create_draft(owner, (await customer(world, name))["customer_id"], **over)
+    assert (await complete(owner, made)).status_code == 201
+    return {"form_response_id": made["id"]}
+
+
+async def customer_and_form(world: World, name: str) -> Ids:
+    return {**await customer(world, name), **FORM}

@@ -78,7 +78,8 @@ async def test_visibility_follows_the_customer(world: World, other_world: World)
     for client, status in ((world.manager, 200), (world.stranger, 404), (other_world.agent, 404), (world.auditor, 403)):
         assert (await client.post(_url(made), json={})).status_code == status
     assert (await world.agent.post(f"/v1/needs-analyses/{uuid4()}/what-if", json={})).status_code == 404
-    await world.agent.delete(f"/v1/customers/{customer['id']}", headers=if_match(customer))
+    now = (await world.agent.get(f"/v1/customers/{customer['id']}")).json()
+    assert (await world.agent.delete(f"/v1/customers/{now['id']}", headers=if_match(now))).status_code == 204
     assert (await world.agent.post(_url(made), json={})).status_code == 410
 
 
