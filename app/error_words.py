@@ -63,6 +63,13 @@ TITLES: dict[str, tuple[str, str]] = {
     "introduction_not_forward": ("引荐只能向后续步骤推进", "An introduction only goes on to a later step"),
     "response_completed": ("问卷已完成,不能再修改", "The form response is completed and cannot change"),
     "form_withdrawn": ("该版本问卷已停用", "This form version is no longer accepted"),
+    "form_version_taken": ("该版本已发布,内容不同", "This version is published already, with another text"),
+    "form_shipped": ("系统自带的问卷不能由机构停用", "Shipped forms are not the organisation's to withdraw"),
+    "too_many_forms": ("本机构的问卷数量已达上限", "The organisation has as many forms as it may have"),
+    "response_not_completed": ("问卷尚未完成", "The form response is not completed"),
+    "response_amended": ("该问卷已有修订版", "A later revision of this form response exists"),
+    "response_retracted": ("该问卷已作废", "The form response was entered in error"),
+    "migration_missing": ("没有发布从该版本迁移的对照表", "No map from this version to that one was published"),
     "customer_not_individual": ("仅适用于个人客户", "This is for individuals, not for organisations"),
     "customer_not_organization": ("仅适用于企业客户", "This is for organisations, not for individuals"),
     "fact_superseded": ("该信息已被其他记录取代", "Another record has taken the place of this fact"),
@@ -83,6 +90,13 @@ TITLES: dict[str, tuple[str, str]] = {
     "headers_too_large": ("请求头过大", "The headers are too large"),
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
+    "form_not_analysed": ("该问卷不能用于需求分析", "No household is analysed from this form"),
+    "analysis_superseded": ("该分析已被新的分析取代", "A newer analysis has taken the place of this one"),
+    "analysis_confirmed": ("客户已确认该分析", "The customer has confirmed this analysis already"),
+    "analysis_not_household": (
+        "该分析没有家庭资料,不能调整假设",
+        "This analysis describes no household to calculate with",
+    ),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".

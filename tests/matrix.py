@@ -5,7 +5,7 @@ he gets. Who reaches an object follows from what kind of object it is, so a row 
 comes into being stands in `tests/matrix_makers.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from tests import matrix_makers as make
 from tests.factories import World, add_partner, add_user
 from tests.life_form import FORM
 from tests.matrix_makers import Make
+from tests.own_forms import pet
 
 # The one whose object it is; his team mate; an agent and a manager of another team; the manager and the administrator
 # above him; the auditor; an agent and the administrator of another organisation; two partner banks of this one; and
@@ -92,7 +93,7 @@ ROWS = {
     "list_form_responses": Row(THEIRS, make.customer),
     "get_form_response": Row(THEIRS, make.draft),
     "update_form_response": Row(THEIRS, make.draft, {"answers": {}}),
-    "complete_form_response": Row(THEIRS, make.draft, good=201),
+    "complete_form_response": Row(THEIRS, make.draft, {}, 201),
     "list_needs_analyses": Row(THEIRS, make.customer),
     "get_needs_analysis": Row(THEIRS, make.analysis),
     "delete_session": Row(OWN, make.own_session, good=204),
@@ -144,6 +145,15 @@ ROWS = {
     "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
     "get_relationship_interaction": Row(SEEN, make.interaction),
     "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
+    "get_needs_explanation": Row(THEIRS, make.analysis),
+    "confirm_needs_analysis": Row(THEIRS, make.household, make.WORD, 201),
+    "revise_needs_analysis": Row(THEIRS, make.household, make.REVISION, 201),
+    "calculate_what_if": Row(THEIRS, make.household, {"assumptions": {"inflation": "0.03"}}),
+    "amend_form_response": Row(THEIRS, make.completed, {}, 201),
+    "retract_form_response": Row(THEIRS, make.draft, {"reason": "录错了人"}),
+    "migrate_form_response": Row(THEIRS, make.old_response, {"to_version": "2.0.0"}, 201),
+    "apply_extraction": Row(THEIRS, make.extracted, {"link_ids": ["school"]}),
+    "get_prefill": Row(THEIRS, make.customer_and_form),
 }
 
 # Operations on something that belongs to something else.
@@ -173,23 +183,33 @@ BODIES: dict[str, Any] = {
                    "direction": "friend"}]
     },
     "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
+    "create_needs_analysis": {"form_response_id": "{form_response_id}"},
+    "check_form": {"definition": pet()},
+    "publish_form": {"definition": pet()},
+    "withdraw_form_version": {"reason": "措辞有误"},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
-NEEDED: dict[str, Make] = {"create_introduction": make.two_customers}
+NEEDED: dict[str, Make] = {
+    "create_introduction": make.two_customers,
+    "create_needs_analysis": make.fact_find,
+    "withdraw_form_version": make.customer_and_form,
+}
 
 
 @dataclass(frozen=True)
 class Pointer:
     """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose.
 
-    `along`: other members of the body that must fit to it, and which of the ids they are.
+    `along`: other members of the body that must fit to it, and which of the ids they are. `is_own`: the rightful id is
+    one of those the operation's own maker answers.
     """
 
     make: Make
     which: str
     tries: tuple[tuple[str, str], ...]
     along: tuple[tuple[str, str], ...] = ()
+    is_own: bool = False
 
 
 _CUSTOMER = Pointer(
@@ -200,6 +220,8 @@ _RECEIVER = Pointer(
 )
 _TEAM = Pointer(make.team, "team_id", (("foreign_admin", "owner"),))
 _SERVICE_TEAM = Pointer(make.served_team, "team_id", (("owner", "mate"), ("foreign_admin", "owner")))
+
+_FACT_FIND = Pointer(make.fact_find, "form_response_id", _CUSTOMER.tries)
 
 POINTERS = {
     ("create_form_response", "customer_id"): _CUSTOMER,
@@ -221,6 +243,8 @@ POINTERS = {
         (("introducer_id", "customer_id"), ("target_id", "other_id")),
     ),
     ("create_shadow_contact", "known_through_id"): _CUSTOMER,
+    ("create_needs_analysis", "form_response_id"): _FACT_FIND,
+    ("revise_needs_analysis", "form_response_id"): replace(_FACT_FIND, is_own=True),  # of the same customer
 }
 # Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
 POINTERS_IN_ITEMS = {

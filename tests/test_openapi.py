@@ -35,9 +35,11 @@ NOT_ONCE = {
     "confirm_second_factor": "a code is good once; the recovery codes are shown once",
     "accept_invitation": "the link is good once",
     "calculate_needs": "nothing is stored: a retry calculates the same again",
+    "calculate_what_if": "nothing is stored: a retry calculates the same again",
+    "check_form": "nothing is stored: a retry is told the same again",
 }
 # POSTs that only look: what they are told is too much for a query.
-STORES_NOTHING = {"calculate_needs"}
+STORES_NOTHING = {"calculate_needs", "calculate_what_if", "check_form"}
 # Changes without a version: nothing about the object can be lost.
 NO_VERSION = {
     "delete_session": "a session only ends",
@@ -70,7 +72,8 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise"
+    commands += "|check|publish|withdraw|amend|retract|migrate|apply"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -98,7 +101,7 @@ def test_every_operation_names_a_scope_or_its_reason_to_be_public(every: list[Op
 def test_writing_needs_a_writing_scope(every: list[Operation]) -> None:
     for operation in every:
         if operation.scopes and operation.method != "get":
-            writes = operation.scopes[0].endswith((":write", ":reveal"))
+            writes = operation.scopes[0].endswith((":write", ":reveal", ":publish"))
             looks = operation.id in STORES_NOTHING
             assert (writes or operation.scopes == ["session:own"]) is not looks, operation.id
         if operation.scopes and operation.method == "get":
@@ -145,7 +148,8 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
-             "bulk", "calculate"}  # fmt: skip
+             "bulk", "calculate", "explain", "revise", "what-if", "check", "withdraw", "amend", "retract", "migrate",
+             "apply-extraction"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
