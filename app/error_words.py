@@ -83,6 +83,8 @@ TITLES: dict[str, tuple[str, str]] = {
     "headers_too_large": ("请求头过大", "The headers are too large"),
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
+    "product_exists": ("该产品代码已被使用", "The code of this product is in use"),
+    "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -162,4 +164,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "shares_not_one": ("各项比例之和必须为1", "does not make the shares add up to 1"),
     "below_green": ("低于绿色区间上限", "is below the green share"),
     "result_out_of_range": ("计算结果超出范围", "lead to a result too large to be exact"),
+    "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
+    "band_reversed": ("下限高于上限", "is above its upper end"),
 }

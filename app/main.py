@@ -35,11 +35,13 @@ from app.routers import (
     organizations,
     partners,
     path_requests,
+    products,
     recommendations,
     relation_types,
     relationship_interactions,
     relationships,
     relationships_bulk,
+    sales_rules,
     service,
     shadow_contacts,
     tasks,
@@ -81,6 +83,8 @@ _ROUTERS = (
     influences,
     partners,
     service,
+    products,
+    sales_rules,
 )
 
 

@@ -251,6 +251,7 @@ _TAGS = {
     "audit-events": "Who did what to which object; written with the change, changed by nobody.",
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
+    "products": "Product categories and levels, an organisation's own products, and who may sell them.",
 }
 
 _SCHEMES = {

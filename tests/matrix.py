@@ -144,6 +144,10 @@ ROWS = {
     "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
     "get_relationship_interaction": Row(SEEN, make.interaction),
     "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
+    "get_product": Row(COMMON, make.product),
+    "update_product": Row(ADMIN, make.product, {"is_active": False}),
+    "get_sales_rules": Row(COMMON, make.organization),
+    "replace_sales_rules": Row(ADMIN, make.organization, {}),
 }
 
 # Operations on something that belongs to something else.
@@ -173,6 +177,7 @@ BODIES: dict[str, Any] = {
                    "direction": "friend"}]
     },
     "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
+    "create_product": {"code": "TL-1", "name": "测试定期寿险", "insurer": "测试人寿", "category": "term_life"},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.

@@ -236,6 +236,11 @@ async def organization(world: World, _name: str) -> Ids:
     return {"organization_id": str(world.org_id)}
 
 
+async def product(world: World, _name: str) -> Ids:
+    body = {"code": f"P{uuid7().hex[-12:]}", "name": "测试定期寿险", "insurer": "测试人寿", "category": "term_life"}
+    return {"product_id": (await _made(world, "/v1/products", body))["id"]}
+
+
 async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = await world.admin.post(url, json=body)
     assert answer.status_code == 201, answer.text
