@@ -139,7 +139,8 @@ def fill_form(client: httpx.Client, profile: dict[str, Any], console: Console) -
     path = f"/v1/form-responses/{draft['id']}"
     saved = ask(client, "PATCH", path, json={"answers": answers}, headers={"If-Match": f'"{draft["version"]}"'})
     headers = {"If-Match": f'"{saved["version"]}"', "Idempotency-Key": str(uuid4())}
-    analysis = ask(client, "POST", f"{path}/complete", headers=headers)
+    done = ask(client, "POST", f"{path}/complete", headers=headers)
+    analysis = ask(client, "GET", f"/v1/needs-analyses/{done['needs_analysis_id']}")
     table = Table(title="寿险保障需求 · Life protection need", show_footer=True)
     table.add_column("项目 item", footer="需求 need")
     table.add_column("算式 calculation")

@@ -162,12 +162,12 @@ def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     answers = {"family_expense": 12_000_000, "support_years": 18, "mortgage": 85_000_000, "existing_cover": 50_000_000}
     ask("update_form_response", "PATCH", path, body={"answers": answers}, ids=ids, If_Match='"1"')
     key = {"If_Match": '"2"', "Idempotency_Key": f"example-{made['id']}"}
-    analysis = ask("complete_form_response", "POST", f"{path}/complete", ids=ids, **key)
+    done = ask("complete_form_response", "POST", f"{path}/complete", ids=ids, **key)
     ask("get_form_response", "GET", path, ids=ids)
     own = {"customer_id": customer["id"]}
     ask("list_form_responses", "GET", f"/v1/customers/{customer['id']}/form-responses", ids=own)
-    found = {"needs_analysis_id": analysis["id"]}
-    ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{analysis['id']}", ids=found)
+    found = {"needs_analysis_id": done["needs_analysis_id"]}
+    ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{done['needs_analysis_id']}", ids=found)
     ask("calculate_needs", "POST", "/v1/needs-analyses/calculate", body=CALCULATION)
     ask("list_needs_analyses", "GET", f"/v1/customers/{customer['id']}/needs-analyses", ids=own)
 

@@ -46,9 +46,13 @@ async def complete(client: httpx.AsyncClient, draft: dict[str, Any], key: str | 
 
 async def create_analysis(client: httpx.AsyncClient, customer_id: str, **over: Any) -> dict[str, Any]:
     """A completed response's analysis."""
-    answer = await complete(client, await create_draft(client, customer_id, **over))
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = exact(answer)
+    return await analysis_of(client, await complete(client, await create_draft(client, customer_id, **over)))
+
+
+async def analysis_of(client: httpx.AsyncClient, completed: httpx.Response) -> dict[str, Any]:
+    """The analysis that came with completing a response."""
+    assert completed.status_code == 201, completed.text
+    made: dict[str, Any] = exact(await client.get(f"/v1/needs-analyses/{exact(completed)['needs_analysis_id']}"))
     return made
 
 

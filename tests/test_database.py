@@ -114,6 +114,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "idempotency_keys": "DELETE INSERT SELECT UPDATE", "dpop_proofs": "DELETE INSERT SELECT UPDATE",
         "network_scores": "DELETE INSERT SELECT UPDATE", **QUEUE,
         "tolerance_assessments": "INSERT SELECT", "proposals": "INSERT SELECT",
+        "org_form_versions": "INSERT SELECT",  # UPDATE of the columns that withdraw one only
     }  # fmt: skip
     for table in {*await tenant_tables(owner_db), *SHARED, *QUEUE}:
         assert granted.pop(table) == special.get(table, "INSERT SELECT UPDATE"), table
@@ -235,6 +236,7 @@ async def test_update_cannot_reach_or_move_into_another_organisation(
     "UPDATE needs_analyses SET need_fen = 0", "DELETE FROM needs_analyses", "DELETE FROM customers",
     "UPDATE orgs SET name = 'x'", "UPDATE signing_keys SET retired_at = now()",
     "UPDATE form_versions SET status = 'withdrawn'",
+    "UPDATE org_form_versions SET definition = '{}'", "DELETE FROM org_form_versions", "DELETE FROM form_responses",
     "DELETE FROM org_keys", "SET ROLE renmai_owner", "ALTER TABLE customers DISABLE ROW LEVEL SECURITY",
 ])  # fmt: skip
 async def test_app_role_may_not(world: World, settings: Settings, statement: str) -> None:

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.factories import World, create_customer, if_match
-from tests.life_form import ANSWERS, complete, create_draft, exact, places, save, url_of
+from app.domain.form_types import kind_of
+from app.domain.forms import Place
+from app.services.form_responses_complete import METHODS
+from tests.factories import World, create_company, create_customer, if_match
+from tests.form_answers import least, said
+from tests.library_forms import FORMS, RAW
+from tests.life_form import ANSWERS, analysis_of, complete, create_draft, exact, places, save, url_of
 
 SPOUSE = {"has_spouse_income": True, "spouse_income": 9_000_000, "spouse_income_years": 15}
 
@@ -14,9 +19,9 @@ SPOUSE = {"has_spouse_income": True, "spouse_income": 9_000_000, "spouse_income_
 async def test_complete_freezes_the_answers_and_names_its_analysis(world: World) -> None:
     draft = await create_draft(world.agent, (await create_customer(world.agent))["id"])
     answer = await complete(world.agent, draft)
-    analysis = exact(answer)
+    analysis = await analysis_of(world.agent, answer)
     response = exact(await world.agent.get(url_of(draft)))
-    assert (answer.status_code, answer.headers["etag"]) == (201, '"1"')
+    assert (answer.status_code, answer.headers["etag"], exact(answer)) == (201, '"2"', response)
     assert answer.headers["location"] == f"/v1/needs-analyses/{analysis['id']}"
     assert analysis["form_response_id"] == draft["id"]
     assert (response["status"], response["needs_analysis_id"], response["version"]) == ("completed", analysis["id"], 2)
@@ -59,7 +64,7 @@ async def test_disabled_answers_stay_in_the_draft_and_leave_when_completed(world
     draft = await create_draft(world.agent, (await create_customer(world.agent))["id"], answers=answers)
     off = (await save(world.agent, draft, {"has_spouse_income": False})).json()
     assert off["answers"] == {**answers, "has_spouse_income": False}
-    analysis = exact(await complete(world.agent, off))
+    analysis = await analysis_of(world.agent, await complete(world.agent, off))
     assert analysis["inputs"]["spouse_income"] is None
     assert "spouse_income" not in [step["key"] for step in analysis["steps"]]
     assert (await world.agent.get(url_of(draft))).json()["answers"] == {
@@ -132,3 +137,84 @@ async def test_result_past_exact_integers_is_422_and_keeps_the_draft(world: Worl
     answer = await complete(world.agent, draft)
     assert (answer.status_code, places(answer)) == (422, [("/answers", "result_out_of_range")])
     assert (await world.agent.get(url_of(draft))).json() == draft
+
+
+# --- every published form --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form_key", FORMS)
+async def test_every_published_form_can_be_answered_and_completed(world: World, form_key: str) -> None:
+    form = FORMS[form_key]
+    customer = await (create_company if form.subject == "company" else create_customer)(world.agent)
+    answers = least(form)
+    draft = await create_draft(
+        world.agent, customer["id"], form_key=form_key, form_version=form.version, answers=answers
+    )
+    answer = await complete(world.agent, draft)
+    body = exact(answer)
+    assert (answer.status_code, body["status"], body["form_key"]) == (201, "completed", form_key)
+    assert {key: body["answers"][key] for key in answers} == answers
+    assert (body["needs_analysis_id"] is not None) is (form_key in METHODS)
+    if form_key not in METHODS:
+        assert answer.headers["location"] == url_of(body)
+    assert (await world.agent.get(url_of(draft))).content == answer.content
+    assert (await world.agent.get(f"/v1/forms/{form_key}")).json()["definition"] == RAW[form_key]
+
+
+@pytest.mark.parametrize("form_key", FORMS)
+async def test_form_is_put_only_to_those_it_asks_of(world: World, form_key: str) -> None:
+    form = FORMS[form_key]
+    subject = "individual" if form_key == "needs.life" else form.subject
+    for party, make, code in (
+        ("company", create_customer, "customer_not_organization"),
+        ("individual", create_company, "customer_not_individual"),
+    ):
+        body = {"customer_id": (await make(world.agent))["id"], "form_key": form_key, "form_version": form.version}
+        answer = await world.agent.post("/v1/form-responses", json=body)
+        if subject == party:
+            assert (answer.status_code, answer.json()["code"]) == (409, code)
+        else:
+            assert answer.status_code == 201
+
+
+async def test_answers_of_every_type_come_back_as_they_were_given(world: World) -> None:
+    form = FORMS["visit.nine_steps"]
+    kinds = {kind_of(place.item) for form in FORMS.values() for place in form.index.values()}
+    assert {"choices", "text", "date", "money"} <= kinds
+    answers = {link_id: said(place) for link_id, place in form.index.items() if _is_asked(place)}
+    draft = await create_draft(
+        world.agent,
+        (await create_customer(world.agent))["id"],
+        form_key=form.form_key,
+        form_version=form.version,
+        answers=answers,
+    )
+    assert draft["answers"] == answers
+
+
+def _is_asked(place: Place) -> bool:
+    is_group = place.item.type in ("group", "display")
+    return not is_group and place.scope is None and place.item.calculated is None
+
+
+async def test_warnings_are_answered_stored_and_said_in_both_languages(world: World) -> None:
+    form = FORMS["household.budget"]
+    draft = await create_draft(
+        world.agent,
+        (await create_customer(world.agent))["id"],
+        form_key=form.form_key,
+        form_version=form.version,
+        answers=least(form),
+    )
+    computed = next(link_id for link_id, place in form.index.items() if place.item.calculated and place.scope is None)
+    value = 123_456
+    saved = (await save(world.agent, draft, {computed: value})).json()
+    assert [one["code"] for one in saved["warnings"] if one["pointer"] == f"/answers/{computed}"] == [
+        "calculated_differs"
+    ]
+    done = exact(await complete(world.agent, saved))
+    (warning,) = [one for one in done["warnings"] if one["pointer"] == f"/answers/{computed}"]
+    assert warning["message"]["zh"]
+    assert warning["message"]["en"]
+    assert done["answers"][computed] != value
+    assert (await world.agent.get(url_of(draft))).json()["warnings"] == done["warnings"]

@@ -10,7 +10,6 @@ import pytest
 from app import migrate
 from app.config import Settings
 from app.domain import forms as rules
-from app.services.form_responses import METHODS
 from tests.factories import World
 from tests.life_form import exact
 
@@ -31,7 +30,9 @@ async def publish(owner_db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch)
         return raw
 
     yield make
+    await owner_db.execute("ALTER TABLE form_versions DISABLE TRIGGER form_versions_kept")
     await owner_db.executemany("DELETE FROM form_versions WHERE form_key = $1 AND version = $2", made)
+    await owner_db.execute("ALTER TABLE form_versions ENABLE TRIGGER form_versions_kept")
 
 
 def _labels(node: Any) -> list[dict[str, str]]:
@@ -61,11 +62,6 @@ async def test_changed_text_under_a_published_version_is_refused(publish: Publis
     stored = (await world.agent.get("/v1/forms/test.changed")).json()
     assert stored["definition"] == first
     assert stored["content_hash"] == rules.content_hash(first)
-
-
-async def test_every_published_form_loads_and_has_a_method() -> None:
-    for raw in rules.published_forms():
-        assert rules.load_definition(raw).form_key in METHODS
 
 
 async def test_service_itself_can_neither_publish_nor_withdraw(settings: Settings, world: World) -> None:

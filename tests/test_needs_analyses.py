@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Settings
 from tests.factories import World, create_customer, if_match
-from tests.life_form import ANSWERS, complete, create_analysis, create_draft, exact, paid
+from tests.life_form import ANSWERS, analysis_of, complete, create_analysis, create_draft, exact, paid
 
 # What the form gives where the customer said nothing; typed in, so that a changed default is noticed.
 SHARE, MONTHS, FINAL = Decimal("0.7"), 6, 3_000_000
@@ -177,13 +177,14 @@ async def test_default_that_the_customer_confirmed_is_the_customers(world: World
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
-async def test_read_answers_what_completing_answered(world: World) -> None:
+async def test_completing_leads_to_the_analysis(world: World) -> None:
     customer = await create_customer(world.agent)
     draft = await create_draft(world.agent, customer["id"])
     made = await complete(world.agent, draft)
-    analysis = exact(made)
+    analysis = await analysis_of(world.agent, made)
     read = await world.agent.get(_url(analysis))
-    assert (read.content, read.headers["etag"], read.headers["cache-control"]) == (made.content, '"1"', "no-store")
+    assert (made.headers["location"], made.json()["needs_analysis_id"]) == (_url(analysis), analysis["id"])
+    assert (read.headers["etag"], read.headers["cache-control"]) == ('"1"', "no-store")
     assert (analysis["customer_id"], analysis["form_response_id"], analysis["prepared_by"], analysis["version"]) == (
         customer["id"],
         draft["id"],

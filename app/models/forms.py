@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field as Bound
-from pydantic import StringConstraints
+from pydantic import StringConstraints, WithJsonSchema
 from sqlalchemy import Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -16,6 +16,12 @@ FormKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=
 FormVersionNumber = Annotated[str, StringConstraints(max_length=20, pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$")]
 LinkId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+# Trees of arrays whose leaves are scalars (openapi/FORM-EXPRESSIONS.md); no schema says more than the evaluator.
+Expression = Annotated[
+    Any, WithJsonSchema({"title": "Expression", "description": "A call [operator, argument, …] or a literal"})
+]
 
 
 class FormStatus(StrEnum):
@@ -50,6 +56,7 @@ class FormOption(Wire):
 
     code: LinkId
     label: Label
+    weight: Annotated[str, StringConstraints(max_length=40)] = absent("What it counts in a score: a decimal number")
 
 
 class FormCondition(Wire):
@@ -58,6 +65,22 @@ class FormCondition(Wire):
     question: LinkId
     op: Literal["exists", "=", "!=", ">", "<", ">=", "<="]
     value: bool | Number | Annotated[str, StringConstraints(max_length=200)]
+
+
+class FormCalculation(Wire):
+    """What the service computes for an item nobody answers."""
+
+    expr: Expression
+    round: Literal["fen", "integer", "2", "4", "none"] = absent()
+
+
+class FormConstraint(Wire):
+    """A rule between answers: it must hold for completing (error), or is told (warning)."""
+
+    key: LinkId
+    severity: Literal["error", "warning"]
+    expr: Expression
+    message: Label
 
 
 class FormItem(Wire):
@@ -72,9 +95,16 @@ class FormItem(Wire):
     min: Number | Annotated[str, StringConstraints(max_length=40)] = absent()
     max: Number | Annotated[str, StringConstraints(max_length=40)] = absent()
     default: bool | Number | Annotated[str, StringConstraints(max_length=2000)] = absent()
-    options: Annotated[list[FormOption], Bound(max_length=100)] = absent()
+    options: Annotated[list[FormOption], Bound(max_length=200)] = absent()
+    multiple: bool = absent()
     enable_when: Annotated[list[FormCondition], Bound(max_length=20)] = absent()
     enable_behavior: Literal["all", "any"] = absent()
+    calculated: FormCalculation = absent()
+    constraints: Annotated[list[FormConstraint], Bound(max_length=20)] = absent()
+    sensitivity: Literal["none", "personal", "sensitive"] = absent()
+    retention: Literal["none", "visit+1y", "policy+10y", "relation+10y", "consent"] = absent()
+    prefill: Annotated[str, StringConstraints(max_length=100)] = absent()
+    extract: Annotated[str, StringConstraints(max_length=100)] = absent()
     items: Annotated[list["FormItem"], Bound(max_length=500)] = absent()
 
 
@@ -84,6 +114,9 @@ class FormDefinition(Wire):
     form_key: FormKey
     version: FormVersionNumber
     title: Label
+    subject: Literal["individual", "company", "any"] = absent()
+    derived_from: FormVersionNumber = absent()
+    semantic_change: bool = absent()
     items: list[FormItem] = Bound(max_length=500)
 
 

@@ -17,9 +17,8 @@ from app.models.form_responses import (
     ResponseStatus,
 )
 from app.models.forms import FormKey
-from app.models.needs_analyses import NeedsAnalysisPublic
 from app.openapi import IF_MATCH, IF_NONE_MATCH, ONCE, ONCE_REQUIRED, problems
-from app.services import form_responses
+from app.services import form_responses, form_responses_complete
 
 router = APIRouter(tags=["form-responses"])
 
@@ -75,7 +74,7 @@ async def list_form_responses(
 async def create_form_response(
     session: SessionDep, actor: NeedsAnalysesWrite, once: OnceDep, data: FormResponseCreate
 ) -> Response:
-    """A draft for one individual, pinned to one version of the form; it may be incomplete, not wrong."""
+    """A draft for one customer, pinned to one version of the form; it may be incomplete, not wrong."""
 
     async def make() -> Response:
         document, is_new = await form_responses.create(session, actor, data)
@@ -109,7 +108,7 @@ async def update_form_response(
 @router.post(
     "/v1/form-responses/{form_response_id}/complete",
     status_code=201,
-    response_model=NeedsAnalysisPublic,
+    response_model=FormResponsePublic,
     summary="Complete a form response",
     responses=problems(409, 410),
     openapi_extra={"parameters": [*IF_MATCH["parameters"], *ONCE_REQUIRED["parameters"]]},
@@ -117,13 +116,12 @@ async def update_form_response(
 async def complete_form_response(
     session: SessionDep, actor: NeedsAnalysesWrite, once: OnceRequired, form_response_id: UUID, if_match: IfMatch
 ) -> Response:
-    """Freezes the answers and answers the needs analysis computed from them.
+    """Freezes the answers; where the form has a method its needs analysis is computed in the same act.
 
-    Whoever lost this answer repeats the key, or reads `needs_analysis_id` of the response.
+    Location names the analysis (`needs_analysis_id`), or the response where there is none.
     """
 
     async def make() -> Response:
-        document = await form_responses.complete(session, actor, form_response_id, if_match)
-        return deps.answer_created(document, f"/v1/needs-analyses/{document.id}")
+        return deps.answer_created(*await form_responses_complete.complete(session, actor, form_response_id, if_match))
 
     return await once(make)

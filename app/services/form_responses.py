@@ -1,14 +1,15 @@
-"""Answers to forms: drafts are saved as they come, completing one computes its needs analysis.
+"""Answers to forms: drafts are saved as they come.
 
-A response pins the form version it was given to and is never judged by a newer one. Completing it is one act: the
-answers are frozen and the analysis is written in the same transaction. A version that is withdrawn meanwhile stops new
-drafts only: what a phone filled in without a network is not lost.
+A response pins the form version it was given to and is never judged by a newer one. Completing it is in
+`form_responses_complete`. A version that is withdrawn meanwhile stops new drafts only: what a phone filled in without a
+network is not lost.
 
 Every write locks the customer first. A retry that overtakes its first attempt therefore waits and sees it done, and
 nobody can give the customer away between the look at his owner and the news to the owner's phones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -21,19 +22,16 @@ from uuid_utils.compat import uuid7
 from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import forms as rules
-from app.domain import needs
+from app.domain import lunar
 from app.errors import Conflict, Invalid, Issue, NotFound
 from app.etags import Document
-from app.models.base import utc_now
+from app.models.base import china_today, utc_now
 from app.models.customers import Customer, PartyType
-from app.models.form_responses import FormResponse, FormResponseCreate, FormResponseUpdate, ResponseStatus
-from app.models.needs_analyses import NeedsAnalysis
+from app.models.form_responses import OPEN, FormResponse, FormResponseCreate, FormResponseUpdate, ResponseStatus
 from app.paging import Page
 from app.services import forms
 
-Method = Callable[[rules.EffectiveAnswers], needs.LifeNeedResult]
-# Form → how its answers become an analysis. A form without a method cannot be answered yet.
-METHODS: dict[str, Method] = {"needs.life": lambda answers: needs.life_need(needs.life_input_from_answers(answers))}
+_INDIVIDUAL = {"needs.life"}  # published before a form said of whom it asks
 
 
 async def read(actor: Actor, form_response_id: UUID) -> Document:
@@ -84,7 +82,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     Raises:
         Invalid: unknown customer, form or version, or an answer breaks a rule of the form.
         Gone: the customer is deleted.
-        Conflict: `id_taken`, `customer_not_individual`, `form_withdrawn`.
+        Conflict: `id_taken`, `customer_not_individual`, `customer_not_organization`, `form_withdrawn`.
     """
     try:
         customer = await access.customer(session, actor, data.customer_id, lock=True)
@@ -92,18 +90,16 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         raise Invalid.at("/customer_id", "not_found") from None
     digest = _digest(actor, data)
     if data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest):
-        return await _stored(session, actor, data.id), False
-    if data.form_key not in METHODS:
-        raise Invalid.at("/form_key", "not_found")
+        return await stored(session, actor, data.id), False
     try:
         form = await forms.stored(session, data.form_key, data.form_version)
     except NotFound:
-        raise Invalid.at("/form_version", "not_found") from None
-    if customer.party_type != PartyType.individual:  # every method asks what the family of one person would need
-        raise Conflict("customer_not_individual")
+        is_known = await forms.is_known(session, data.form_key)
+        raise Invalid.at("/form_version" if is_known else "/form_key", "not_found") from None
+    _check_subject(form.definition, customer)
     if form.is_withdrawn:
         raise Conflict("form_withdrawn")
-    _refuse(rules.check_answers(form.definition, data.answers, complete=False))
+    warnings = judged(rules.check_answers(form.definition, data.answers, complete=False, context=context(customer)))
     response = FormResponse(
         org_id=actor.org_id,
         id=data.id or uuid7(),
@@ -112,6 +108,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         form_version=data.form_version,
         content_hash=form.content_hash,
         answers=_given(data.answers),
+        warnings=warnings,
         recorded_by=actor.id,
         created_digest=digest,
     )
@@ -119,7 +116,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     db.mark(session, response, access.holders(customer))
     access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
     try:
-        return await _stored(session, actor, response.id), True
+        return await stored(session, actor, response.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
         raise offline.id_taken() from None
 
@@ -135,66 +132,23 @@ async def update(
     Raises:
         NotFound, Gone, PreconditionFailed, Invalid. Conflict: `response_completed`.
     """
-    customer, response = await _draft(session, actor, form_response_id)
+    customer, response = await open_response(session, actor, form_response_id)
     patched = {**response.answers, **data.answers}
     merged = _given(patched)
     is_changed = merged != response.answers
     if is_changed:
         etags.check(response.version, version)
     form = await forms.stored(session, response.form_key, response.form_version)
-    _refuse(rules.check_answers(form.definition, patched, complete=False))
+    warnings = judged(rules.check_answers(form.definition, patched, complete=False, context=context(customer)))
     if is_changed:
-        response.answers, response.updated_at = merged, utc_now()
+        response.answers, response.warnings, response.updated_at = merged, warnings, utc_now()
         db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
         access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
-    return await _stored(session, actor, response.id)
+    return await stored(session, actor, response.id)
 
 
-async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, version: int) -> Document:
-    """Freeze the answers and compute the analysis; the analysis is the answer.
-
-    Raises:
-        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`.
-        Invalid: answers missing or out of bounds, or a result past 2^53 - 1 fen.
-    """
-    customer, response = await _draft(session, actor, form_response_id)
-    etags.check(response.version, version)
-    form = await forms.stored(session, response.form_key, response.form_version)
-    judged = rules.judge(form.definition, response.answers, complete=True)
-    _refuse(judged.issues)
-    try:
-        result = METHODS[response.form_key](judged.effective)
-    except needs.NeedsError as error:
-        raise Invalid.at("/answers", error.code) from None
-    analysis = NeedsAnalysis(
-        org_id=actor.org_id,
-        customer_id=response.customer_id,
-        form_response_id=response.id,
-        method_code=result.method_code,
-        method_version=result.method_version,
-        need_fen=result.need_fen,
-        existing_cover_fen=result.existing_cover_fen,
-        gap_fen=result.gap_fen,
-        result=result.to_json(),
-        prepared_by=actor.id,
-    )
-    session.add(analysis)
-    response.status, response.needs_analysis_id = ResponseStatus.completed, analysis.id
-    # Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input.
-    response.answers = dict(judged.record)
-    response.completed_at = response.updated_at = utc_now()
-    for row in (response, analysis):
-        db.mark(session, row, access.holders(customer))
-    linked = {"needs_analysis_id": str(analysis.id)}
-    access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
-    linked = {"form_response_id": str(response.id)}
-    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
-    found = await reads.row_in(session, actor.owners, "get_needs_analysis", analysis.id)
-    return paging.document(found, analysis.id)
-
-
-async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
+async def open_response(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
     """The visible draft and its customer, both locked.
 
     Whether it is completed is told before its version: no version could make the change succeed.
@@ -214,7 +168,7 @@ async def _draft(session: AsyncSession, actor: Actor, form_response_id: UUID) ->
     response = (await session.exec(held.with_for_update())).first()
     if response is None:
         raise NotFound
-    if response.status == ResponseStatus.completed:
+    if response.status not in OPEN:
         raise Conflict("response_completed")
     return customer, response
 
@@ -228,7 +182,12 @@ def _given(answers: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse(found: list[rules.AnswerIssue]) -> None:
+def judged(found: list[rules.AnswerIssue]) -> list[dict[str, Any]]:
+    """The warnings among what a form says of answers, as they are stored.
+
+    Raises:
+        Invalid: there are errors.
+    """
     issues = [
         Issue(issue.code, pointer=issue.pointer, message=(issue.message["zh"], issue.message["en"]))
         for issue in found
@@ -236,6 +195,25 @@ def _refuse(found: list[rules.AnswerIssue]) -> None:
     ]
     if issues:
         raise Invalid(issues=issues)
+    return [
+        {"pointer": issue.pointer, "code": issue.code, "key": issue.key, "message": dict(issue.message)}
+        for issue in found
+    ]
+
+
+def context(customer: Customer, on: date | None = None) -> rules.Context:
+    """What the form's expressions know of the customer; `on` is China's present day unless told otherwise."""
+    born = None if customer.birthday is None else lunar.solar_date(lunar.PartialDate(**customer.birthday))
+    return rules.Context(as_of=on or china_today(), birth_date=born, gender=customer.gender)
+
+
+def _check_subject(form: rules.FormDefinition, customer: Customer) -> None:
+    """Refuse questions to a family put to a company, and the other way round."""
+    subject = "individual" if form.form_key in _INDIVIDUAL else form.subject
+    if subject == "individual" and customer.party_type != PartyType.individual:
+        raise Conflict("customer_not_individual")
+    if subject == "company" and customer.party_type != PartyType.organization:
+        raise Conflict("customer_not_organization")
 
 
 def _digest(actor: Actor, data: FormResponseCreate) -> bytes:
@@ -244,6 +222,6 @@ def _digest(actor: Actor, data: FormResponseCreate) -> bytes:
     return offline.digest(actor, sent)
 
 
-async def _stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:
+async def stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:
     """Flush, then answer exactly what a read would answer."""
     return paging.document(await reads.row_in(session, actor.owners, "get_form_response", response_id), response_id)

@@ -62,3 +62,9 @@ async def stored(session: AsyncSession, form_key: str, version: str) -> StoredFo
             _parsed.clear()
         _parsed[digest] = rules.load_definition(raw)
     return StoredForm(digest, status == FormStatus.withdrawn, _parsed[digest])
+
+
+async def is_known(session: AsyncSession, form_key: str) -> bool:
+    """Whether there is any version of the form."""
+    wanted = select(FormVersion.version).where(col(FormVersion.form_key) == form_key).limit(1)
+    return (await session.exec(wanted)).first() is not None

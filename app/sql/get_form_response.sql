@@ -4,7 +4,8 @@ FROM form_responses r
 JOIN customers c ON c.org_id = $1 AND c.id = r.customer_id AND {visible:c}
     AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days'),
 LATERAL (
-    SELECT r.id, r.customer_id, r.form_key, r.form_version, r.content_hash, r.status, r.answers, r.recorded_by,
+    SELECT r.id, r.customer_id, r.form_key, r.form_version, r.content_hash, r.status, r.answers, r.warnings,
+           r.recorded_by,
            iso(r.completed_at) AS completed_at, r.needs_analysis_id, r.version,
            iso(r.created_at) AS created_at, iso(r.updated_at) AS updated_at
 ) x

@@ -1,0 +1,81 @@
+"""Completing a response: one act that freezes the answers and draws the conclusions the form has a method for."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app import access, db, etags
+from app.access import Actor
+from app.domain import forms as rules
+from app.domain import needs
+from app.errors import Invalid
+from app.etags import Document
+from app.models.base import utc_now
+from app.models.customers import Customer
+from app.models.form_responses import FormResponse, ResponseStatus
+from app.models.needs_analyses import NeedsAnalysis
+from app.services import form_responses, forms
+
+Method = Callable[[rules.EffectiveAnswers], needs.LifeNeedResult]
+# Form → how its answers become an analysis at once. Of the others a completed response is all there is.
+METHODS: dict[str, Method] = {"needs.life": lambda answers: needs.life_need(needs.life_input_from_answers(answers))}
+
+
+async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, version: int) -> tuple[Document, str]:
+    """Freeze the answers, compute the analysis where the form has a method; the response, and where to look on.
+
+    Raises:
+        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`.
+        Invalid: answers missing or out of bounds, or a result past 2^53 - 1 fen.
+    """
+    customer, response = await form_responses.open_response(session, actor, form_response_id)
+    etags.check(response.version, version)
+    form = await forms.stored(session, response.form_key, response.form_version)
+    judged = rules.judge(form.definition, response.answers, complete=True, context=form_responses.context(customer))
+    response.warnings = form_responses.judged(judged.issues)
+    linked = {}
+    if response.form_key in METHODS:
+        analysis = _analyse(session, actor, customer, response, judged.effective)
+        response.needs_analysis_id = analysis.id
+        linked = {"needs_analysis_id": str(analysis.id)}
+    response.status = ResponseStatus.completed
+    # Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input.
+    response.answers = dict(judged.record)
+    response.completed_at = response.updated_at = utc_now()
+    db.mark(session, response, access.holders(customer))
+    access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
+    made = response.needs_analysis_id
+    location = f"/v1/form-responses/{response.id}" if made is None else f"/v1/needs-analyses/{made}"
+    return await form_responses.stored(session, actor, response.id), location
+
+
+def _analyse(
+    session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, answers: rules.EffectiveAnswers
+) -> NeedsAnalysis:
+    """The needs analysis of these answers, written in the same transaction.
+
+    Raises:
+        Invalid: a result past 2^53 - 1 fen.
+    """
+    try:
+        result = METHODS[response.form_key](answers)
+    except needs.NeedsError as error:
+        raise Invalid.at("/answers", error.code) from None
+    analysis = NeedsAnalysis(
+        org_id=actor.org_id,
+        customer_id=response.customer_id,
+        form_response_id=response.id,
+        method_code=result.method_code,
+        method_version=result.method_version,
+        need_fen=result.need_fen,
+        existing_cover_fen=result.existing_cover_fen,
+        gap_fen=result.gap_fen,
+        result=result.to_json(),
+        prepared_by=actor.id,
+    )
+    session.add(analysis)
+    db.mark(session, analysis, access.holders(customer))
+    linked = {"form_response_id": str(response.id)}
+    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
+    return analysis
