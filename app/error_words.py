@@ -84,6 +84,12 @@ TITLES: dict[str, tuple[str, str]] = {
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
     "product_exists": ("该产品代码已被使用", "The code of this product is in use"),
+    "answered_for_customer": ("须由客户本人作答", "The customer has to answer himself"),
+    "assessment_incomplete": ("评估结果不完整", "The answers give no result"),
+    "assessments_today": ("当日评估次数已达上限(2次)", "Assessed twice today already; no more is allowed"),
+    "assessments_this_year": ("12个月内评估次数已达上限(8次)", "Assessed eight times in twelve months already"),
+    "assessment_superseded": ("已有更新的评估或评估已过期", "A later assessment counts, or this one is too old"),
+    "response_not_completed": ("问卷尚未完成", "The form response is not completed yet"),
     "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
 }
 
@@ -164,6 +170,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "shares_not_one": ("各项比例之和必须为1", "does not make the shares add up to 1"),
     "below_green": ("低于绿色区间上限", "is below the green share"),
     "result_out_of_range": ("计算结果超出范围", "lead to a result too large to be exact"),
+    "form_mismatch": ("不是该问卷的答卷", "is a response to another form"),
     "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
     "band_reversed": ("下限高于上限", "is above its upper end"),
 }

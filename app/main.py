@@ -46,6 +46,7 @@ from app.routers import (
     shadow_contacts,
     tasks,
     teams,
+    tolerance_assessments,
     users,
 )
 from app.services import sessions
@@ -85,6 +86,7 @@ _ROUTERS = (
     service,
     products,
     sales_rules,
+    tolerance_assessments,
 )
 
 

@@ -252,6 +252,7 @@ _TAGS = {
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
+    "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
 }
 
 _SCHEMES = {

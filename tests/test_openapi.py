@@ -70,7 +70,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|confirm|sign"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -145,7 +145,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
-             "bulk", "calculate"}  # fmt: skip
+             "bulk", "calculate", "tolerance", "sign", "document"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path

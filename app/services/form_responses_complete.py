@@ -15,7 +15,7 @@ from app.models.base import utc_now
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
-from app.services import form_responses, forms
+from app.services import form_responses, forms, tolerance_assessments
 
 Method = Callable[[rules.EffectiveAnswers], needs.LifeNeedResult]
 # Form → how its answers become an analysis at once. Of the others a completed response is all there is.
@@ -26,7 +26,7 @@ async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, 
     """Freeze the answers, compute the analysis where the form has a method; the response, and where to look on.
 
     Raises:
-        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`.
+        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`, and as `tolerance_assessments.record`.
         Invalid: answers missing or out of bounds, or a result past 2^53 - 1 fen.
     """
     customer, response = await form_responses.open_response(session, actor, form_response_id)
@@ -44,6 +44,8 @@ async def complete(session: AsyncSession, actor: Actor, form_response_id: UUID, 
     response.answers = dict(judged.record)
     response.completed_at = response.updated_at = utc_now()
     db.mark(session, response, access.holders(customer))
+    if response.form_key == tolerance_assessments.FORM:
+        await tolerance_assessments.record(session, actor, customer, response)
     access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
     made = response.needs_analysis_id
     location = f"/v1/form-responses/{response.id}" if made is None else f"/v1/needs-analyses/{made}"
