@@ -36,6 +36,7 @@ from app.routers import (
     partners,
     path_requests,
     products,
+    proposals,
     recommendations,
     relation_types,
     relationship_interactions,
@@ -87,6 +88,7 @@ _ROUTERS = (
     products,
     sales_rules,
     tolerance_assessments,
+    proposals,
 )
 
 
