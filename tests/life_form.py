@@ -83,6 +83,13 @@ def places(answer: httpx.Response) -> list[tuple[str, str]]:
     return sorted((issue["pointer"], issue["code"]) for issue in answer.json()["errors"])
 
 
+def signed(steps: list[dict[str, Any]], of: str) -> int:
+    """The sum of the lines of a total."""
+    return sum(
+        step["amount_fen"] if step["sign"] == "add" else -step["amount_fen"] for step in steps if step["of"] == of
+    )
+
+
 def paid(yearly: int, years: int, growth: str, rate: str, *, at_end: bool) -> Decimal:
     """Present value of a yearly amount at today's price, payment by payment; no formula of the service is used."""
     growing, discount = 1 + Decimal(growth), 1 + Decimal(rate)

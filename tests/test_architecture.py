@@ -24,7 +24,10 @@ ROUTERS_OF_OTHERS = {
     "service": "health, metrics, keys: no noun",
 }
 SERVICES_WITHOUT_MODEL = {"demo": "the demo world is made of everybody's rows"}
-MODELS_WITHOUT_SERVICE = {"base": "what all models share"}
+MODELS_WITHOUT_SERVICE = {
+    "base": "what all models share",
+    "needs_assumptions": "what analyses and what-ifs may be told",
+}
 # Routes get their transaction from `deps`; these have nobody behind them yet when they need one.
 OPEN_TRANSACTIONS = {
     "services/sessions.py": "refreshing",

@@ -109,6 +109,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
     special = {
         "orgs": "SELECT", "schema_version": "SELECT", "form_versions": "SELECT", "signing_keys": "INSERT SELECT",
         "org_keys": "INSERT SELECT", "audit_events": "INSERT SELECT", "needs_analyses": "INSERT SELECT",
+        "needs_analysis_confirmations": "INSERT SELECT",
         "departures": "INSERT SELECT", "introduction_steps": "INSERT SELECT", "team_members": "DELETE INSERT SELECT",
         "recommendation_dismissals": "DELETE INSERT SELECT UPDATE",
         "idempotency_keys": "DELETE INSERT SELECT UPDATE", "dpop_proofs": "DELETE INSERT SELECT UPDATE",

@@ -35,9 +35,11 @@ NOT_ONCE = {
     "confirm_second_factor": "a code is good once; the recovery codes are shown once",
     "accept_invitation": "the link is good once",
     "calculate_needs": "nothing is stored: a retry calculates the same again",
+    "calculate_recommendations": "nothing is stored: a retry calculates the same again",
+    "calculate_what_if": "nothing is stored: a retry calculates the same again",
 }
 # POSTs that only look: what they are told is too much for a query.
-STORES_NOTHING = {"calculate_needs"}
+STORES_NOTHING = {"calculate_needs", "calculate_what_if", "calculate_recommendations"}
 # Changes without a version: nothing about the object can be lost.
 NO_VERSION = {
     "delete_session": "a session only ends",
@@ -70,7 +72,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|confirm|sign"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise|sign"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -133,7 +135,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
             ((media, content),) = answer["content"].items()
             schema = operation.resolve(content["schema"])
             assert ("Content-Disposition" in answer["headers"]) is operation.id.startswith("export_"), operation.id
-            if media in ("text/csv", "image/svg+xml", "application/graphml+xml"):
+            if media in ("text/csv", "image/svg+xml", "application/graphml+xml", "application/pdf"):
                 assert (schema["type"], schema["maxLength"] > 0) == ("string", True), (operation.id, status)
                 continue
             assert media in ("application/json", "application/vnd.jgf+json"), (operation.id, status)
@@ -145,7 +147,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
-             "bulk", "calculate", "tolerance", "sign", "document"}  # fmt: skip
+             "bulk", "calculate", "explain", "revise", "what-if", "tolerance", "sign", "document"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
@@ -154,7 +156,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
             if step.startswith("{"):
                 assert re.fullmatch(r"\{[a-z]+(_[a-z]+)*\}", step), operation.path
                 continue
-            assert re.fullmatch(r"[a-z]+(-[a-z]+)*(\.(svg|graphml|jgf))?", step), operation.path
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)*(\.(svg|graphml|jgf|pdf))?", step), operation.path
             noun = step.split(".")[0]  # another form of the same thing
             assert noun.endswith("s") or noun in verbs, operation.path
 

@@ -31,11 +31,18 @@ KINDS: dict[str, Label] = {
     "emergency_fund": ("应急金", "Emergency fund"),
     "readjustment": ("调整期费用", "Readjustment period"),
     "debts": ("其他负债", "Other debts"),
+    "mortgage": ("房贷余额", "Mortgage balance"),
+    "rent": ("房租", "Rent"),
+    "schooling": ("上学托育", "School and child care"),
     "income": ("收入", "Income"),
     "spouse_income": ("配偶收入", "Spouse's income"),
+    "other_income": ("房租利息等收入", "Rents, interest and the like"),
     "social_benefits": ("社会保障给付", "Social benefits"),
     "social_pension": ("社会养老金", "Social pension"),
     "enterprise_annuity": ("企业年金", "Occupational pension"),
+    "other_pension": ("其他养老金", "Other pensions"),
+    "spouse_pension": ("配偶养老金", "Spouse's pension"),
+    "pension_policy": ("商业养老年金", "Pension annuity"),
     "other": ("其他", "Other"),
 }
 

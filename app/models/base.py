@@ -27,6 +27,8 @@ Block2000 = Annotated[str, StringConstraints(min_length=1, max_length=2000, patt
 ScopeName = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_]+:[a-z_]+$")]
 Version = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
 Number = Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
+# Results may be larger than what a person may enter: up to the last integer a phone reads exactly.
+ResultFen = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"})]
 
 

@@ -17,9 +17,8 @@ from app.domain import annuities, needs_examples
 from app.domain.needs_inputs import Member, Part, members
 from app.domain.needs_methods import METHODS, Source, Standing
 from app.domain.needs_worksheet import Of, Rounding, Sign
-from app.models.base import WHOLE, Number, Wire
+from app.models.base import WHOLE, Number, ResultFen, Wire
 from app.models.forms import Label, LinkId
-from app.models.needs_analyses import ResultFen
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,3})(\.[0-9]{1,12})?")
 _INTEGERS = {

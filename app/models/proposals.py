@@ -13,16 +13,13 @@ from sqlmodel import Field
 from app.domain.product_catalogue import Category, Design, Peril
 from app.domain.proposal_draft import Why
 from app.domain.suitability import Band, Code, Severity
-from app.models.base import Block2000, Fen, Id, Line50, Line100, Line200, TenantRow, Version, Wire
+from app.models.base import Block2000, Fen, Id, Line50, Line100, Line200, ResultFen, TenantRow, Version, Wire
 from app.models.forms import Label
+from app.models.needs_analyses import MemberKey
 from app.models.products import Level, ProductCode, Strict
 from app.models.sales_rules import PremiumBand, Years
 from app.models.tolerance_assessments import ToleranceClass
 
-MemberKey = Annotated[
-    str, StringConstraints(max_length=20, pattern=r"^(self|spouse|child\.[0-9]{1,2})$"), Bound(examples=["self"])
-]
-Sum = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 Rank = Annotated[int, Bound(ge=1, le=100, json_schema_extra={"format": "int32"})]
 _Text = Annotated[str, StringConstraints(max_length=400)]
 
@@ -177,20 +174,20 @@ class ProposalAlternative(Wire):
     premium_low_fen: Fen
     premium_high_fen: Fen
     covers: list[AlternativeCover] = Bound(max_length=60)
-    remaining_gap_fen: Sum
+    remaining_gap_fen: ResultFen
 
 
 class ProposalAffordability(Wire):
     """What the household pays and can pay a year; `band` judges it with the higher end of what is proposed."""
 
     band: Band | None
-    income_fen: Sum
-    expense_fen: Sum
-    existing_premium_fen: Sum
-    cap_fen: Sum | None
-    room_fen: Sum | None
-    proposed_low_fen: Sum
-    proposed_high_fen: Sum
+    income_fen: ResultFen
+    expense_fen: ResultFen
+    existing_premium_fen: ResultFen
+    cap_fen: ResultFen | None
+    room_fen: ResultFen | None
+    proposed_low_fen: ResultFen
+    proposed_high_fen: ResultFen
 
 
 class ProposalTolerance(Wire):
@@ -267,21 +264,21 @@ class CalculatedRecommendation(Wire):
     peril: Peril
     category: Category
     rank: Rank
-    gap_fen: Sum
-    sum_insured_fen: Sum
-    premium_low_fen: Sum | None
-    premium_high_fen: Sum | None
+    gap_fen: ResultFen
+    sum_insured_fen: ResultFen
+    premium_low_fen: ResultFen | None
+    premium_high_fen: ResultFen | None
     payment_years: Years | None
     why: Why
     words: Label
-    room_before_fen: Sum
-    room_after_fen: Sum
+    room_before_fen: ResultFen
+    room_after_fen: ResultFen
 
 
 class CalculatedRecommendations(Wire):
     """A draft: gaps in the order of their rank, each closed as far as the room for premiums allows."""
 
     needs_analysis_id: UUID
-    room_fen: Sum
-    room_left_fen: Sum
+    room_fen: ResultFen
+    room_left_fen: ResultFen
     items: list[CalculatedRecommendation] = Bound(max_length=100)

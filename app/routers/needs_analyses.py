@@ -1,4 +1,4 @@
-"""Needs analyses: the result of a completed form."""
+"""Needs analyses: made from completed forms, explained, confirmed, revised; never changed."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,11 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
-from app.deps import NeedsAnalysesRead
+from app.deps import NeedsAnalysesRead, NeedsAnalysesWrite, OnceDep, SessionDep
+from app.errors import pick_language
 from app.models.base import PageQuery
-from app.models.needs_analyses import NeedsAnalysisPage, NeedsAnalysisPublic
-from app.openapi import IF_NONE_MATCH, problems
-from app.services import needs_analyses
+from app.models.needs_analyses import (
+    NeedsAnalysisConfirm,
+    NeedsAnalysisCreate,
+    NeedsAnalysisPage,
+    NeedsAnalysisPublic,
+    NeedsAnalysisRevise,
+    NeedsExplanation,
+)
+from app.openapi import IF_NONE_MATCH, ONCE, problems
+from app.services import needs_analyses, needs_analyses_create
 
 router = APIRouter(tags=["needs-analyses"])
 
@@ -23,8 +31,11 @@ router = APIRouter(tags=["needs-analyses"])
     openapi_extra=IF_NONE_MATCH,
 )
 async def get_needs_analysis(request: Request, actor: NeedsAnalysesRead, needs_analysis_id: UUID) -> Response:
-    """Need, existing cover and gap in fen, with every input, assumption and step."""
-    return deps.answer(request, await needs_analyses.read(actor, needs_analysis_id))
+    """Need, existing cover and gap of every insured and peril in fen, with every input, assumption and step.
+
+    The analysis never changes; what is told with it may: its confirmation, and the analysis that took its place.
+    """
+    return deps.answer_composed(request, await needs_analyses.read(actor, needs_analysis_id))
 
 
 @router.get(
@@ -39,3 +50,86 @@ async def list_needs_analyses(
     """Newest first."""
     page = await needs_analyses.search(actor, customer_id, limit=query.limit, cursor=query.cursor)
     return deps.answer_page(request, page)
+
+
+@router.post(
+    "/v1/needs-analyses",
+    status_code=201,
+    response_model=NeedsAnalysisPublic,
+    summary="Analyse the needs of a household",
+    responses=problems(409, 410),
+    openapi_extra=ONCE,
+)
+async def create_needs_analysis(
+    session: SessionDep, actor: NeedsAnalysesWrite, once: OnceDep, data: NeedsAnalysisCreate
+) -> Response:
+    """From a completed response of form `needs.fact_find`, as of today in China.
+
+    One result for each insured and peril; then their order, what premiums the household can carry, what has to be
+    advised, and what nobody said. `overrides` set assumptions by name, each with who set it.
+    """
+
+    async def make() -> Response:
+        document = await needs_analyses_create.create(session, actor, data)
+        return deps.answer_created(document, f"/v1/needs-analyses/{document.id}")
+
+    return await once(make)
+
+
+@router.get(
+    "/v1/needs-analyses/{needs_analysis_id}/explain",
+    response_model=NeedsExplanation,
+    summary="Explain a needs analysis in plain words",
+    responses=problems(410),
+    openapi_extra=IF_NONE_MATCH,
+)
+async def get_needs_explanation(request: Request, actor: NeedsAnalysesRead, needs_analysis_id: UUID) -> Response:
+    """What was assumed, what follows and what is missing, result by result, in the language of Accept-Language."""
+    language = pick_language(request.headers.get("accept-language"))
+    response = deps.answer_composed(request, await needs_analyses.told(actor, needs_analysis_id, language))
+    response.headers["Content-Language"], response.headers["Vary"] = language, "Accept-Language"
+    return response
+
+
+@router.post(
+    "/v1/needs-analyses/{needs_analysis_id}/confirm",
+    status_code=201,
+    response_model=NeedsAnalysisPublic,
+    summary="Record the customer's confirmation",
+    responses=problems(409, 410),
+    openapi_extra=ONCE,
+)
+async def confirm_needs_analysis(
+    session: SessionDep, actor: NeedsAnalysesWrite, once: OnceDep, needs_analysis_id: UUID, data: NeedsAnalysisConfirm
+) -> Response:
+    """The customer says that the analysis is right, once; a signature or a recording shows it. Only the newest analysis
+    of its line can be confirmed, and the analysis itself stays as it is."""
+
+    async def make() -> Response:
+        document = await needs_analyses_create.confirm(session, actor, needs_analysis_id, data)
+        return deps.answer_created(document, f"/v1/needs-analyses/{document.id}")
+
+    return await once(make)
+
+
+@router.post(
+    "/v1/needs-analyses/{needs_analysis_id}/revise",
+    status_code=201,
+    response_model=NeedsAnalysisPublic,
+    summary="Revise a needs analysis",
+    responses=problems(409, 410),
+    openapi_extra=ONCE,
+)
+async def revise_needs_analysis(
+    session: SessionDep, actor: NeedsAnalysesWrite, once: OnceDep, needs_analysis_id: UUID, data: NeedsAnalysisRevise
+) -> Response:
+    """A new analysis after a life event, as of today, with its `diff` to the one it supersedes.
+
+    From a newer response, or from the same answers with other assumptions. Each analysis is superseded once.
+    """
+
+    async def make() -> Response:
+        document = await needs_analyses_create.revise(session, actor, needs_analysis_id, data)
+        return deps.answer_created(document, f"/v1/needs-analyses/{document.id}")
+
+    return await once(make)

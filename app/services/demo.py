@@ -34,6 +34,7 @@ from app.services import (
     customers,
     dossiers,
     form_responses,
+    form_responses_complete,
     introductions,
     organizations,
     relation_types,
@@ -157,7 +158,7 @@ async def _interviews(session: AsyncSession, actors: dict[str, Actor], interview
         )
         draft, _ = await form_responses.create(session, actor, data)
         if interview.is_complete:
-            await form_responses.complete(session, actor, draft.id, draft.version)
+            await form_responses_complete.complete(session, actor, draft.id, draft.version)
 
 
 async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:

@@ -15,7 +15,7 @@ from app.models.base import utc_now
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
-from app.services import form_responses, forms, tolerance_assessments
+from app.services import form_responses, forms, needs_analyses_create, tolerance_assessments
 
 Method = Callable[[rules.EffectiveAnswers], needs.LifeNeedResult]
 # Form → how its answers become an analysis at once. Of the others a completed response is all there is.
@@ -64,20 +64,4 @@ def _analyse(
         result = METHODS[response.form_key](answers)
     except needs.NeedsError as error:
         raise Invalid.at("/answers", error.code) from None
-    analysis = NeedsAnalysis(
-        org_id=actor.org_id,
-        customer_id=response.customer_id,
-        form_response_id=response.id,
-        method_code=result.method_code,
-        method_version=result.method_version,
-        need_fen=result.need_fen,
-        existing_cover_fen=result.existing_cover_fen,
-        gap_fen=result.gap_fen,
-        result=result.to_json(),
-        prepared_by=actor.id,
-    )
-    session.add(analysis)
-    db.mark(session, analysis, access.holders(customer))
-    linked = {"form_response_id": str(response.id)}
-    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
-    return analysis
+    return needs_analyses_create.of_life(session, actor, customer, response, result)

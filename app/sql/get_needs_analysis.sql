@@ -1,9 +1,21 @@
--- $1 org, $2 owners, $3 analysis: the stored result with its key columns in front.
+-- $1 org, $2 owners, $3 analysis: as it was stored, with what was said of it later.
 SELECT a.version, c.deleted_at IS NOT NULL AS is_deleted,
        (jsonb_build_object(
-           'id', a.id, 'customer_id', a.customer_id, 'form_response_id', a.form_response_id, 'currency', 'CNY',
-           'prepared_by', a.prepared_by, 'version', a.version, 'created_at', iso(a.created_at)) || a.result)::text AS body
+           'id', a.id, 'customer_id', a.customer_id, 'form_response_id', a.form_response_id,
+           'method_code', a.method_code, 'method_version', a.method_version, 'need_fen', a.need_fen,
+           'existing_cover_fen', a.existing_cover_fen, 'gap_fen', a.gap_fen, 'currency', a.currency, 'as_of', a.as_of,
+           'supersedes_id', a.supersedes_id, 'superseded_by_id', s.id, 'life_event', a.life_event,
+           'prepared_by', a.prepared_by, 'version', a.version, 'created_at', iso(a.created_at))
+        || jsonb_build_object(
+           'household', a.household, 'results', a.results, 'affordability', a.affordability, 'tolerance', a.tolerance,
+           'suitability', a.suitability, 'advice', a.advice, 'missing', a.missing, 'assumptions', a.assumptions,
+           'diff', a.diff, 'confirmed_at', iso(f.confirmed_at),
+           'confirmation', CASE WHEN f.id IS NOT NULL THEN jsonb_build_object(
+               'kind', f.kind, 'reference', f.reference, 'confirmed_at', iso(f.confirmed_at),
+               'recorded_by', f.recorded_by) END))::text AS body
 FROM needs_analyses a
 JOIN customers c ON c.org_id = $1 AND c.id = a.customer_id AND {visible:c}
     AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+LEFT JOIN needs_analyses s ON s.org_id = $1 AND s.supersedes_id = a.id
+LEFT JOIN needs_analysis_confirmations f ON f.org_id = $1 AND f.needs_analysis_id = a.id
 WHERE a.org_id = $1 AND a.id = $3 AND a.deleted_at IS NULL
