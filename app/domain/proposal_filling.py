@@ -50,7 +50,8 @@ _CALLED: Final[Mapping[str, Both]] = {"self": ("本人", "You"), "spouse": ("爱
 _CHILD: Final = ("孩子", "Child")
 _PAID: Final = ("缴 {} 年", "paid for {} years")
 _INSISTS: Final = ("客户知悉上述建议后仍自愿投保，并说明：", "The customer knows this advice and goes on by choice: ")
-_FLOOR: Final = ("其他来源与取整", "Other resources and rounding")
+_FLOOR: Final = ("不低于零", "Not below zero")
+_ROUNDING: Final = ("尾差调整", "Rounding difference")
 _VERDICTS: Final[Mapping[str, Verdict]] = {"suitable": "suitable", "suitable_with_care": "caution"}
 _UNITS: Final[Mapping[str, Unit]] = {
     "fen": "fen", "per_year": "per_year", "share": "share", "years": "years", "months": "months",
@@ -95,7 +96,7 @@ class _Filling:
             members=tuple(map(self.member, self.members.values())),
             needs=tuple(map(self.need, self.results)),
             years=years(self.analysis, self.day),
-            assumptions=tuple(map(self.assumption, self.analysis["assumptions"][: LIMITS["assumptions"]])),
+            assumptions=tuple(map(self.assumption, self.assumed())),
             affordability=self.affordability(),
             tolerance=self.tolerance(),
             suitability=self.suitability(),
@@ -180,10 +181,16 @@ class _Filling:
             )
         if left:
             sign = "add" if left > 0 else "subtract"
-            yield Step(label=_FLOOR[self.at], formula="", amount_fen=min(abs(left), MAX_FEN), sign=sign)  # type: ignore[arg-type]  # one of two
+            label = (_ROUNDING if one["need_fen"] else _FLOOR)[self.at]
+            yield Step(label=label, formula="", amount_fen=min(abs(left), MAX_FEN), sign=sign)  # type: ignore[arg-type]  # one of two
 
     def say(self, label: Mapping[str, str]) -> str:
         return label["zh" if self.at == 0 else "en"]
+
+    def assumed(self) -> Sequence[Mapping[str, Any]]:
+        """Those that say something: an amount nobody named is 0, and stands for nothing."""
+        found = [one for one in self.analysis["assumptions"] if (one["value"], one["source"]) != (0, "method_default")]
+        return found[: LIMITS["assumptions"]]
 
     def assumption(self, one: Mapping[str, Any]) -> Assumption:
         label = one.get("label")

@@ -1,7 +1,7 @@
 """The household year by year, as far as it told: what comes in and what it goes to. Pure, no clock.
 
-Incomes grow with the income until their earner retires, then the pensions that were named take their place; spending
-grows with prices; debts and premiums last as long as was said. What nobody said is not in it.
+Incomes grow until their earner retires, then the pensions that were named take their place; spending grows with
+prices; debts and premiums last as long as was said. The years end where an earner retires on a pension nobody knows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,12 @@ _EARNERS: Final = (("self", ""), ("spouse", "spouse_"))
 
 
 def years(analysis: Analysis, first: date) -> tuple[Year, ...]:
-    """Thirty years from the year of `first`; none where the analysis keeps no answers of the household."""
+    """At most thirty years from the year of `first`; none where the analysis keeps no answers of the household."""
     facts = (analysis.get("facts") or {}).get("values")
     if not facts:
         return ()
     flow = _Flow(facts, {one["key"]: one["value"] for one in analysis["assumptions"]}, analysis, first)
-    return tuple(flow.year(n) for n in range(YEARS))
+    return tuple(flow.year(n) for n in range(flow.known()))
 
 
 class _Flow:
@@ -35,6 +35,26 @@ class _Flow:
     def fact(self, name: str) -> int:
         value = self.facts.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+    def known(self) -> int:
+        """For how many years everything is known that comes in."""
+        return min([YEARS, *(max(0, self.works(key, before)) for key, before in _EARNERS if self.is_open(key, before))])
+
+    def works(self, key: str, before: str) -> int:
+        """Years until somebody retires."""
+        return int(self.assumed.get(f"{before}retirement_age") or _RETIREMENT[key]) - self.ages[key]
+
+    def is_open(self, key: str, before: str) -> bool:
+        """Whether somebody earns, will have a social pension, and nobody knows how much."""
+        if key not in self.ages or not self.fact(f"{before}income"):
+            return False
+        name = "social_pension_monthly" if key == "self" else "spouse_pension_monthly"
+        return self.facts.get(f"{before}social_pension") != "none" and self.pension(name) is None
+
+    def pension(self, name: str) -> int | None:
+        """A pension a month: as it was named, else as it was estimated."""
+        value = self.facts.get(name) or self.assumed.get(f"{name}_fen")
+        return value if isinstance(value, int) and value else None
 
     def grown(self, fen: int, rate: str, n: int) -> int:
         growth = 1 + Decimal(str(self.assumed.get(rate, 0)))
@@ -57,11 +77,10 @@ class _Flow:
         for key, before in _EARNERS:
             if key not in self.ages:
                 continue
-            age = self.assumed.get(f"{before}retirement_age") or _RETIREMENT[key]
-            if self.ages[key] + n < int(age):
+            if n < self.works(key, before):
                 yield self.grown(self.fact(f"{before}income"), "income_growth", n)
             elif key == "self":
-                pension = self.fact("social_pension_monthly") + self.fact("other_pension_monthly")
+                pension = (self.pension("social_pension_monthly") or 0) + self.fact("other_pension_monthly")
                 yield self.grown(12 * pension, "inflation", n)
             else:
                 yield self.grown(12 * self.fact("spouse_pension_monthly"), "inflation", n)
