@@ -5,10 +5,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from app.models.base import china_today
 from tests import tolerance_form as form
 from tests.factories import World, create_customer
 from tests.life_form import create_analysis
+from tests.traces import said
 
 
 def _of(customer: dict[str, Any]) -> str:
@@ -60,6 +63,17 @@ async def test_only_a_completed_response_of_his_own_is_recorded(world: World) ->
     life = await create_analysis(world.agent, customer["id"])
     answer = await world.agent.post(_of(customer), json={"form_response_id": life["form_response_id"]})
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "form_mismatch")
+
+
+async def test_foreign_response_is_as_unknown(world: World, other_world: World) -> None:
+    mine = await create_customer(world.agent)
+    theirs = [
+        (await form.assess(client, (await create_customer(client))["id"]))["form_response_id"]
+        for client in (world.mate, world.stranger, other_world.agent)
+    ]
+    answers = [await world.agent.post(_of(mine), json={"form_response_id": one}) for one in (*theirs, str(uuid7()))]
+    assert [answer.status_code for answer in answers] == [422] * 4
+    assert all(said(answer) == said(answers[0]) for answer in answers)
 
 
 async def test_response_completed_before_there_were_assessments_is_recorded_once(world: World) -> None:
