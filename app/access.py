@@ -46,6 +46,7 @@ class Scope(StrEnum):
     tasks_write = "tasks:write"
     jobs_write = "jobs:write"
     forms_read = "forms:read"
+    forms_publish = "forms:publish"
     needs_analyses_read = "needs_analyses:read"
     needs_analyses_write = "needs_analyses:write"
     dossiers_read = "dossiers:read"

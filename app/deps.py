@@ -222,6 +222,7 @@ TasksRead = Annotated[Actor, _with(Scope.tasks_read)]
 TasksWrite = Annotated[Actor, _with(Scope.tasks_write)]
 JobsWrite = Annotated[Actor, _with(Scope.jobs_write)]
 FormsRead = Annotated[Actor, _with(Scope.forms_read)]
+FormsPublish = Annotated[Actor, _with(Scope.forms_publish)]
 NeedsAnalysesRead = Annotated[Actor, _with(Scope.needs_analyses_read)]
 NeedsAnalysesWrite = Annotated[Actor, _with(Scope.needs_analyses_write)]
 DossiersRead = Annotated[Actor, _with(Scope.dossiers_read)]
@@ -317,10 +318,10 @@ def answer_composed(request: Request, document: Document) -> Response:
     return _conditional(request, document.body, etags.tag_with(document.version, document.body))
 
 
-def answer_cacheable(request: Request, body: bytes, version: str) -> Response:
-    """As `answer`, for public documents that may be cached."""
+def answer_cacheable(request: Request, body: bytes, version: str, *, is_public: bool = True) -> Response:
+    """As `answer`, for documents that may be cached: by everybody, or (an organisation's own) by the caller."""
     response = _conditional(request, body, etags.tag(version))
-    response.headers["Cache-Control"] = "public, max-age=300"
+    response.headers["Cache-Control"] = f"{'public' if is_public else 'private'}, max-age=300"
     return response
 
 

@@ -58,7 +58,7 @@ def _issue(error: dict[str, Any]) -> Issue:
             path[-1] = _plausible(str(path[-1]))
         if kind.startswith("union_tag_"):
             path.append(error["ctx"]["discriminator"].strip("'"))
-        elif path and path[0] in _METHODS and (code != "unknown" or len(path) > 1):
+        elif path[:-1] and path[0] in _METHODS:
             del path[0]
         steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path if step not in _UNION_TAGS]
         return Issue(code, pointer="".join(f"/{step}" for step in steps))
@@ -74,7 +74,7 @@ def _plausible(name: str) -> str:
 
 
 _UNION_TAGS = {"individual", "organization"}  # pydantic puts the chosen member of a union into the path
-_METHODS = METHODS.keys()  # … first in it: no body has a member of such a name, though anybody may send one
+_METHODS = METHODS.keys()  # … first in it, before a member: no body has one of such a name with members of its own
 
 
 def translate(error: Exception) -> AppError | None:

@@ -99,13 +99,19 @@ async def _publish_forms(connection: asyncpg.Connection) -> None:
     """A published version is immutable: it is inserted once, and a changed text under an old number is refused."""
     for raw in forms.published_forms():
         digest = forms.content_hash(raw)
+        maps = [
+            {key: value for key, value in one.items() if key != "form_key"}
+            for one in forms.published_maps()
+            if (one["form_key"], one["to"]) == (raw["form_key"], raw["version"])
+        ]
         await connection.execute(
-            "INSERT INTO form_versions (form_key, version, status, content_hash, definition) "
-            "VALUES ($1, $2, 'published', $3, $4::jsonb) ON CONFLICT (form_key, version) DO NOTHING",
+            "INSERT INTO form_versions (form_key, version, status, content_hash, definition, migrations) "
+            "VALUES ($1, $2, 'published', $3, $4::jsonb, $5::jsonb) ON CONFLICT (form_key, version) DO NOTHING",
             raw["form_key"],
             raw["version"],
             digest,
             orjson.dumps(raw).decode(),
+            orjson.dumps(maps).decode(),
         )
         stored = await connection.fetchval(
             "SELECT content_hash FROM form_versions WHERE form_key = $1 AND version = $2",

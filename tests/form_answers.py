@@ -24,13 +24,13 @@ def least(form: forms.FormDefinition) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for _ in range(100):
         missing = [
-            (issue.code == "constraint_broken", *issue.pointer.split("/")[2:])
+            (issue.code == "constraint_broken", issue.pointer.split("/")[2:])
             for issue in forms.check_answers(form, answers, complete=True, context=_TODAY)
             if issue.severity == "error"
         ]
         if not missing:
             return answers
-        for is_later, link_id, *below in missing:  # days are what the shipped forms compare
+        for is_later, (link_id, *below) in missing:  # days are what the shipped forms compare
             if below:
                 answers[link_id][int(below[0])][below[1]] = said(form.index[below[1]], is_later=is_later)
             else:

@@ -278,6 +278,17 @@ HARMLESS = frozenset(
         "POST /v1/customers/{customer_id}/relationships/{relationship_id}/interactions",
         "DELETE /v1/customers/{customer_id}/relationships/{relationship_id}/interactions/{interaction_id}",
         "POST /v1/needs-analyses/calculate",  # nothing is stored
+        "POST /v1/needs-analyses",
+        "POST /v1/needs-analyses/{needs_analysis_id}/confirm",
+        "POST /v1/needs-analyses/{needs_analysis_id}/revise",
+        "POST /v1/needs-analyses/{needs_analysis_id}/what-if",  # nothing is stored
+        "POST /v1/form-responses/{form_response_id}/amend",
+        "POST /v1/form-responses/{form_response_id}/retract",
+        "POST /v1/form-responses/{form_response_id}/migrate",
+        "POST /v1/form-responses/{form_response_id}/apply-extraction",
+        "POST /v1/forms/check",  # nothing is stored
+        "POST /v1/forms",  # under a key of its own
+        "POST /v1/forms/{form_key}/versions/{form_version}/withdraw",  # a shipped one is refused
         "POST /v1/products",
         "PATCH /v1/products/{product_id}",
         "POST /v1/customers/{customer_id}/tolerance-assessments",

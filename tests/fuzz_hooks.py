@@ -17,6 +17,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import CoverageScenario
 
+from tests import fuzz_households
 from tests import fuzz_network as network
 from tests import fuzz_proposals as proposals
 from tests import fuzz_repair as repair
@@ -179,7 +180,9 @@ def _aim(case: Case, chance: Random) -> None:
         network.aim_interaction(case, chance, asker(case))
     if "shadow_contact_id" in given:
         network.aim_contact(case, chance, asker(case))
-    if "needs_analysis_id" in given:
+    if case.operation.path.endswith(fuzz_households.VERBS):
+        fuzz_households.aim_household(case, chance)
+    elif "needs_analysis_id" in given:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
         if _is_to_replace(case, "needs_analysis_id", path, chance):
             given["needs_analysis_id"] = chance.choice(DEMO.analyses)
@@ -336,6 +339,7 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     **network.BODIES,
     **BODIES,
     "POST /v1/needs-analyses/calculate": fit_calculation,
+    **fuzz_households.BODIES,
     "PUT /v1/organizations/{organization_id}/sales-rules": proposals.fit_rules,
     "POST /v1/products": proposals.fit_product,
     "POST /v1/customers/{customer_id}/tolerance-assessments": lambda case, body, chance: proposals.fit_assessment(

@@ -5,7 +5,7 @@ he gets. Who reaches an object follows from what kind of object it is, so a row 
 comes into being stands in `tests/matrix_makers.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from tests.factories import World, add_partner, add_user
 from tests.household_form import SIGNED, life
 from tests.life_form import FORM
 from tests.matrix_makers import Make
+from tests.own_forms import pet
 
 # The one whose object it is; his team mate; an agent and a manager of another team; the manager and the administrator
 # above him; the auditor; an agent and the administrator of another organisation; two partner banks of this one; and
@@ -93,7 +94,7 @@ ROWS = {
     "list_form_responses": Row(THEIRS, make.customer),
     "get_form_response": Row(THEIRS, make.draft),
     "update_form_response": Row(THEIRS, make.draft, {"answers": {}}),
-    "complete_form_response": Row(THEIRS, make.draft, good=201),
+    "complete_form_response": Row(THEIRS, make.draft, {}, 201),
     "list_needs_analyses": Row(THEIRS, make.customer),
     "get_needs_analysis": Row(THEIRS, make.analysis),
     "delete_session": Row(OWN, make.own_session, good=204),
@@ -145,6 +146,15 @@ ROWS = {
     "create_relationship_interaction": Row(THEIRS, make.relationship, make.MEAL, 201),
     "get_relationship_interaction": Row(SEEN, make.interaction),
     "delete_relationship_interaction": Row(THEIRS, make.interaction, good=204),
+    "get_needs_explanation": Row(THEIRS, make.analysis),
+    "confirm_needs_analysis": Row(THEIRS, make.household, make.WORD, 201),
+    "revise_needs_analysis": Row(THEIRS, make.household, make.REVISION, 201),
+    "calculate_what_if": Row(THEIRS, make.household, {"assumptions": {"inflation": "0.03"}}),
+    "amend_form_response": Row(THEIRS, make.completed, {}, 201),
+    "retract_form_response": Row(THEIRS, make.draft, {"reason": "录错了人"}),
+    "migrate_form_response": Row(THEIRS, make.old_response, {"to_version": "2.0.0"}, 201),
+    "apply_extraction": Row(THEIRS, make.extracted, {"link_ids": ["school"]}),
+    "get_prefill": Row(THEIRS, make.customer_and_form),
     "get_product": Row(COMMON, make.product),
     "update_product": Row(ADMIN, make.product, {"is_active": False}),
     "get_sales_rules": Row(COMMON, make.organization),
@@ -188,6 +198,10 @@ BODIES: dict[str, Any] = {
                    "direction": "friend"}]
     },
     "calculate_needs": {"method": "dime", "income_fen": 20_000_000},
+    "create_needs_analysis": {"form_response_id": "{form_response_id}"},
+    "check_form": {"definition": pet()},
+    "publish_form": {"definition": pet()},
+    "withdraw_form_version": {"reason": "措辞有误"},
     "create_product": {"code": "TL-1", "name": "测试定期寿险", "insurer": "测试人寿", "category": "term_life"},
     "create_proposal": {
         "needs_analysis_id": "{needs_analysis_id}",
@@ -198,6 +212,8 @@ BODIES: dict[str, Any] = {
 # What the placeholders of those bodies stand for, where it is more than a customer.
 NEEDED: dict[str, Make] = {
     "create_introduction": make.two_customers,
+    "create_needs_analysis": make.fact_find,
+    "withdraw_form_version": make.customer_and_form,
     "create_proposal": make.household_and_product,
 }
 
@@ -206,13 +222,15 @@ NEEDED: dict[str, Make] = {
 class Pointer:
     """An id in a body: how somebody comes to have what it points at, which of the ids it is, who tries whose.
 
-    `along`: other members of the body that must fit to it, and which of the ids they are.
+    `along`: other members of the body that must fit to it, and which of the ids they are. `is_own`: the rightful id is
+    one of those the operation's own maker answers.
     """
 
     make: Make
     which: str
     tries: tuple[tuple[str, str], ...]
     along: tuple[tuple[str, str], ...] = ()
+    is_own: bool = False
 
 
 _CUSTOMER = Pointer(
@@ -223,6 +241,8 @@ _RECEIVER = Pointer(
 )
 _TEAM = Pointer(make.team, "team_id", (("foreign_admin", "owner"),))
 _SERVICE_TEAM = Pointer(make.served_team, "team_id", (("owner", "mate"), ("foreign_admin", "owner")))
+
+_FACT_FIND = Pointer(make.fact_find, "form_response_id", _CUSTOMER.tries)
 
 POINTERS = {
     ("create_form_response", "customer_id"): _CUSTOMER,
@@ -244,6 +264,8 @@ POINTERS = {
         (("introducer_id", "customer_id"), ("target_id", "other_id")),
     ),
     ("create_shadow_contact", "known_through_id"): _CUSTOMER,
+    ("create_needs_analysis", "form_response_id"): _FACT_FIND,
+    ("revise_needs_analysis", "form_response_id"): replace(_FACT_FIND, is_own=True),  # of the same customer
     ("create_proposal", "needs_analysis_id"): Pointer(make.household_analysis, "needs_analysis_id", _CUSTOMER.tries),
     ("create_proposal", "recommendations/*/product_id"): Pointer(make.product, "product_id", _TEAM.tries),
 }

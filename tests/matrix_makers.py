@@ -8,9 +8,11 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from app import deps
+from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.household_form import analyse, propose, qualify
-from tests.life_form import create_analysis, create_draft
+from tests.life_form import FORM, complete, create_analysis, create_draft
+from tests.own_forms import MAP, pet, pet_two, start
 from tests.tolerance_form import assess
 
 Ids = dict[str, str]
@@ -19,6 +21,8 @@ Make = Callable[[World, str], Awaitable[Ids]]
 FRIEND = {"direction": "friend", "strength": 0.5}
 CONTACT = {"name": "陈建国", "party_type": "individual", "relation": {"type": "sibling"}}
 MEAL = {"kind": "meal", "occurred_on": "2026-01-05"}
+WORD = {"kind": "signature", "reference": "sig-2026-0042", "confirmed_at": "2026-01-05T08:00:00Z"}
+REVISION = {"life_event": "income", "overrides": {"income_fen": {"value": 20_000_000, "set_by": "customer"}}}
 FACT = {"fact_key": "family_hometown", "value": "襄阳", "source": "customer", "observed_on": "2026-01-05"}
 
 
@@ -126,6 +130,20 @@ async def draft(world: World, name: str) -> Ids:
 async def analysis(world: World, name: str) -> Ids:
     owner: httpx.AsyncClient = getattr(world, name)
     return {"needs_analysis_id": (await create_analysis(owner, (await customer(world, name))["customer_id"]))["id"]}
+
+
+async def fact_find(world: World, name: str) -> Ids:
+    """Completed, of a customer of his own."""
+    owner: httpx.AsyncClient = getattr(world, name)
+    customer_id = (await customer(world, name))["customer_id"]
+    return {"customer_id": customer_id, "form_response_id": await completed_fact_find(owner, customer_id)}
+
+
+async def household(world: World, name: str) -> Ids:
+    """The analysis of a household, and what it rests on."""
+    ids, owner = await fact_find(world, name), getattr(world, name)
+    answer = await owner.post("/v1/needs-analyses", json={"form_response_id": ids["form_response_id"]})
+    return {**ids, "needs_analysis_id": answer.json()["id"]}
 
 
 async def asked_customer(world: World, name: str) -> Ids:
@@ -291,3 +309,34 @@ NESTED = (
     fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
     interaction,
 )  # fmt: skip
+
+
+PERSONAL = {"observed_on": "2026-03-04", "source": "observed", "consent_given": True, "school": "武汉大学"}
+
+
+async def completed(world: World, name: str) -> Ids:
+    owner: httpx.AsyncClient = getattr(world, name)
+    made = await create_draft(owner, (await customer(world, name))["customer_id"])
+    assert (await complete(owner, made)).status_code == 201
+    return {"form_response_id": made["id"]}
+
+
+async def old_response(world: World, name: str) -> Ids:
+    """To a version of a form whose answers a map leads to the next."""
+    for body in ({"definition": pet()}, {"definition": pet_two(), "migrations": [MAP]}):
+        assert (await world.admin.post("/v1/forms", json=body)).status_code in (200, 201)
+    begun = await start(getattr(world, name), (await customer(world, name))["customer_id"])
+    return {"form_response_id": begun.json()["id"]}
+
+
+async def extracted(world: World, name: str) -> Ids:
+    """With an answer that goes to the dossier."""
+    owner: httpx.AsyncClient = getattr(world, name)
+    over = {"form_key": "dossier.personal", "answers": PERSONAL}
+    made = await create_draft(owner, (await customer(world, name))["customer_id"], **over)
+    assert (await complete(owner, made)).status_code == 201
+    return {"form_response_id": made["id"]}
+
+
+async def customer_and_form(world: World, name: str) -> Ids:
+    return {**await customer(world, name), **FORM}

@@ -90,9 +90,9 @@ async def test_everything_generated_is_stored(loaded: DemoAccess, owner_db: asyn
     assert await _count(owner_db, "customers", "deleted_at IS NULL AND NOT is_shadow") == 400
     assert await _count(owner_db, "customers", "is_shadow AND keep_until > current_date + 300") == 12
     assert await _count(owner_db, "relationships", "deleted_at IS NULL") == 1512
-    assert await _count(owner_db, "form_responses", "status = 'completed'") == 9
+    assert await _count(owner_db, "form_responses", "status = 'completed'") == 11
     assert await _count(owner_db, "form_responses", "status = 'draft'") == 5
-    assert await _count(owner_db, "needs_analyses") == 9
+    assert await _count(owner_db, "needs_analyses") == 11
     assert await _count(owner_db, "dossier_facts", "superseded_at IS NULL") == facts
     assert await _count(owner_db, "introductions", "deleted_at IS NULL") == 25
     assert await _count(owner_db, "introduction_steps") == sum(len(one.steps) for one in WORLD.introductions)
@@ -191,6 +191,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> DemoWorld:
         parties=WORLD.parties[:3],
         ties=(),
         interviews=(),
+        fact_finds=(),
         introductions=(),
         learned=Learned(),
         dossiers=(Dossier(WORLD.parties[-1], WORLD.dossiers[0].facts),),
@@ -306,6 +307,16 @@ async def test_analyses_of_the_completed_interviews_can_be_read(login: Login) ->
     response = (await client.get(f"/v1/form-responses/{interview.id}")).json()
     assert response["needs_analysis_id"] == found["id"]
     assert response["answers"] == interview.answers
+
+
+async def test_households_that_were_asked_in_full_are_analysed(login: Login) -> None:
+    for one in WORLD.fact_finds:
+        client = await login(one.customer.owner)
+        (found,) = await _all(client, f"/v1/customers/{one.customer.id}/needs-analyses")
+        analysis = (await client.get(f"/v1/needs-analyses/{found['id']}")).json()
+        assert (analysis["form_response_id"], analysis["method_code"]) == (str(one.id), "household")
+        assert len(analysis["household"]["members"]) >= 3
+        assert sum(bool(result["gap_fen"]) for result in analysis["results"]) >= 5
 
 
 async def test_introductions_stand_where_they_were_generated_to_stand(login: Login) -> None:

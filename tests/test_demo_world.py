@@ -80,7 +80,7 @@ def test_sizes_are_those_promised() -> None:
 def test_ids_are_unique_uuid7() -> None:
     ids = [one.id for group in (WORLD.teams, WORLD.users, WORLD.ties, WORLD.parties) for one in group]
     ids += [WORLD.org_id, *(one.id for one in WORLD.interviews)]
-    ids += [one.id for one in WORLD.introductions]
+    ids += [one.id for one in (*WORLD.introductions, *WORLD.fact_finds)]
     ids += [fact.id for dossier in WORLD.dossiers for fact in dossier.facts]
     assert len(set(ids)) == len(ids)
     assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
@@ -252,6 +252,17 @@ def test_completed_interviews_give_an_analysis_and_drafts_are_not_done() -> None
     assert len(gaps) == 9
     assert len(WORLD.interviews) == 14
     assert sum(gap > 0 for gap in gaps) >= 6, "most families have something to talk about"
+
+
+def test_fact_finds_are_complete_and_of_families_nobody_else_asked() -> None:
+    definition = next(raw for raw in forms.published_forms() if raw["form_key"] == "needs.fact_find")
+    form, context = forms.load_definition(definition), forms.Context(as_of=AS_OF)
+    assert len(WORLD.fact_finds) == 2
+    for one in WORLD.fact_finds:
+        issues = forms.check_answers(form, one.answers, complete=True, context=context)
+        assert not [issue for issue in issues if issue.severity == "error"], one
+    asked = {interview.customer.id for interview in WORLD.interviews}
+    assert not asked & {one.customer.id for one in WORLD.fact_finds}
 
 
 def test_dossiers_have_three_to_eleven_known_facts_of_adults() -> None:

@@ -184,7 +184,7 @@ async def test_patch_of_nothing_and_unknown_members(world: World) -> None:
     draft = await create_draft(world.agent, (await create_customer(world.agent))["id"])
     nothing = await world.agent.patch(url_of(draft), json={}, headers=if_match(draft))
     assert (nothing.status_code, nothing.json()["version"]) == (200, 1)
-    for member in ("status", "customer_id", "form_version", "needs_analysis_id"):
+    for member in ("recorded_by", "customer_id", "form_version", "needs_analysis_id"):
         answer = await world.agent.patch(url_of(draft), json={member: "x"}, headers=if_match(draft))
         assert (answer.status_code, places(answer)) == (422, [(f"/{member}", "unknown")])
 

@@ -84,7 +84,7 @@ async def test_complete_without_key_is_400_without_if_match_428_and_stale_412(wo
     assert (await save(world.agent, draft, {"mortgage": 1})).status_code == 200
     stale = await complete(world.agent, draft)
     assert (stale.status_code, stale.json()["current_version"]) == (412, 2)
-    assert (await world.agent.get(url_of(draft))).json()["status"] == "draft"
+    assert (await world.agent.get(url_of(draft))).json()["status"] == "in_progress"
 
 
 async def test_same_key_replays_the_analysis_and_another_is_409(world: World) -> None:

@@ -37,9 +37,10 @@ NOT_ONCE = {
     "calculate_needs": "nothing is stored: a retry calculates the same again",
     "calculate_recommendations": "nothing is stored: a retry calculates the same again",
     "calculate_what_if": "nothing is stored: a retry calculates the same again",
+    "check_form": "nothing is stored: a retry is told the same again",
 }
 # POSTs that only look: what they are told is too much for a query.
-STORES_NOTHING = {"calculate_needs", "calculate_what_if", "calculate_recommendations"}
+STORES_NOTHING = {"calculate_needs", "calculate_what_if", "check_form", "calculate_recommendations"}
 # Changes without a version: nothing about the object can be lost.
 NO_VERSION = {
     "delete_session": "a session only ends",
@@ -72,7 +73,8 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     names = [operation.id for operation in every]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
-    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise|sign"
+    commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise"
+    commands += "|check|publish|withdraw|amend|retract|migrate|apply|sign"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -100,7 +102,7 @@ def test_every_operation_names_a_scope_or_its_reason_to_be_public(every: list[Op
 def test_writing_needs_a_writing_scope(every: list[Operation]) -> None:
     for operation in every:
         if operation.scopes and operation.method != "get":
-            writes = operation.scopes[0].endswith((":write", ":reveal"))
+            writes = operation.scopes[0].endswith((":write", ":reveal", ":publish"))
             looks = operation.id in STORES_NOTHING
             assert (writes or operation.scopes == ["session:own"]) is not looks, operation.id
         if operation.scopes and operation.method == "get":
@@ -147,7 +149,8 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
     verbs = {"auth", "login", "logout", "refresh", "restore", "complete", "me", "partner", "dossier", "network",
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
-             "bulk", "calculate", "explain", "revise", "what-if", "tolerance", "sign", "document"}  # fmt: skip
+             "bulk", "calculate", "explain", "revise", "what-if", "check", "withdraw", "amend", "retract", "migrate",
+             "apply-extraction", "tolerance", "sign", "document"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path

@@ -50,6 +50,10 @@ INSIDE = ("traceback", "asyncpg", "sqlalchemy", "pydantic", "starlette", "fastap
           "insert ", "python", "/app/", ".py", "exception", "errno")  # fmt: skip
 
 
+# Places whose codes are the form engine's, which brings its own words.
+OWN_WORDS = "/answers|/definition|/migrations"
+
+
 def leaked(text: str) -> list[str]:
     """The canaries in a text, as they are and as they look escaped, quoted or encoded."""
     shapes = {canary: {canary, quote(canary), canary.encode("unicode_escape").decode(), json.dumps(canary)[1:-1],
@@ -113,8 +117,8 @@ def wrong_bodies(operation: Operation) -> Iterator[Attempt]:
         return
     for name in members:
         for value in (ALL, [ALL], {ALL: ALL}, {NAME: [PHONE]}, 11010519491231002):
-            # 201: a name may be any text, and some things need nothing else.
-            yield f"member {name}", {201, 400, 401, 404, 409, 422}, {"json": {name: value}}
+            # 201: a name may be any text, and some things need nothing else. 200: a report of what is wrong.
+            yield f"member {name}", {200, 201, 400, 401, 404, 409, 422}, {"json": {name: value}}
     wrong: list[Any] = [{ALL: 1}, {PHONE: {}}, {f"/{NAME}~": ALL}, [ALL], ALL]
     for body in wrong:
         yield "wrong body", {422}, {"json": body}
@@ -248,7 +252,7 @@ def test_promise_39_errors_help_and_never_leak(walk: Walk) -> None:
         assert_problem(answer, answer.status_code, body["code"], *zip(places, codes, strict=True))
         assert body["code"] in TITLES
         assert set(codes) <= {*MESSAGES, "json_syntax", "json_utf8", "json_depth", "json_duplicate", "json_number",
-                              "json_nul", "json_surrogate"} or "/answers" in str(places), kind  # fmt: skip
+                              "json_nul", "json_surrogate"} or re.search(OWN_WORDS, str(places)), kind  # fmt: skip
         said = answer.text + str(answer.headers.multi_items())
         assert leaked(said) == [], kind
         inside = [word for word in INSIDE if word in said.lower()]
@@ -310,7 +314,7 @@ def test_promise_55_nothing_sensitive_is_cached(walk: Walk) -> None:
             path = answer.request.url.path
             assert answer.status_code in (200, 304), kind
             assert PUBLIC.fullmatch(path), kind
-            assert re.fullmatch(r"public, max-age=[0-9]{3,4}", control[0]), kind
+            assert re.fullmatch(r"(public|private), max-age=[0-9]{3,4}", control[0]), kind
             cached.add(path.split("/")[1])
         assert answer.headers.get_list("x-content-type-options") == ["nosniff"], kind
         assert answer.headers.get_list("strict-transport-security") == ["max-age=63072000; includeSubDomains"], kind

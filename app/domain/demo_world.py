@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.domain.demo_business import Business
 from app.domain.demo_families import Families, Party, Tie
+from app.domain.demo_households import FactFind, fact_finds
 from app.domain.demo_introductions import DemoIntroduction, introductions
 from app.domain.demo_network import Learned, learned
 from app.domain.demo_papers import Dossier, Interview, dossiers, interviews
@@ -23,6 +24,7 @@ PARTNER: Final = "江城演示银行"
 TIES: Final = 1500
 _INTRODUCTIONS: Final = 1_000_000
 _LEARNED: Final = 2_000_000
+_FACT_FINDS: Final = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class DemoWorld:
     dossiers: tuple[Dossier, ...]
     introductions: tuple[DemoIntroduction, ...]
     learned: Learned
+    fact_finds: tuple[FactFind, ...] = ()
 
 
 # agent → (persons, companies)
@@ -108,15 +111,19 @@ def build(seed: int = SEED) -> DemoWorld:
     parties = [*families.people, *business.companies]
     source.random.shuffle(parties)  # lists show the newest first: let the newest be of all kinds
     ties = (*families.ties, *business.ties)
+    asked = interviews(source, families.households)
     return DemoWorld(
         org_id=org_id,
         teams=teams,
         users=users,
         parties=tuple(parties),
         ties=ties,
-        interviews=interviews(source, families.households),
+        interviews=asked,
         dossiers=dossiers(source, parties),
         # Sources of their own: whatever is drawn for them changes nothing else.
         introductions=introductions(Source(seed + _INTRODUCTIONS), ties),
         learned=learned(Source(seed + _LEARNED), parties, ties),
+        fact_finds=fact_finds(
+            Source(seed + _FACT_FINDS), families.households, {interview.customer.id for interview in asked}
+        ),
     )

@@ -1,8 +1,9 @@
 """Publishing a form: every check a definition must pass, and the definition as the engine uses it. Pure.
 
-One read is permitted in this package: `published_forms` takes the definitions shipped as package data.
+One read is permitted in this package: `published_forms` and `published_maps` take what is shipped as package data.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from app.domain import form_lint, form_plans, form_types
 from app.domain.form_shapes import (
     MAX_DEPTH,
+    MAX_ISSUES,
     MAX_ITEMS,
     Draft,
     FormDefinition,
@@ -20,8 +22,10 @@ from app.domain.form_shapes import (
     Item,
     Place,
     content_hash,
+    noting,
     read_shape,
     require,
+    shape_problems,
     version_key,
 )
 
@@ -39,15 +43,8 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
     can be asked, expressions that are typed and within their limits, no circles, no catch-all question.
     """
     draft = _read(raw)
-    index = dict[str, Place]()
-    for place in _places(draft.items, None, "", 1):
-        link_id = place.item.link_id
-        require(link_id not in index, "link_id_duplicate", place.pointer, link_id)
-        require(len(index) < MAX_ITEMS, "too_many", place.pointer)
-        index[link_id] = place
-    _check_targets(index)
-    for place in index.values():
-        _check_conditions(place, index)
+    index = _index(draft, None)
+    _check_together(index, None)
     plan = form_plans.plan(index)
     scopes = {place.scope for place in index.values()}
     return FormDefinition(
@@ -66,6 +63,25 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
     )
 
 
+def problems(raw: Mapping[str, object]) -> list[FormError]:
+    """All that keeps a definition from being published, in the order it is written, at most 100; [] when nothing does.
+
+    What rests on something broken is not judged: items not before the shape is right, expressions not before the
+    items are, circles not before the expressions are.
+    """
+    found = shape_problems(_DRAFT, raw)
+    if not found:
+        draft: Draft = read_shape(_DRAFT, raw)
+        with noting(found):
+            _check_origin(draft)
+        index = _index(draft, found)
+        if not found:
+            _check_together(index, found)
+        if not found:
+            form_plans.plan(index, found)
+    return found[:MAX_ISSUES]
+
+
 def published_forms() -> list[dict[str, Any]]:
     """Raw definitions shipped with the package, by file name: package data, the one read permitted in the domain."""
     folder = files(__package__).joinpath("published")
@@ -73,26 +89,62 @@ def published_forms() -> list[dict[str, Any]]:
     return [json.loads(folder.joinpath(name).read_bytes()) for name in names]
 
 
+def published_maps() -> list[dict[str, Any]]:
+    """Migration maps shipped beside the forms, each with the `form_key` and `name` it is published under."""
+    folder = files(__package__).joinpath("published", "maps")
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [json.loads(file.read_bytes()) for file in sorted(found, key=lambda file: file.name)]
+
+
 def _read(raw: object) -> Draft:
     draft: Draft = read_shape(_DRAFT, raw)
-    if draft.derived_from is not None:
-        lower = version_key(draft.derived_from) < version_key(draft.version)
-        require(lower, "derived_from_not_lower", "/derived_from")
+    _check_origin(draft)
     return draft
 
 
-def _places(items: tuple[Item, ...], parent: Place | None, at: str, depth: int) -> Iterator[Place]:
+def _check_origin(draft: Draft) -> None:
+    if draft.derived_from is not None:
+        lower = version_key(draft.derived_from) < version_key(draft.version)
+        require(lower, "derived_from_not_lower", "/derived_from")
+
+
+def _index(draft: Draft, found: list[FormError] | None) -> dict[str, Place]:
+    """Every item by its link_id. With a list what is wrong is noted there, and the item left out."""
+    index = dict[str, Place]()
+    for place in _places(draft.items, None, "", 1, found):
+        link_id = place.item.link_id
+        with noting(found):
+            require(link_id not in index, "link_id_duplicate", place.pointer, link_id)
+            require(len(index) < MAX_ITEMS, "too_many", place.pointer)
+            index[link_id] = place
+    return index
+
+
+def _check_together(index: Mapping[str, Place], found: list[FormError] | None) -> None:
+    with noting(found):
+        _check_targets(index)
+    for place in index.values():
+        with noting(found):
+            _check_conditions(place, index)
+
+
+def _places(
+    items: tuple[Item, ...], parent: Place | None, at: str, depth: int, found: list[FormError] | None
+) -> Iterator[Place]:
     require(not items or depth <= MAX_DEPTH, "too_deep", at)
     scope = None if parent is None else parent.item.link_id if parent.item.repeats else parent.scope
     for n, item in enumerate(items):
         here = f"{at}/items/{n}"
-        _check_item(item, scope, here)
-        place = Place(item, parent.item.link_id if parent else None, scope, here, form_types.bounds(item, here))
-        if item.default is not None:
-            default = form_types.reader(item, place.bounds)(item.default)
-            require(default.__class__ is not form_types.Wrong, "default_invalid", f"{here}/default")
+        place = Place(item, parent.item.link_id if parent else None, scope, here, None)
+        with noting(found):
+            _check_item(item, scope, here)
+            place = dataclasses.replace(place, bounds=form_types.bounds(item, here))
+            if item.default is not None:
+                default = form_types.reader(item, place.bounds)(item.default)
+                require(default.__class__ is not form_types.Wrong, "default_invalid", f"{here}/default")
         yield place
-        yield from _places(item.items, place, here, depth + 1)
+        with noting(found):
+            yield from _places(item.items, place, here, depth + 1, found)
 
 
 def _check_item(item: Item, scope: str | None, at: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from app.domain import form_types
 from app.domain.expression_logic import COMPARISONS
 from app.domain.expressions import Compiled, Env, Known, Names, compile_expression, wire
-from app.domain.form_shapes import MAX_ROWS, Condition, Constraint, FormError, Place, require
+from app.domain.form_shapes import MAX_ROWS, Condition, Constraint, FormError, Place, noting, require
 
 MAX_FORM_COST = 100_000  # of all expressions and conditions together, those in rows counted for every row
 _KINDS = dict.fromkeys(("integer", "decimal", "percent", "rate"), "number")
@@ -57,14 +57,25 @@ class Step:
     constraints: tuple[tuple[Constraint, Compiled], ...]
 
 
-def plan(index: Mapping[str, Place]) -> dict[str, Step]:
-    """Every item compiled, after everything it depends on.
+def plan(index: Mapping[str, Place], found: list[FormError] | None = None) -> dict[str, Step]:
+    """Every item compiled, after everything it depends on. With a list what is wrong is noted there.
 
     FormError: the codes of `expressions`, calculated_self, calculated_type, calculated_round, calculated_cycle,
     constraint_type, enable_when_cycle (with the circle), expr_budget for the form as a whole.
     """
     items = {link_id: _known(place, index) for link_id, place in index.items() if place.item.type != "display"}
-    steps = {link_id: _step(place, index, items) for link_id, place in index.items()}
+    steps = dict[str, Step]()
+    for link_id, place in index.items():
+        with noting(found):
+            steps[link_id] = _step(place, index, items)
+    if found:
+        return steps
+    with noting(found):
+        return _ordered(steps)
+    return steps
+
+
+def _ordered(steps: dict[str, Step]) -> dict[str, Step]:
     cost = sum(_cost(step) * (1 if step.place.scope is None else MAX_ROWS) for step in steps.values())
     require(cost <= MAX_FORM_COST, "expr_budget", "/items")
     graph = {link_id: _needs(step) for link_id, step in steps.items()}

@@ -9,7 +9,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -211,9 +212,39 @@ _PUBLISH_CODES = {"missing": "key_missing", "unexpected_keyword_argument": "key_
 
 def read_shape(adapter: TypeAdapter[Any], raw: object) -> Any:
     """The raw JSON as the adapter's class, strings in NFC. FormError: key_missing, key_unknown, too_many, invalid."""
+    text = canonical_json(raw)
     try:
-        return adapter.validate_json(canonical_json(raw))
+        return adapter.validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in first["loc"])
-        raise FormError(_PUBLISH_CODES.get(first["type"], "invalid"), pointer) from None
+        raise _shape_errors(error)[0] from None
+
+
+def shape_problems(adapter: TypeAdapter[Any], raw: object) -> list[FormError]:
+    """Everything `read_shape` would refuse, one after the other."""
+    try:
+        adapter.validate_json(canonical_json(raw))
+    except ValidationError as error:
+        return _shape_errors(error)
+    except FormError as error:
+        return [error]
+    return []
+
+
+def _shape_errors(error: ValidationError) -> list[FormError]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ISSUES]
+    pointers = ("".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in one["loc"]) for one in found)
+    return [
+        FormError(_PUBLISH_CODES.get(one["type"], "invalid"), pointer)
+        for one, pointer in zip(found, pointers, strict=True)
+    ]
+
+
+@contextmanager
+def noting(found: list[FormError] | None) -> Iterator[None]:
+    """Collect what is wrong instead of stopping there; without a list it stops."""
+    try:
+        yield
+    except FormError as error:
+        if found is None:
+            raise
+        found.append(error)

@@ -110,6 +110,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "map_twice": ("同一项目在迁移中出现两次:{}", "The map names an item twice: {}."),
     "map_type": ("迁移两端的题型不符:{}", "The two items of the map do not fit: {}."),
     "map_codes": ("对照表中有不存在的选项:{}", "The table of codes names no option: {}."),
+    "map_name": ("迁移需有名称,不超过 50 字", "A map has a name of at most 50 characters."),
+    "form_key_not_own": ("本机构的表单标识须以 org. 开头", "The keys of an organisation's own forms begin with org."),
     "not_convertible": ("此答案无法转换", "The answer cannot be converted."),
 }
 

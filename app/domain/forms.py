@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from app.domain.expressions import CONTEXT, Context
-from app.domain.form_definitions import load_definition, published_forms
+from app.domain.form_definitions import load_definition, problems, published_forms, published_maps
 from app.domain.form_plans import Sheet, Step
 from app.domain.form_shapes import (
     LINK,
@@ -50,7 +50,9 @@ __all__ = [
     "effective_answers",
     "judge",
     "load_definition",
+    "problems",
     "published_forms",
+    "published_maps",
 ]
 _NO_CONTEXT = Context()
 _MISSPELLED = ("number_not_integer", "wrong_type", "text_invalid")  # wrong even where the value does not count

@@ -36,7 +36,8 @@ def rank(case: Case, results: list[dict[str, Any]]) -> None:
     for n, one in enumerate(results):
         if one["gap_fen"]:
             exact[n] = case.book.value(f"weight_{one['peril']}") * one["gap_fen"] / income
-            one["priority"] = text(exact[n].quantize(_PLACES))
+            shown = exact[n].quantize(_PLACES)
+            one["priority"] = text(shown)
     order = sorted(exact, key=lambda n: (-exact[n], PERILS.index(results[n]["peril"]), n))
     for place, n in enumerate(order, start=1):
         results[n]["rank"] = place

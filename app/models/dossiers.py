@@ -11,6 +11,7 @@ from sqlmodel import Field
 
 from app.domain.dossier import FactKey
 from app.models.base import Block2000, CalendarDate, Id, Line100, Line200, PageQuery, TenantRow, Version, Wire, absent
+from app.models.forms import LinkId
 
 
 class FactSource(StrEnum):
@@ -37,6 +38,8 @@ class DossierFact(TenantRow, table=True):
     recorded_by: UUID
     superseded_at: datetime | None = None
     created_digest: bytes
+    form_response_id: UUID | None = None
+    link_id: str | None = None
 
 
 ObservedOn = Annotated[
@@ -87,6 +90,8 @@ class DossierFactPublic(Wire):
     observed_on: date
     recorded_by: Recorder
     recorded_at: datetime
+    form_response_id: UUID | None = Bound(description="The completed response it comes from")
+    link_id: LinkId | None = Bound(description="The answer of that response")
     superseded_at: datetime | None
     version: Version
     updated_at: datetime

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field as Bound
@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.models.base import Id, Number, TenantRow, Version, Wire
+from app.models.base import WHOLE, CalendarDate, Id, Instant, Line200, Number, TenantRow, Version, Wire, absent
 from app.models.forms import FormKey, FormVersionNumber, Label, LinkId
 
 
@@ -84,7 +84,16 @@ AnswersGiven = Annotated[
 ]
 
 
-class FormResponseCreate(Wire):
+_Counter = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"}), WHOLE]
+_ClientAt = Annotated[Instant, Bound(description="The phone's own clock when this was done")]
+
+
+class _FromPhone(Wire):
+    client_at: _ClientAt = absent()
+    client_counter: _Counter = absent("Counts what the phone did, always upwards: its clock may jump")
+
+
+class FormResponseCreate(_FromPhone):
     """A new draft."""
 
     id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
@@ -94,10 +103,43 @@ class FormResponseCreate(Wire):
     answers: AnswersGiven = Bound(default_factory=dict)
 
 
-class FormResponseUpdate(Wire):
+class FormResponseUpdate(_FromPhone):
     """A merge patch of the answers (RFC 7396): null removes one, lists are replaced whole."""
 
     answers: AnswersGiven = Bound(default_factory=dict)
+    status: Literal["in_progress"] = absent("The interview has begun; saving an answer says so too")
+
+
+class FormResponseComplete(_FromPhone):
+    """What a phone that was offline knows better than the service."""
+
+    answered_on: CalendarDate = absent("The day the customer answered: up to 90 days back; today when left out")
+
+
+class FormResponseAmend(Wire):
+    """A revision of a completed response: a new draft with its answers."""
+
+    id: Id | None = Bound(default=None, description="Made by the phone when it is offline (UUIDv7)")
+
+
+class FormResponseRetract(Wire):
+    """Why a response must not be relied on."""
+
+    reason: Line200
+
+
+class FormResponseMigrate(Wire):
+    """Carry the answers over to another version of the form, into a new draft."""
+
+    id: Id | None = Bound(default=None, description="Of the new draft, made by the phone when it is offline (UUIDv7)")
+    to_version: FormVersionNumber
+    is_dry_run: bool = Bound(default=False, strict=True, description="Report only; nothing is stored")
+
+
+class ExtractionApply(Wire):
+    """Which answers shall replace what is on record."""
+
+    link_ids: Annotated[list[LinkId], Bound(min_length=1, max_length=50)]
 
 
 class AnswerWarning(Wire):
@@ -107,6 +149,71 @@ class AnswerWarning(Wire):
     code: str = Bound(max_length=40)
     key: LinkId | None
     message: Label
+
+
+class ExtractionState(StrEnum):
+    """What became of an answer the form wants on record elsewhere.
+
+    `same`: it stood there. `conflict`: something else stands there, which only an explicit call replaces.
+    `no_target`: there is no place for it (yet), or it does not fit there.
+    """
+
+    stored = "stored"
+    same = "same"
+    conflict = "conflict"
+    no_target = "no_target"
+
+
+class Extraction(Wire):
+    """An answer and the place it goes to; the value itself stands in the answers."""
+
+    link_id: LinkId
+    target: str = Bound(max_length=200)
+    state: ExtractionState
+    dossier_fact_id: UUID | None
+
+
+class ExtractionList(Wire):
+    """What was done with each of the answers asked for."""
+
+    items: list[Extraction] = Bound(max_length=50)
+
+
+class AnswerOrigin(Wire):
+    """Where an answer came from: the answer of the former response at `source`, and how it was carried over."""
+
+    pointer: str = Bound(max_length=200)
+    source: str = Bound(max_length=200)
+    how: str = Bound(max_length=40)
+
+
+class AnswerPlace(Wire):
+    """An answer and what is to be said of it."""
+
+    pointer: str = Bound(max_length=200)
+    code: str = Bound(max_length=40)
+
+
+_Pointers = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Bound(max_length=1000)]
+
+
+class FormResponseMigration(Wire):
+    """How the answers were, or would be, carried over. Nothing is lost silently."""
+
+    form_response_id: UUID | None = Bound(description="The new draft; null after a dry run")
+    from_version: FormVersionNumber
+    to_version: FormVersionNumber
+    map_name: str = Bound(max_length=50)
+    answers: Answers
+    provenance: list[AnswerOrigin] = Bound(max_length=10_500)
+    unmapped: _Pointers = Bound(description="Answers the map has no place for")
+    dropped: _Pointers = Bound(description="Answers the map leaves out")
+    refused: list[AnswerPlace] = Bound(max_length=1000, description="Answers that could not be converted")
+    open: list[AnswerPlace] = Bound(max_length=100, description="What completing the draft would still want")
+
+
+_Counted = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
+_Count = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"format": "int32"})]
 
 
 class FormResponsePublic(Wire):
@@ -120,8 +227,18 @@ class FormResponsePublic(Wire):
     status: ResponseStatus
     answers: Answers
     warnings: list[AnswerWarning] = Bound(max_length=100, description="As of the last change")
+    extracted: list[Extraction] = Bound(max_length=500, description="As of the completion")
+    provenance: list[AnswerOrigin] = Bound(max_length=10_500, description="Of a migrated response")
+    revision: _Count
+    amends_id: UUID | None
+    migrated_from_id: UUID | None
     recorded_by: UUID
+    client_at: datetime | None
+    client_counter: _Counted | None
+    answered_on: date | None = Bound(description="The day ages and terms were reckoned for; null before completion")
     completed_at: datetime | None
+    retracted_at: datetime | None
+    retraction_reason: str | None = Bound(max_length=200)
     needs_analysis_id: UUID | None
     version: Version
     created_at: datetime
@@ -136,6 +253,10 @@ class FormResponseSummary(Wire):
     form_key: FormKey
     form_version: FormVersionNumber
     status: ResponseStatus
+    revision: _Count
+    amends_id: UUID | None
+    migrated_from_id: UUID | None
+    answered_on: date | None
     completed_at: datetime | None
     needs_analysis_id: UUID | None
     version: Version

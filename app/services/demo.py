@@ -13,6 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.access import SCOPES, Actor
 from app.domain import demo_world
+from app.domain.demo_households import FORM as FACT_FIND
+from app.domain.demo_households import FactFind
 from app.domain.demo_introductions import DemoIntroduction
 from app.domain.demo_network import Learned
 from app.domain.demo_papers import FORM, Dossier, Interview
@@ -20,8 +22,9 @@ from app.domain.demo_world import ORG_CODE, DemoWorld
 from app.models.coverages import CoverageAnswerPut
 from app.models.customers import Customer, CustomerCreate, CustomerUpdate
 from app.models.dossiers import DossierFactCreate
-from app.models.form_responses import FormResponseCreate
+from app.models.form_responses import FormResponseComplete, FormResponseCreate
 from app.models.introductions import IntroductionAdvance, IntroductionCreate
+from app.models.needs_analyses import NeedsAnalysisCreate
 from app.models.relation_types import Direction
 from app.models.relationship_interactions import RelationshipInteractionCreate
 from app.models.relationships import RelationshipCreate
@@ -36,6 +39,7 @@ from app.services import (
     form_responses,
     form_responses_complete,
     introductions,
+    needs_analyses_create,
     organizations,
     relation_types,
     relationship_interactions,
@@ -75,6 +79,7 @@ async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
         await customers.create(session, actors[party.owner], data)
     await _ties(session, actors, world)
     await _interviews(session, actors, world.interviews)
+    await _fact_finds(session, actors, world.fact_finds)
     await _dossiers(session, actors, world.dossiers)
     await _introductions(session, actors, world.introductions)
     await _learned(session, actors, world.learned)
@@ -158,7 +163,21 @@ async def _interviews(session: AsyncSession, actors: dict[str, Actor], interview
         )
         draft, _ = await form_responses.create(session, actor, data)
         if interview.is_complete:
-            await form_responses_complete.complete(session, actor, draft.id, draft.version)
+            done = FormResponseComplete()
+            await form_responses_complete.complete(session, actor, draft.id, draft.version, done)
+
+
+async def _fact_finds(session: AsyncSession, actors: dict[str, Actor], found: Iterable[FactFind]) -> None:
+    """Each completed, and analysed."""
+    form_key, version = FACT_FIND
+    for one in found:
+        actor = actors[one.customer.owner]
+        data = FormResponseCreate(
+            id=one.id, customer_id=one.customer.id, form_key=form_key, form_version=version, answers=one.answers
+        )
+        draft, _ = await form_responses.create(session, actor, data)
+        await form_responses_complete.complete(session, actor, draft.id, draft.version, FormResponseComplete())
+        await needs_analyses_create.create(session, actor, NeedsAnalysisCreate(form_response_id=one.id))
 
 
 async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:

@@ -127,7 +127,7 @@ async def create(
     if data.id is not None and await offline.is_sent_before(session, actor, DossierFact, data.id, digest):
         return await _stored(session, actor, customer_id, data.id), False
     _check(data.value, data.observed_on)
-    await _supersede(session, actor, customer, data.fact_key)
+    await supersede(session, actor, customer, data.fact_key)
     fact = DossierFact(
         org_id=actor.org_id,
         id=data.id or uuid7(),
@@ -140,7 +140,7 @@ async def create(
         created_digest=digest,
     )
     session.add(fact)
-    _leave_trail(session, actor, customer, fact, "created")
+    leave_trail(session, actor, customer, fact, "created")
     try:
         return await _stored(session, actor, customer_id, fact.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
@@ -166,7 +166,7 @@ async def update(
     for member, value in changes.items():
         setattr(fact, member, value)
     fact.updated_at = utc_now()
-    _leave_trail(session, actor, customer, fact, "updated", fields=sorted(changes))
+    leave_trail(session, actor, customer, fact, "updated", fields=sorted(changes))
     return await _stored(session, actor, customer_id, fact_id)
 
 
@@ -179,7 +179,7 @@ async def delete(session: AsyncSession, actor: Actor, customer_id: UUID, fact_id
     customer, fact = await _fact(session, actor, customer_id, fact_id)
     etags.check(fact.version, version)
     fact.deleted_at = fact.updated_at = utc_now()
-    _leave_trail(session, actor, customer, fact, "deleted")
+    leave_trail(session, actor, customer, fact, "deleted")
 
 
 async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, fact_id: UUID) -> Document:
@@ -191,10 +191,10 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, fact_i
     """
     customer, fact = await _fact(session, actor, customer_id, fact_id, deleted=True)
     if fact.deleted_at is not None:
-        if fact.superseded_at is None and await _current(session, actor, customer_id, fact.fact_key) is not None:
+        if fact.superseded_at is None and await current(session, actor, customer_id, fact.fact_key) is not None:
             raise Conflict("fact_superseded")
         fact.deleted_at, fact.updated_at = None, utc_now()
-        _leave_trail(session, actor, customer, fact, "restored")
+        leave_trail(session, actor, customer, fact, "restored")
     return await _stored(session, actor, customer_id, fact_id)
 
 
@@ -250,7 +250,7 @@ async def _fact(
     return customer, fact
 
 
-async def _current(session: AsyncSession, actor: Actor, customer_id: UUID, key: FactKey) -> DossierFact | None:
+async def current(session: AsyncSession, actor: Actor, customer_id: UUID, key: FactKey) -> DossierFact | None:
     statement = select(DossierFact).where(
         col(DossierFact.org_id) == actor.org_id,
         col(DossierFact.customer_id) == customer_id,
@@ -261,12 +261,12 @@ async def _current(session: AsyncSession, actor: Actor, customer_id: UUID, key: 
     return (await session.exec(statement.with_for_update())).first()
 
 
-async def _supersede(session: AsyncSession, actor: Actor, customer: Customer, key: FactKey) -> None:
-    fact = await _current(session, actor, customer.id, key)
+async def supersede(session: AsyncSession, actor: Actor, customer: Customer, key: FactKey) -> None:
+    fact = await current(session, actor, customer.id, key)
     if fact is None:
         return
     fact.superseded_at = fact.updated_at = utc_now()
-    _leave_trail(session, actor, customer, fact, "superseded")
+    leave_trail(session, actor, customer, fact, "superseded")
     # The place must be free before the newcomer takes it, and the order inside one flush is not promised.
     await session.flush()
 
@@ -283,7 +283,7 @@ def _check(value: str | None, observed_on: date | None) -> None:
         raise Invalid(issues=issues)
 
 
-def _leave_trail(
+def leave_trail(
     session: AsyncSession, actor: Actor, customer: Customer, fact: DossierFact, verb: str, **detail: Any
 ) -> None:
     """Tell the owner's phones and the audit; the key of the fact is told, never its value."""

@@ -25,9 +25,16 @@ from app.domain import forms as rules
 from app.domain import lunar
 from app.errors import Conflict, Invalid, Issue, NotFound
 from app.etags import Document
-from app.models.base import china_today, utc_now
+from app.models.base import Wire, china_today, utc_now
 from app.models.customers import Customer, PartyType
-from app.models.form_responses import OPEN, FormResponse, FormResponseCreate, FormResponseUpdate, ResponseStatus
+from app.models.form_responses import (
+    OPEN,
+    FormResponse,
+    FormResponseComplete,
+    FormResponseCreate,
+    FormResponseUpdate,
+    ResponseStatus,
+)
 from app.paging import Page
 from app.services import forms
 
@@ -88,16 +95,16 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         customer = await access.customer(session, actor, data.customer_id, lock=True)
     except NotFound:
         raise Invalid.at("/customer_id", "not_found") from None
-    digest = _digest(actor, data)
+    digest = digest_of(actor, data)
     if data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest):
         return await stored(session, actor, data.id), False
     try:
         form = await forms.stored(session, data.form_key, data.form_version)
     except NotFound:
-        is_known = await forms.is_known(session, data.form_key)
+        is_known = bool(await forms.versions(session, data.form_key))
         raise Invalid.at("/form_version" if is_known else "/form_key", "not_found") from None
-    _check_subject(form.definition, customer)
-    if form.is_withdrawn:
+    check_subject(form.definition, customer)
+    if not form.takes(data.client_at):
         raise Conflict("form_withdrawn")
     warnings = judged(rules.check_answers(form.definition, data.answers, complete=False, context=context(customer)))
     response = FormResponse(
@@ -110,6 +117,8 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         answers=_given(data.answers),
         warnings=warnings,
         recorded_by=actor.id,
+        client_at=data.client_at,
+        client_counter=data.client_counter,
         created_digest=digest,
     )
     session.add(response)
@@ -135,13 +144,15 @@ async def update(
     customer, response = await open_response(session, actor, form_response_id)
     patched = {**response.answers, **data.answers}
     merged = _given(patched)
-    is_changed = merged != response.answers
+    is_changed = merged != response.answers or (data.status is not None and response.status != data.status)
     if is_changed:
         etags.check(response.version, version)
     form = await forms.stored(session, response.form_key, response.form_version)
     warnings = judged(rules.check_answers(form.definition, patched, complete=False, context=context(customer)))
     if is_changed:
         response.answers, response.warnings, response.updated_at = merged, warnings, utc_now()
+        response.status = ResponseStatus.in_progress
+        note_clock(response, data)
         db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
         access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
@@ -152,6 +163,22 @@ async def open_response(session: AsyncSession, actor: Actor, form_response_id: U
     """The visible draft and its customer, both locked.
 
     Whether it is completed is told before its version: no version could make the change succeed.
+
+    Raises:
+        NotFound, Gone. Conflict: `response_completed`, `response_retracted`.
+    """
+    customer, response = await locked(session, actor, form_response_id)
+    if response.status not in OPEN:
+        is_error = response.status == ResponseStatus.entered_in_error
+        raise Conflict("response_retracted" if is_error else "response_completed")
+    return customer, response
+
+
+async def locked(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
+    """The visible response, whatever its status, and its customer, both locked.
+
+    Raises:
+        NotFound, Gone.
     """
     wanted = (
         col(FormResponse.org_id) == actor.org_id,
@@ -168,8 +195,6 @@ async def open_response(session: AsyncSession, actor: Actor, form_response_id: U
     response = (await session.exec(held.with_for_update())).first()
     if response is None:
         raise NotFound
-    if response.status not in OPEN:
-        raise Conflict("response_completed")
     return customer, response
 
 
@@ -201,13 +226,20 @@ def judged(found: list[rules.AnswerIssue]) -> list[dict[str, Any]]:
     ]
 
 
+def note_clock(response: FormResponse, data: FormResponseUpdate | FormResponseComplete) -> None:
+    """Keep what the phone's clock and counter said last."""
+    response.client_at = data.client_at or response.client_at
+    if data.client_counter is not None:
+        response.client_counter = data.client_counter
+
+
 def context(customer: Customer, on: date | None = None) -> rules.Context:
     """What the form's expressions know of the customer; `on` is China's present day unless told otherwise."""
     born = None if customer.birthday is None else lunar.solar_date(lunar.PartialDate(**customer.birthday))
     return rules.Context(as_of=on or china_today(), birth_date=born, gender=customer.gender)
 
 
-def _check_subject(form: rules.FormDefinition, customer: Customer) -> None:
+def check_subject(form: rules.FormDefinition, customer: Customer) -> None:
     """Refuse questions to a family put to a company, and the other way round."""
     subject = "individual" if form.form_key in _INDIVIDUAL else form.subject
     if subject == "individual" and customer.party_type != PartyType.individual:
@@ -216,10 +248,10 @@ def _check_subject(form: rules.FormDefinition, customer: Customer) -> None:
         raise Conflict("customer_not_organization")
 
 
-def _digest(actor: Actor, data: FormResponseCreate) -> bytes:
+def digest_of(actor: Actor, data: Wire, *place: bytes) -> bytes:
     """A keyed digest of what was sent, whatever order its members came in: many phones keep maps without one."""
     sent = orjson.dumps(data.model_dump(mode="json", exclude={"id"}), option=orjson.OPT_SORT_KEYS)
-    return offline.digest(actor, sent)
+    return offline.digest(actor, *place, sent)
 
 
 async def stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:

@@ -78,7 +78,7 @@ async def record(
     if found not in rules.CLASSES or not isinstance(said.get("score"), str):
         raise Conflict("assessment_incomplete")
     at = response.completed_at or utc_now()
-    on = china_date(at)
+    on = response.answered_on or china_date(at)  # a phone may come later with what was answered on a visit
     days = (await session.exec(_days(actor, customer.id))).all()
     refused = rules.refusal(days, on)
     if refused is not None:

@@ -7,6 +7,7 @@ LEFT JOIN LATERAL (
                'id', d.id, 'customer_id', d.customer_id, 'fact_key', d.fact_key, 'value', d.value,
                'source', d.source, 'observed_on', d.observed_on,
                'recorded_by', json_build_object('id', u.id, 'name', u.name), 'recorded_at', iso(d.created_at),
+               'form_response_id', d.form_response_id, 'link_id', d.link_id,
                'superseded_at', iso(d.superseded_at), 'version', d.version, 'updated_at', iso(d.updated_at))::text AS body
     FROM dossier_facts d
     JOIN users u ON u.org_id = $1 AND u.id = d.recorded_by

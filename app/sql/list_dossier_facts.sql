@@ -19,7 +19,8 @@ FROM customers c, LATERAL (
                json_build_object(
                    'id', id, 'customer_id', customer_id, 'fact_key', fact_key, 'value', value, 'source', source,
                    'observed_on', observed_on, 'recorded_by', json_build_object('id', recorded_by, 'name', recorder),
-                   'recorded_at', iso(created_at), 'superseded_at', iso(superseded_at), 'version', version,
+                   'recorded_at', iso(created_at), 'form_response_id', form_response_id, 'link_id', link_id,
+                   'superseded_at', iso(superseded_at), 'version', version,
                    'updated_at', iso(updated_at))::text, ',' ORDER BY n)
                FILTER (WHERE n < $7), '') || ']' AS items,
            max(created_at::text) FILTER (WHERE n = $7 - 1) AS last_key,

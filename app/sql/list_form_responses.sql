@@ -16,7 +16,8 @@ SELECT max(total) = $8 AS has_more,
        '[' || coalesce(string_agg(
            json_build_object(
                'id', id, 'customer_id', customer_id, 'form_key', form_key, 'form_version', form_version,
-               'status', status, 'completed_at', iso(completed_at), 'needs_analysis_id', needs_analysis_id,
+               'status', status, 'revision', revision, 'amends_id', amends_id, 'migrated_from_id', migrated_from_id,
+               'answered_on', answered_on, 'completed_at', iso(completed_at), 'needs_analysis_id', needs_analysis_id,
                'version', version, 'created_at', iso(created_at), 'updated_at', iso(updated_at))::text, ',' ORDER BY n)
            FILTER (WHERE n < $8), '') || ']' AS items,
        max(created_at::text) FILTER (WHERE n = $8 - 1) AS last_key,

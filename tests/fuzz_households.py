@@ -1,0 +1,90 @@
+"""Where the fuzzer's operations on household analyses are aimed: most of them at a household that is there."""
+
+from decimal import Decimal, InvalidOperation
+from random import Random
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from app.domain import annuities
+from app.domain.household_facts import SETTINGS
+from tests import fuzz_repair as repair
+from tests.fact_find import FAMILY
+from tests.fuzz_aims import is_stateful
+from tests.fuzz_world import AGENT, DEMO
+
+Case: TypeAlias = Any
+Body: TypeAlias = dict[str, Any]
+
+_MOST_FEN = 10**6  # eighty years of it at the highest rates are still an exact number
+VERBS = ("confirm", "revise", "what-if")
+
+
+def new_fact_find(who: str = AGENT) -> str:
+    """The id of a completed fact find of a person nobody else knows of."""
+    body = {"customer_id": DEMO.new_person(), "form_key": "needs.fact_find", "form_version": "1.0.0", "answers": FAMILY}
+    made = DEMO.ask("POST", "/v1/form-responses", who, json=body).json()
+    headers = {"Idempotency-Key": uuid4().hex, "If-Match": f'"{made["version"]}"'}
+    done = DEMO.ask("POST", f"/v1/form-responses/{made['id']}/complete", who, headers=headers)
+    assert done.status_code == 201, done.text
+    return str(made["id"])
+
+
+def aim_household(case: Case, chance: Random) -> None:
+    """A new analysis: it can be confirmed once, revised once. In a scenario and for one in ten the drawn one stays."""
+    if is_stateful(case) or chance.random() < 0.1:
+        return
+    made = DEMO.ask("POST", "/v1/needs-analyses", AGENT, json={"form_response_id": new_fact_find()})
+    assert made.status_code == 201, made.text
+    case.path_parameters["needs_analysis_id"] = made.json()["id"]
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """The value inside the bounds of its assumption, and no amount that would lead past an exact number."""
+    kind = SETTINGS[name].kind
+    if kind == "money":
+        return min(int(value), _MOST_FEN)
+    if kind in annuities.COUNTS:
+        return value
+    low, high = annuities.RATES[kind]
+    try:
+        return str(min(max(Decimal(value), low), high))
+    except InvalidOperation:
+        return str(low)
+
+
+def _overrides(drawn: Body) -> Body:
+    return {name: {**one, "value": _fitting(name, one["value"])} for name, one in drawn.items() if name in SETTINGS}
+
+
+def new_analysis(_case: Case, body: Body, _chance: Random) -> Body:
+    """From a completed fact find."""
+    body["form_response_id"] = new_fact_find()
+    return body | ({"overrides": _overrides(body["overrides"])} if "overrides" in body else {})
+
+
+def revision(_case: Case, body: Body, _chance: Random) -> Body:
+    """By assumptions: a response would have to be the same customer's."""
+    body.pop("form_response_id", None)
+    told = _overrides(body.get("overrides", {}))
+    return body | {"overrides": told or {"support_years": {"value": 10, "set_by": "agent"}}}
+
+
+def confirmation(_case: Case, body: Body, _chance: Random) -> Body:
+    """Of a day that has been."""
+    day = repair.past_day(str(body["confirmed_at"])[:10])
+    return body | {"confirmed_at": f"{min(day, '2026-01-05')}T08:00:00Z"}
+
+
+def what_if(_case: Case, body: Body, _chance: Random) -> Body:
+    """Within the bounds of each assumption."""
+    tried = body.get("assumptions", {})
+    fitting = {name: _fitting(name, value) for name, value in tried.items() if name in SETTINGS}
+    return body | ({"assumptions": fitting} if "assumptions" in body else {})
+
+
+BODIES = {
+    "POST /v1/needs-analyses": new_analysis,
+    "POST /v1/needs-analyses/{needs_analysis_id}/confirm": confirmation,
+    "POST /v1/needs-analyses/{needs_analysis_id}/revise": revision,
+    "POST /v1/needs-analyses/{needs_analysis_id}/what-if": what_if,
+}
