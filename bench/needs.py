@@ -3,6 +3,9 @@
 A family of four, every method that applies to each of them, 37 calculations with all steps, as JSON. Beside it, in the
 same run, turn by turn: the limit, which is the bare Decimal arithmetic of the same present values and nothing else (no
 bounds, no steps, no words). Budget: 10 ms of CPU for the batch, because a slider is dragged over it.
+
+Then what a slider really asks for: `what-if` on the stored analysis of a household of the demo world, from the facts as
+they are stored to the bytes of the answer, everything but the one row the database gives. The same budget.
 """
 
 import statistics
@@ -14,7 +17,19 @@ from decimal import Decimal
 
 import orjson
 
-from app.domain import annuities, needs_goals, needs_health, needs_life, needs_screens, social_pension
+from app.domain import (
+    annuities,
+    demo_world,
+    forms,
+    needs_goals,
+    needs_health,
+    needs_life,
+    needs_screens,
+    social_pension,
+)
+from app.domain.demo_source import AS_OF
+from app.domain.household_facts import Facts, facts_of, overrides_of
+from app.domain.household_needs import analyse, gaps
 from app.domain.needs_inputs import Inputs, Loan, Lump, Stream
 from app.domain.needs_methods import calculate
 
@@ -103,8 +118,26 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.process_time_ns() - before) / 1e6
 
 
+def _what_if() -> Callable[[], bytes]:
+    """One turn of `what-if` on the largest household of the demo world."""
+    definition = forms.load_definition(
+        next(raw for raw in forms.published_forms() if raw["form_key"] == "needs.fact_find")
+    )
+    asked = max(demo_world.build().fact_finds, key=lambda one: len(one.answers["children"]))
+    facts = facts_of(forms.effective_answers(definition, asked.answers, forms.Context(as_of=AS_OF)))
+    stored = orjson.dumps(facts.to_json())
+    tried = {"inflation": {"value": "0.03", "set_by": "agent"}}
+
+    def turn() -> bytes:
+        made = analyse(Facts.from_json(orjson.loads(stored)), AS_OF, overrides_of(tried))
+        told = {"results": gaps(made.results), "affordability": made.affordability, "suitability": made.suitability}
+        return orjson.dumps(told | {"advice": made.advice, "assumptions": made.assumptions})
+
+    return turn
+
+
 def main() -> int:
-    """Print medians and the ratio; 1 when the batch is above its budget."""
+    """Print medians and the ratio; 1 when one of the two is above its budget."""
     family = household()
 
     def whole() -> list[bytes]:
@@ -118,8 +151,14 @@ def main() -> int:
     worst = max(time for time, _ in turns)
     print(f"{len(family)} calculations, {size} bytes of JSON")
     print(f"batch {batch:.2f} ms CPU (worst {worst:.2f}), bare arithmetic {limit:.2f} ms, ratio {batch / limit:.1f}")
-    print(f"budget {BUDGET_MS:.0f} ms: {'kept' if batch < BUDGET_MS else 'BROKEN'}")
-    return 0 if batch < BUDGET_MS else 1
+    turn = _what_if()
+    size = len(turn())
+    times = [_milliseconds(turn) for _ in range(TURNS)]
+    tried = statistics.median(times)
+    print(f"what-if of a household {tried:.2f} ms CPU (worst {max(times):.2f}), {size} bytes of JSON")
+    is_kept = max(batch, tried) < BUDGET_MS
+    print(f"budget {BUDGET_MS:.0f} ms: {'kept' if is_kept else 'BROKEN'}")
+    return 0 if is_kept else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import capture_needs as needs
 import capture_network as network
 import httpx
 import pyotp
@@ -170,6 +171,7 @@ def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{done['needs_analysis_id']}", ids=found)
     ask("calculate_needs", "POST", "/v1/needs-analyses/calculate", body=CALCULATION)
     ask("list_needs_analyses", "GET", f"/v1/customers/{customer['id']}/needs-analyses", ids=own)
+    needs.households(ask, customer)
 
 
 def dossier(ask: Capture, customer: dict[str, Any]) -> None:
