@@ -1,5 +1,6 @@
 """Proposals: recommended on the ground of an analysis, judged by the rules, signed once."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -314,6 +315,12 @@ async def test_customer_signs_once_after_he_was_told(world: World) -> None:
     }
     again = await sign(world.agent, made)
     assert (again.status_code, again.json()["code"]) == (409, "proposal_signed")
+
+
+async def test_two_who_sign_at_once_make_one_signature(world: World) -> None:
+    made = await proposed(world)
+    answers = await asyncio.gather(*(sign(world.agent, made) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
 
 
 async def test_database_refuses_to_change_anything_else(world: World) -> None:

@@ -1,15 +1,17 @@
 """Risk tolerance assessments: recorded by completing the form, counted, valid for a year."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.domain import tolerance
 from app.models.base import china_today
 from tests import tolerance_form as form
 from tests.factories import World, create_customer
+from tests.household_form import analyse
 from tests.life_form import create_analysis
 from tests.traces import said
 
@@ -37,6 +39,24 @@ async def test_completing_the_form_is_the_assessment(world: World) -> None:
     assert again.status_code == 304
     events = (await world.admin.get("/v1/audit-events", params={"object_id": made["id"]})).json()["items"]
     assert [event["action"] for event in events] == ["tolerance_assessment.created"]
+
+
+async def test_day_of_the_visit_counts_where_the_phone_came_later(world: World) -> None:
+    customer, day = await create_customer(world.agent), china_today() - timedelta(days=10)
+    draft = await form.draft(world.agent, customer["id"])
+    assert (await form.finish(world.agent, draft, answered_on=day.isoformat())).status_code == 201
+    made = (await world.agent.get(_current(customer))).json()
+    assert made["valid_until"] == (tolerance.last_day(day)).isoformat()
+
+
+async def test_analysis_keeps_the_tolerance_that_held(world: World) -> None:
+    customer = await create_customer(world.agent)
+    made = await form.assess(world.agent, customer["id"])
+    analysis = await analyse(world.agent, customer["id"])
+    held = analysis["tolerance"]
+    assert (held["class"], held["level"], held["assessment_id"]) == ("c3", 3, made["id"])
+    ends = tolerance.expires_at(date.fromisoformat(made["valid_until"]))
+    assert datetime.fromisoformat(held["valid_until"]) == ends
 
 
 async def test_who_accepts_no_loss_is_c1(world: World) -> None:

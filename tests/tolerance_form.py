@@ -31,10 +31,11 @@ async def draft(client: httpx.AsyncClient, customer_id: str, option: int = MIDDL
     return made
 
 
-async def finish(client: httpx.AsyncClient, response: dict[str, Any]) -> httpx.Response:
-    """The answer to completing it."""
+async def finish(client: httpx.AsyncClient, response: dict[str, Any], **said: Any) -> httpx.Response:
+    """The answer to completing it; `said`: what the phone tells about it."""
     headers = {"Idempotency-Key": uuid4().hex, **if_match(response)}
-    return await client.post(f"/v1/form-responses/{response['id']}/complete", headers=headers)
+    sent = {"json": said} if said else {}
+    return await client.post(f"/v1/form-responses/{response['id']}/complete", headers=headers, **sent)  # type: ignore[arg-type]  # a body or none
 
 
 async def assess(client: httpx.AsyncClient, customer_id: str, option: int = MIDDLE) -> dict[str, Any]:
