@@ -66,6 +66,10 @@ class Scope(StrEnum):
     audit_events_read = "audit_events:read"
     session_own = "session:own"
     partner_self = "partner:self"
+    products_read = "products:read"
+    products_write = "products:write"
+    proposals_read = "proposals:read"
+    proposals_write = "proposals:write"
 
 
 _AGENT = frozenset(
@@ -91,6 +95,9 @@ _AGENT = frozenset(
         Scope.teams_read,
         Scope.organizations_read,
         Scope.session_own,
+        Scope.products_read,
+        Scope.proposals_read,
+        Scope.proposals_write,
     }
 )
 _MANAGER = _AGENT | {
@@ -120,6 +127,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.organizations_read,
             Scope.audit_events_read,
             Scope.session_own,
+            Scope.products_read,
         }
     ),
 }

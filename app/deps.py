@@ -243,6 +243,10 @@ AuditEventsRead = Annotated[Actor, _with(Scope.audit_events_read)]
 OwnSession = Annotated[Actor, _with(Scope.session_own)]
 OwnSessionFresh = Annotated[Actor, _with(Scope.session_own, is_fresh=True)]
 PartnerSelf = Annotated[Actor, _with(Scope.partner_self, "apiKey")]
+ProductsRead = Annotated[Actor, _with(Scope.products_read)]
+ProductsWrite = Annotated[Actor, _with(Scope.products_write)]
+ProposalsRead = Annotated[Actor, _with(Scope.proposals_read)]
+ProposalsWrite = Annotated[Actor, _with(Scope.proposals_write)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 

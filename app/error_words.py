@@ -93,10 +93,29 @@ TITLES: dict[str, tuple[str, str]] = {
     "form_not_analysed": ("该问卷不能用于需求分析", "No household is analysed from this form"),
     "analysis_superseded": ("该分析已被新的分析取代", "A newer analysis has taken the place of this one"),
     "analysis_confirmed": ("客户已确认该分析", "The customer has confirmed this analysis already"),
-    "analysis_not_household": (
-        "该分析没有家庭资料,不能调整假设",
-        "This analysis describes no household to calculate with",
+    "analysis_not_household": ("该分析没有家庭资料", "This analysis describes no household"),
+    "product_exists": ("该产品代码已被使用", "The code of this product is in use"),
+    "answered_for_customer": ("须由客户本人作答", "The customer has to answer himself"),
+    "assessment_incomplete": ("评估结果不完整", "The answers give no result"),
+    "assessments_today": ("当日评估次数已达上限(2次)", "Assessed twice today already; no more is allowed"),
+    "assessments_this_year": ("12个月内评估次数已达上限(8次)", "Assessed eight times in twelve months already"),
+    "assessment_superseded": ("已有更新的评估或评估已过期", "A later assessment counts, or this one is too old"),
+    "licence_missing": ("销售人员尚未登记执业证编号", "The agent has no licence number on record"),
+    "proposal_not_suitable": ("不匹配,不得推介", "Not suitable: this may not be recommended"),
+    "proposal_incomplete": ("资料不全,无法形成匹配意见", "Something has to be learned before an opinion can be formed"),
+    "proposal_advised_against": (
+        "建议终止投保;客户坚持的,须有本人说明",
+        "We advise against it; a customer who insists has to say so himself",
     ),
+    "proposal_signed": ("计划书已签署", "The proposal is signed already"),
+    "signed_for_customer": ("须由客户本人签署", "Only the customer himself signs"),
+    "signed_too_early": ("签署不能早于推介", "Signing comes after recommending"),
+    "opinion_not_told": ("签署前须告知匹配意见", "The opinion has to be told before signing"),
+    "opinion_not_told_online": ("签署前须展示匹配意见", "The opinion has to be shown before signing"),
+    "tolerance_expired": ("风险承受能力评估已过有效期", "The risk tolerance assessment has expired"),
+    "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
+    "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),
+    "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -176,4 +195,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "shares_not_one": ("各项比例之和必须为1", "does not make the shares add up to 1"),
     "below_green": ("低于绿色区间上限", "is below the green share"),
     "result_out_of_range": ("计算结果超出范围", "lead to a result too large to be exact"),
+    "insured_unknown": ("不是该家庭的成员", "is nobody of this household"),
+    "form_mismatch": ("不是该问卷的答卷", "is a response to another form"),
+    "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
+    "band_reversed": ("下限高于上限", "is above its upper end"),
 }

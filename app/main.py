@@ -37,15 +37,19 @@ from app.routers import (
     partners,
     path_requests,
     prefills,
+    products,
+    proposals,
     recommendations,
     relation_types,
     relationship_interactions,
     relationships,
     relationships_bulk,
+    sales_rules,
     service,
     shadow_contacts,
     tasks,
     teams,
+    tolerance_assessments,
     users,
 )
 from app.services import sessions
@@ -85,6 +89,10 @@ _ROUTERS = (
     partners,
     prefills,
     service,
+    products,
+    sales_rules,
+    tolerance_assessments,
+    proposals,
 )
 
 

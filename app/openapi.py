@@ -43,6 +43,10 @@ SVG: dict[str, Any] = {"content": {"image/svg+xml": {"schema": {"type": "string"
 GRAPHML: dict[str, Any] = {
     "content": {"application/graphml+xml": {"schema": {"type": "string", "maxLength": 5_000_000}}}
 }
+# A household takes 320 KB; the largest report there can be, some megabytes.
+PDF: dict[str, Any] = {
+    "content": {"application/pdf": {"schema": {"type": "string", "format": "binary", "maxLength": 20_000_000}}}
+}
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -251,6 +255,8 @@ _TAGS = {
     "audit-events": "Who did what to which object; written with the change, changed by nobody.",
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
+    "products": "Product categories and levels, an organisation's own products, and who may sell them.",
+    "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
 }
 
 _SCHEMES = {

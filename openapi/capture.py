@@ -14,6 +14,7 @@ from typing import Any
 import capture_forms as forms
 import capture_needs as needs
 import capture_network as network
+import capture_proposals as selling
 import httpx
 import pyotp
 
@@ -79,7 +80,8 @@ class Capture:
         if answer.is_error:
             raise SystemExit(f"{operation}: {answer.status_code} {answer.text}")
         is_json = "json" in answer.headers.get("content-type", "")
-        received = answer.json() if is_json else answer.text or None
+        is_paper = answer.headers.get("content-type") == "application/pdf"
+        received = answer.json() if is_json else "%PDF-1.7" if is_paper else answer.text or None
         example = {"status": answer.status_code, "path": ids or {}, "request": shown or body, "response": received}
         text = json.dumps(_open(example), ensure_ascii=False, indent=2, sort_keys=True)
         (FOLDER / f"{operation}.json").write_text(text + "\n", encoding="utf-8")
@@ -311,9 +313,10 @@ def main() -> None:
     network.contacts(ask, made)
     analyses(ask, made)
     dossier(ask, made)
-    forms.own_forms(ask, sign_in(ask, "admin1", PASSWORD), made)
-    agent = ask.http.headers["Authorization"]
-    ask.http.headers["Authorization"] = sign_in(ask, "admin1", PASSWORD)
+    agent, admin = ask.http.headers["Authorization"], sign_in(ask, "admin1", PASSWORD)
+    forms.own_forms(ask, admin, made)
+    selling.advice(ask, admin)
+    ask.http.headers["Authorization"] = admin
     organization(ask)
     network.scores(ask)
     network.kinds(ask)

@@ -214,6 +214,7 @@ AIMS: dict[str, Callable[[Case, Random], None]] = {
     f"DELETE {_INVITATION}": _invitation,
     "PATCH /v1/organizations/{organization_id}": _organization,
     "POST /v1/customers/{customer_id}/transfer": _handed_over,
+    "PUT /v1/organizations/{organization_id}/sales-rules": _organization,
 }
 BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     f"PATCH {_USER}": _changed_user,
@@ -288,6 +289,13 @@ HARMLESS = frozenset(
         "POST /v1/forms/check",  # nothing is stored
         "POST /v1/forms",  # under a key of its own
         "POST /v1/forms/{form_key}/versions/{form_version}/withdraw",  # a shipped one is refused
+        "POST /v1/products",
+        "PATCH /v1/products/{product_id}",
+        "POST /v1/customers/{customer_id}/tolerance-assessments",
+        "POST /v1/tolerance-assessments/{tolerance_assessment_id}/confirm",
+        "POST /v1/proposals",
+        "POST /v1/proposals/{proposal_id}/sign",
+        "POST /v1/needs-analyses/{needs_analysis_id}/recommendations",  # nothing is stored
     }
 )
 

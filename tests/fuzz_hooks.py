@@ -19,6 +19,7 @@ from schemathesis.generation.meta import CoverageScenario
 
 from tests import fuzz_households
 from tests import fuzz_network as network
+from tests import fuzz_proposals as proposals
 from tests import fuzz_repair as repair
 from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
 from tests.fuzz_aims import is_stateful as _is_stateful
@@ -186,6 +187,7 @@ def _aim(case: Case, chance: Random) -> None:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
         if _is_to_replace(case, "needs_analysis_id", path, chance):
             given["needs_analysis_id"] = chance.choice(DEMO.analyses)
+    proposals.aim(case, chance, asker(case))
     if "form_key" in given and chance.random() < 0.9:
         form = chance.choice(DEMO.items("/v1/forms"))
         given["form_key"] = form["form_key"]
@@ -369,4 +371,12 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "POST /v1/form-responses/{form_response_id}/migrate": _migrated,
     "POST /v1/form-responses/{form_response_id}/apply-extraction": _applied,
     **fuzz_households.BODIES,
+    "PUT /v1/organizations/{organization_id}/sales-rules": proposals.fit_rules,
+    "POST /v1/products": proposals.fit_product,
+    "POST /v1/customers/{customer_id}/tolerance-assessments": lambda case, body, chance: proposals.fit_assessment(
+        case, body, chance, asker(case)
+    ),
+    "POST /v1/proposals": lambda case, body, chance: proposals.fit_proposal(case, body, chance, asker(case)),
+    "POST /v1/proposals/{proposal_id}/sign": proposals.fit_signature,
+    "POST /v1/needs-analyses/{needs_analysis_id}/recommendations": proposals.fit_bands,
 }

@@ -41,6 +41,8 @@ SHARED = frozenset(
         "GET /v1/organizations/{organization_id}",
         "GET /v1/forms/{form_key}",
         "GET /v1/forms/{form_key}/versions/{form_version}",
+        "GET /v1/products/{product_id}",
+        "GET /v1/organizations/{organization_id}/sales-rules",
     }
 )
 

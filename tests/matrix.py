@@ -13,6 +13,7 @@ import httpx
 from app import deps
 from tests import matrix_makers as make
 from tests.factories import World, add_partner, add_user
+from tests.household_form import SIGNED, life
 from tests.life_form import FORM
 from tests.matrix_makers import Make
 from tests.own_forms import pet
@@ -154,6 +155,20 @@ ROWS = {
     "migrate_form_response": Row(THEIRS, make.old_response, {"to_version": "2.0.0"}, 201),
     "apply_extraction": Row(THEIRS, make.extracted, {"link_ids": ["school"]}),
     "get_prefill": Row(THEIRS, make.customer_and_form),
+    "get_product": Row(COMMON, make.product),
+    "update_product": Row(ADMIN, make.product, {"is_active": False}),
+    "get_sales_rules": Row(COMMON, make.organization),
+    "replace_sales_rules": Row(ADMIN, make.organization, {}),
+    "get_tolerance": Row(THEIRS, make.assessed_customer),
+    "list_tolerance_assessments": Row(THEIRS, make.customer),
+    "create_tolerance_assessment": Row(THEIRS, make.tolerance_response, {"form_response_id": "{other_id}"}),
+    "get_tolerance_assessment": Row(THEIRS, make.assessment),
+    "confirm_tolerance_assessment": Row(THEIRS, make.assessment),
+    "list_proposals": Row(THEIRS, make.customer),
+    "get_proposal": Row(THEIRS, make.proposal),
+    "sign_proposal": Row(THEIRS, make.proposal, SIGNED),
+    "export_proposal_document": Row(THEIRS, make.proposal),
+    "calculate_recommendations": Row(THEIRS, make.household_analysis, {}),
 }
 
 # Operations on something that belongs to something else.
@@ -187,6 +202,11 @@ BODIES: dict[str, Any] = {
     "check_form": {"definition": pet()},
     "publish_form": {"definition": pet()},
     "withdraw_form_version": {"reason": "措辞有误"},
+    "create_product": {"code": "TL-1", "name": "测试定期寿险", "insurer": "测试人寿", "category": "term_life"},
+    "create_proposal": {
+        "needs_analysis_id": "{needs_analysis_id}",
+        "recommendations": [life(category=None, product_id="{product_id}")],
+    },
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
@@ -194,6 +214,7 @@ NEEDED: dict[str, Make] = {
     "create_introduction": make.two_customers,
     "create_needs_analysis": make.fact_find,
     "withdraw_form_version": make.customer_and_form,
+    "create_proposal": make.household_and_product,
 }
 
 
@@ -245,11 +266,15 @@ POINTERS = {
     ("create_shadow_contact", "known_through_id"): _CUSTOMER,
     ("create_needs_analysis", "form_response_id"): _FACT_FIND,
     ("revise_needs_analysis", "form_response_id"): replace(_FACT_FIND, is_own=True),  # of the same customer
+    ("create_proposal", "needs_analysis_id"): Pointer(make.household_analysis, "needs_analysis_id", _CUSTOMER.tries),
+    ("create_proposal", "recommendations/*/product_id"): Pointer(make.product, "product_id", _TEAM.tries),
 }
 # Ids in the items of a bulk call, which answers 200 and says in a result that one is unknown: tested there.
 POINTERS_IN_ITEMS = {
     ("create_relationships", "items/*/customer_id"): "test_relationships_bulk.py",
     ("create_relationships", "items/*/other_id"): "test_relationships_bulk.py",
+    # It has to be of the customer in the path, so no other rightful one can stand in its place.
+    ("create_tolerance_assessment", "form_response_id"): "test_tolerance_assessments.py",
 }
 
 # What a manager reaches of people: those below him. All others are as unknown, he himself included.

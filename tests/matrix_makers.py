@@ -10,8 +10,10 @@ from uuid_utils.compat import uuid7
 from app import deps
 from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
+from tests.household_form import analyse, propose, qualify
 from tests.life_form import FORM, complete, create_analysis, create_draft
 from tests.own_forms import MAP, pet, pet_two, start
+from tests.tolerance_form import assess
 
 Ids = dict[str, str]
 Make = Callable[[World, str], Awaitable[Ids]]
@@ -252,6 +254,47 @@ async def invitation(world: World, _name: str) -> Ids:
 
 async def organization(world: World, _name: str) -> Ids:
     return {"organization_id": str(world.org_id)}
+
+
+async def product(world: World, _name: str) -> Ids:
+    body = {"code": f"P{uuid7().hex[-12:]}", "name": "测试定期寿险", "insurer": "测试人寿", "category": "term_life"}
+    return {"product_id": (await _made(world, "/v1/products", body))["id"]}
+
+
+# --- what is recommended ---------------------------------------------------------------------------------------
+
+
+async def tolerance_response(world: World, name: str) -> Ids:
+    """A customer and the completed response about his risk tolerance, which is recorded already."""
+    ids = await customer(world, name)
+    made = await assess(getattr(world, name), ids["customer_id"])
+    return {**ids, "tolerance_assessment_id": made["id"], "other_id": made["form_response_id"]}
+
+
+async def assessed_customer(world: World, name: str) -> Ids:
+    return {"customer_id": (await tolerance_response(world, name))["customer_id"]}
+
+
+async def assessment(world: World, name: str) -> Ids:
+    return {"tolerance_assessment_id": (await tolerance_response(world, name))["tolerance_assessment_id"]}
+
+
+async def household_analysis(world: World, name: str) -> Ids:
+    """The analysis of a household; whoever is in the organisation may sell."""
+    for user in world.users:
+        await qualify(world, user)
+    found = await analyse(getattr(world, name), (await customer(world, name))["customer_id"])
+    return {"needs_analysis_id": found["id"]}
+
+
+async def household_and_product(world: World, name: str) -> Ids:
+    return {**await household_analysis(world, name), **await product(world, name)}
+
+
+async def proposal(world: World, name: str) -> Ids:
+    answer = await propose(getattr(world, name), {"id": (await household_analysis(world, name))["needs_analysis_id"]})
+    assert answer.status_code == 201, answer.text
+    return {"proposal_id": answer.json()["id"]}
 
 
 async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:

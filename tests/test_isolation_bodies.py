@@ -74,7 +74,8 @@ async def test_foreign_id_in_a_body_is_as_unknown(
 
 
 @pytest.mark.parametrize(
-    "name", ["create_customer", "create_form_response", "create_introduction", "create_shadow_contact"]
+    "name",
+    ["create_customer", "create_form_response", "create_introduction", "create_shadow_contact", "create_proposal"],
 )
 async def test_id_a_phone_made_says_nothing_about_other_organisations(
     api: FastAPI, world: World, other_world: World, name: str
@@ -114,6 +115,7 @@ def test_every_id_a_phone_makes_is_looked_at(api: FastAPI) -> None:
         "create_relation_type", "create_introduction",
         "create_shadow_contact", "create_relationship_interaction",
         "amend_form_response", "migrate_form_response",
+        "create_product", "create_proposal",
     }  # fmt: skip
 
 

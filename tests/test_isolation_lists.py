@@ -9,10 +9,12 @@ from fastapi import FastAPI
 from app import deps
 from tests import matrix_makers as make
 from tests.factories import World, add_user, create_customer, create_service_team, if_match
+from tests.household_form import propose
 from tests.life_form import create_analysis, create_draft
 from tests.matrix_makers import Ids, Make
 from tests.operations import by_id, operations
 from tests.ties import Json, people, relate, url
+from tests.tolerance_form import assess
 from tests.traces import said, unknown
 
 # --- filters ---------------------------------------------------------------------------------------------------
@@ -136,6 +138,19 @@ async def _interactions(world: World, name: str) -> Ids:
     return ids
 
 
+async def _proposals(world: World, name: str) -> Ids:
+    ids = await make.household_analysis(world, name)
+    made = [await propose(getattr(world, name), {"id": ids["needs_analysis_id"]}) for _ in range(2)]
+    return {"customer_id": made[0].json()["customer_id"]}
+
+
+async def _assessments(world: World, name: str) -> Ids:
+    ids = await make.customer(world, name)
+    for _ in range(2):
+        await assess(getattr(world, name), ids["customer_id"])
+    return ids
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -153,6 +168,8 @@ LISTS = {
     "list_influences": Listed(_scores, other_query=("scope", "organization")),
     "list_shadow_contacts": Listed(_shadow_contacts, other_query=("expiring_to", "2999-01-01")),
     "list_relationship_interactions": Listed(_interactions),
+    "list_proposals": Listed(_proposals),
+    "list_tolerance_assessments": Listed(_assessments),
 }
 
 

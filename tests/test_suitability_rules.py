@@ -89,6 +89,8 @@ RULES: list[tuple[SuitabilityFacts, str, list[str]]] = [
     # 13: assessed < recommended < signed, by himself
     (replace(FACTS, is_answered_by_customer=False), "not_suitable", ["answered_for_customer"]),
     (replace(FACTS, assessed_at=None), "incomplete", ["assessment_missing"]),
+    (replace(FACTS, assessment_valid_until=NOON), "incomplete", ["assessment_expired"]),
+    (replace(FACTS, assessment_valid_until=NOON + SECOND), "suitable", []),
     (replace(FACTS, assessed_at=NOON), "not_suitable", ["assessed_too_late"]),
     (replace(FACTS, signed_at=NOON, is_opinion_told=True), "not_suitable", ["signed_too_early"]),
     (replace(FACTS, signed_at=NOON + SECOND, is_opinion_told=True), "suitable", []),

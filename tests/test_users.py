@@ -212,6 +212,7 @@ async def test_user_is_read_without_anything_secret_and_only_when_changed(world:
     assert answer.json() == {
         **(await person(world)), "username": "agent", "role": "agent", "team_id": str(world.teams["one"]),
         "is_disabled": False, "has_second_factor": False, "departed_on": None, "version": 1,
+        "licence_no": None, "qualification_level": None,
     }  # fmt: skip
     assert "password" not in answer.text
     again = await world.manager.get(url, headers={"If-None-Match": answer.headers["etag"]})

@@ -46,4 +46,5 @@ def put(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     name, _, rest = path.partition("/")
     if not rest:
         return {**body, name: value}
-    return {**body, name: [put({}, rest.removeprefix("*/"), value)]}
+    (one, *_) = body.get(name) or [{}]
+    return {**body, name: [put(one, rest.removeprefix("*/"), value)]}

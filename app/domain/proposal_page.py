@@ -284,13 +284,19 @@ class _Page:
                 "category": self.words["separator"].join(clean(category) for category in one.categories),
                 "sum": "–" if one.sum_insured_fen is None else self.big(one.sum_insured_fen),
                 "term": clean(one.term) or "–",
-                "premium": self.band(one.premium_low_fen, one.premium_high_fen),
+                "premium": "–"
+                if one.premium_low_fen is None or one.premium_high_fen is None
+                else self.band(one.premium_low_fen, one.premium_high_fen),
                 "reason": clean(one.reason),
             }
 
     def recommended_total(self) -> str:
         chosen = self.report.recommendations
-        return self.band(sum(one.premium_low_fen for one in chosen), sum(one.premium_high_fen for one in chosen))
+        if chosen and all(one.premium_high_fen is None for one in chosen):
+            return "–"
+        return self.band(
+            sum(one.premium_low_fen or 0 for one in chosen), sum(one.premium_high_fen or 0 for one in chosen)
+        )
 
     def alternatives(self) -> Iterator[dict[str, str]]:
         for one in self.report.alternatives:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 Language = Literal["zh", "en"]
 Unit = Literal["fen", "per_year", "share", "years", "months", "code"]
-Source = Literal["customer", "agent", "form_default", "organization", "public"]
+Source = Literal["customer", "agent", "form_default", "method_default", "organization", "public"]
 Load = Literal["green", "amber", "red"]
 Verdict = Literal["suitable", "caution", "unsuitable"]
 
@@ -151,14 +151,17 @@ class Suitability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """Cover recommended for one gap: categories, and what a year of it may cost (an estimate, no quotation)."""
+    """Cover recommended for one gap: categories, and what a year of it may cost (an estimate, no quotation).
+
+    Premiums are None where nobody has told one.
+    """
 
     insured: str
     peril: str
     categories: tuple[str, ...]
     sum_insured_fen: int | None
-    premium_low_fen: int
-    premium_high_fen: int
+    premium_low_fen: int | None
+    premium_high_fen: int | None
     term: str = ""
     reason: str = ""
 
@@ -242,7 +245,7 @@ class ProposalReport:
                     raise ProposalError("insured_unknown", f"{name}.{index}.insured")
         for name in ("recommendations", "alternatives"):
             for index, band in enumerate(getattr(self, name)):
-                if band.premium_low_fen > band.premium_high_fen:
+                if (band.premium_low_fen or 0) > (band.premium_high_fen or 0):
                     raise ProposalError("band_reversed", f"{name}.{index}.premium_low_fen")
 
 

@@ -105,6 +105,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "source_customer": ("客户提供", "customer"),
     "source_agent": ("销售人员设定", "agent"),
     "source_form_default": ("问卷默认值", "default of the form"),
+    "source_method_default": ("方法默认值", "default of the method"),
     "source_organization": ("机构设定", "organisation"),
     "source_public": ("公开资料", "public source"),
     "notices": ("重要提示", "What you have to know"),

@@ -158,7 +158,8 @@ class SuitabilityFacts:
         are_policies_known: the customer was asked what he holds already.
         tolerance: the last assessment, expired or not; None: never assessed.
         is_answered_by_customer: nobody answered for him or prompted.
-        assessed_at, recommended_at, signed_at: they have to follow each other.
+        assessed_at, recommended_at, signed_at: they have to follow each other. `assessment_valid_until`: the moment
+            from which needs and ability to pay have to be looked at again; None: open.
         is_opinion_told: whether the customer was shown this opinion before he signed; None: nothing is signed.
     """
 
@@ -174,6 +175,7 @@ class SuitabilityFacts:
     tolerance: Tolerance | None = None
     is_answered_by_customer: bool = True
     assessed_at: datetime | None = None
+    assessment_valid_until: datetime | None = None
     recommended_at: datetime | None = None
     signed_at: datetime | None = None
     is_online: bool = False
@@ -202,6 +204,11 @@ def verdict(facts: SuitabilityFacts, thresholds: Thresholds | None = None) -> Ve
     reasons = tuple(sorted(dict.fromkeys(found), key=_gravity))
     return Verdict(code=next((code for at, code in _WORST if reasons and reasons[0].severity == at), "suitable"),
                    reasons=reasons)  # fmt: skip
+
+
+def sequence(facts: SuitabilityFacts) -> tuple[Reason, ...]:
+    """What is wrong with the order of assessing, recommending and signing, and nothing else."""
+    return tuple(_order(facts))
 
 
 def _gravity(reason: Reason) -> int:
@@ -241,6 +248,8 @@ def _order(facts: SuitabilityFacts) -> Iterator[Reason]:
             yield _reason("assessment_missing", "missing")
         elif facts.assessed_at >= facts.recommended_at:
             yield _reason("assessed_too_late", "refuse")
+        if facts.assessment_valid_until is not None and facts.at >= facts.assessment_valid_until:
+            yield _reason("assessment_expired", "missing")
     if facts.signed_at is None:
         return
     if facts.recommended_at is None or facts.recommended_at >= facts.signed_at:

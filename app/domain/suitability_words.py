@@ -43,6 +43,11 @@ REASONS: Final[Mapping[str, tuple[str, str, str]]] = {
         "Needs and ability to pay were not assessed yet; nothing may be recommended.",
         f"{_FIT}第十三条",
     ),
+    "assessment_expired": (
+        "需求分析已超过12个月，请重新测算。",
+        "The needs analysis is older than 12 months; reckon it again.",
+        f"{_FIT}第二十九条",
+    ),
     "assessed_too_late": (
         "评估晚于推介。须先评估，后推介。",
         "Assessed after recommending. The assessment has to come first.",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field as Bound
@@ -60,6 +60,7 @@ class OrganizationSettings(TenantRow, table=True):
     interaction_weights: dict[str, float] = Field(
         default_factory=lambda: dict(WEIGHTS), sa_column=Column(JSONB, nullable=False)
     )
+    sales_rules: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
 
 
 Flag = Annotated[bool, Bound(strict=True)]

@@ -10,9 +10,13 @@ from pydantic import StringConstraints
 from sqlalchemy import Column, Text
 from sqlmodel import Field
 
-from app.models.base import Id, Line100, PageQuery, ScopeName, TenantRow, Version, Wire, absent, utc_now
+from app.models.base import WHOLE, Id, Line100, PageQuery, ScopeName, TenantRow, Version, Wire, absent, utc_now
 
 Username = Annotated[str, StringConstraints(min_length=2, max_length=32, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+LicenceNo = Annotated[str, StringConstraints(min_length=4, max_length=30, pattern=r"^[0-9A-Z]+$")]
+QualificationLevel = Annotated[int, Bound(ge=1, le=4, json_schema_extra={"format": "int32"}), WHOLE]
 
 
 class Role(StrEnum):
@@ -37,6 +41,8 @@ class User(TenantRow, table=True):
     password_changed_at: datetime = Field(default_factory=utc_now)
     disabled_at: datetime | None = None
     departed_on: date | None = None
+    licence_no: str | None = None
+    qualification_level: int | None = None
 
 
 class Me(Wire):
@@ -65,6 +71,8 @@ class UserUpdate(Wire):
     name: Line100 = absent()
     role: Role = absent()
     team_id: Id | None = None
+    licence_no: LicenceNo | None = Bound(default=None, description="执业证编号, shown before any sale")
+    qualification_level: QualificationLevel | None = Bound(default=None, description="What he may sell: `sales-rules`")
 
 
 class UserPublic(Wire):
@@ -78,6 +86,8 @@ class UserPublic(Wire):
     is_disabled: bool
     has_second_factor: bool
     departed_on: date | None
+    licence_no: str | None = Bound(max_length=30)
+    qualification_level: QualificationLevel | None
     created_at: datetime
     updated_at: datetime
     version: Version

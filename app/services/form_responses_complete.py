@@ -16,7 +16,7 @@ from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, FormResponseComplete, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
-from app.services import form_responses, form_responses_extract, forms, needs_analyses_create
+from app.services import form_responses, form_responses_extract, forms, needs_analyses_create, tolerance_assessments
 
 LATEST = timedelta(days=90)  # how long after the visit a phone may come with its answers
 
@@ -31,7 +31,8 @@ async def complete(
     """Freeze the answers, compute the analysis where the form has a method; the response, and where to look on.
 
     Raises:
-        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`, `response_retracted`, `form_withdrawn`.
+        NotFound, Gone, PreconditionFailed. Conflict: `response_completed`, `response_retracted`, `form_withdrawn`,
+            and as `tolerance_assessments.record`.
         Invalid: answers missing or out of bounds, a result past 2^53 - 1 fen, a day out of range.
     """
     customer, response = await form_responses.open_response(session, actor, form_response_id)
@@ -58,6 +59,8 @@ async def complete(
     form_responses.note_clock(response, data)
     response.extracted = await form_responses_extract.store(session, actor, customer, response, form.definition)
     db.mark(session, response, access.holders(customer))
+    if response.form_key == tolerance_assessments.FORM:
+        await tolerance_assessments.record(session, actor, customer, response)
     access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
     made = response.needs_analysis_id
     location = f"/v1/form-responses/{response.id}" if made is None else f"/v1/needs-analyses/{made}"

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from app import access, db
 from app.access import Actor
 from app.domain import forms as rules
-from app.domain import household_needs
+from app.domain import household_needs, tolerance
 from app.domain.annuities import NeedsError
 from app.domain.household_diff import diff
 from app.domain.household_facts import SETTINGS, Facts, Override, facts_of, overrides_of
@@ -35,15 +35,19 @@ from app.models.needs_analyses import (
     NeedsAnalysisCreate,
     NeedsAnalysisRevise,
 )
-from app.services import form_responses, forms, needs_analyses
+from app.services import form_responses, forms, needs_analyses, tolerance_assessments
 
 FORM = "needs.fact_find"
 _CODES = {"not_integer": "type", "not_decimal": "pattern"}
 
 
-async def tolerance_of(_session: AsyncSession, _actor: Actor, _customer_id: UUID) -> dict[str, Any] | None:
+async def tolerance_of(session: AsyncSession, actor: Actor, customer_id: UUID) -> dict[str, Any] | None:
     """The customer's valid risk tolerance: class, level, assessment_id, valid_until; None where there is none."""
-    return None
+    held = await tolerance_assessments.current(session, actor, customer_id)
+    if held is None:
+        return None
+    told = {"class": held.tolerance_class, "level": held.level, "assessment_id": str(held.id)}
+    return told | {"valid_until": tolerance.expires_at(held.valid_until).isoformat()}
 
 
 async def create(session: AsyncSession, actor: Actor, data: NeedsAnalysisCreate) -> Document:

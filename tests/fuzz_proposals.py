@@ -1,0 +1,146 @@
+"""Where the fuzzer's operations on products, tolerance and proposals are aimed: at a household that can be advised."""
+
+from random import Random
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from tests import household_form, tolerance_form
+from tests.fuzz_world import ADMIN, DEMO
+
+Case: TypeAlias = Any
+Body: TypeAlias = dict[str, Any]
+
+_GRADED = {"qualification_level": 2, "category": None, "max_level": 5}
+
+
+def _post(path: str, who: str, body: Body, **headers: str) -> Body:
+    answer = DEMO.ask("POST", path, who, json=body, headers={"Idempotency-Key": uuid4().hex, **headers})
+    assert answer.status_code == 201, answer.text
+    made: Body = answer.json()
+    return made
+
+
+def _completed(who: str, customer: str, form: dict[str, str], answers: Body) -> str:
+    made = _post("/v1/form-responses", who, {"customer_id": customer, "answers": answers, **form})
+    path, version = f"/v1/form-responses/{made['id']}/complete", f'"{made["version"]}"'
+    return str(_post(path, who, {}, **{"If-Match": version})["id"])
+
+
+def new_product() -> str:
+    """The id of a product nobody has recommended."""
+    body = {"code": f"F{uuid4().hex[:12]}", "name": "测试寿险", "insurer": "测试人寿", "category": "term_life"}
+    answer = DEMO.ask("POST", "/v1/products", ADMIN, json=body)
+    if answer.status_code == 409:  # as many as there may be
+        return str(DEMO.items("/v1/products", ADMIN)[0]["id"])
+    return str(answer.json()["id"])
+
+
+def new_response(who: str, customer: str) -> str:
+    """The id of a completed response about his risk tolerance."""
+    return _completed(who, customer, tolerance_form.FORM, tolerance_form.answers(tolerance_form.MIDDLE))
+
+
+def new_assessment(who: str) -> str:
+    """The id of an assessment of somebody new."""
+    customer = DEMO.new_person()
+    new_response(who, customer)
+    return str(DEMO.items(f"/v1/customers/{customer}/tolerance-assessments", who)[0]["id"])
+
+
+def new_analysis(who: str) -> str:
+    """The id of the analysis of a household, by somebody who may sell."""
+    _qualify(who)
+    response = _completed(who, DEMO.new_person(), household_form.FORM, household_form.answers())
+    return str(_post("/v1/needs-analyses", who, {"form_response_id": response})["id"])
+
+
+def new_proposal(who: str) -> str:
+    """The id of a proposal nobody has signed."""
+    body = {"needs_analysis_id": new_analysis(who), "recommendations": [household_form.life()]}
+    return str(_post("/v1/proposals", who, body)["id"])
+
+
+def _qualify(who: str) -> None:
+    """A licence and a level for the caller, and an organisation that grades levels."""
+    for path, sent in (
+        (f"/v1/users/{DEMO.users[who]}", {"licence_no": household_form.LICENCE, "qualification_level": 2}),
+        (f"/v1/organizations/{DEMO.organization}/sales-rules", None),
+    ):
+        found = DEMO.read(path, ADMIN)
+        assert found is not None
+        headers = {"If-Match": f'"{found.pop("version")}"'}
+        if sent is None:
+            DEMO.ask("PUT", path, ADMIN, json=fit_rules(None, found, Random(0)), headers=headers)
+        elif any(found[name] != value for name, value in sent.items()):
+            DEMO.ask("PATCH", path, ADMIN, json=sent, headers=headers)
+
+
+# --- paths -------------------------------------------------------------------------------------------------------
+
+
+def aim(case: Case, chance: Random, who: str) -> None:
+    """Let the path name a product, an assessment, an analysis or a proposal that is there; one in ten stays."""
+    given, path = case.path_parameters, str(case.operation.path)
+    if chance.random() < 0.1:
+        return
+    if "product_id" in given:
+        given["product_id"] = new_product()
+    if "tolerance_assessment_id" in given:
+        given["tolerance_assessment_id"] = new_assessment(who)
+    if "proposal_id" in given:
+        given["proposal_id"] = new_proposal(who)
+    if path.endswith("/recommendations"):
+        given["needs_analysis_id"] = new_analysis(who)
+    if path.endswith("/tolerance"):
+        given["customer_id"] = DEMO.new_person()
+        new_response(who, given["customer_id"])
+
+
+# --- bodies ------------------------------------------------------------------------------------------------------
+
+
+def fit_rules(_case: Case | None, body: Body, _chance: Random) -> Body:
+    """Each level and category once, bands the right way round, and level 2 graded: proposals rest on it."""
+    lines = {(one["qualification_level"], one.get("category")): one for one in body.get("authorisations") or ()}
+    told = {**body, "authorisations": [*(one for key, one in lines.items() if key != (2, None)), _GRADED][-100:]}
+    bands = body.get("premium_bands") or []
+    pairs = (("low_fen", "high_fen"), ("age_from", "age_to"))
+    told["premium_bands"] = [
+        {**band, **{name: value for pair in pairs for name, value in _ordered(band, *pair)}} for band in bands
+    ]
+    return told
+
+
+def _ordered(band: Body, low: str, high: str) -> list[tuple[str, Any]]:
+    return list(zip((low, high), sorted((band[low], band[high])), strict=True))
+
+
+def fit_product(_case: Case, body: Body, _chance: Random) -> Body:
+    """A code of its own, in a design every category is sold in."""
+    return {**body, "code": f"F{uuid4().hex[:12]}", "design": "ordinary"}
+
+
+def fit_assessment(case: Case, body: Body, chance: Random, who: str) -> Body:
+    """A completed response of the customer in the path."""
+    if chance.random() < 0.2:
+        return body
+    customer = case.path_parameters["customer_id"] = DEMO.new_person()
+    return {"form_response_id": new_response(who, customer)}
+
+
+def fit_proposal(_case: Case, body: Body, chance: Random, who: str) -> Body:
+    """What an agent would recommend; one in ten is drawn as it comes (422)."""
+    if chance.random() < 0.1:
+        return body
+    covers = [household_form.life()]
+    return {**body, "needs_analysis_id": new_analysis(who), "recommendations": covers, "alternatives": []}
+
+
+def fit_signature(_case: Case, body: Body, _chance: Random) -> Body:
+    """The customer himself, who was told."""
+    return {**body, "is_customer_himself": True, "is_opinion_told": True}
+
+
+def fit_bands(_case: Case, body: Body, chance: Random) -> Body:
+    """Bands the right way round."""
+    return {"premium_bands": fit_rules(None, body, chance)["premium_bands"]}
