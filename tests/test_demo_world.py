@@ -80,7 +80,7 @@ def test_sizes_are_those_promised() -> None:
 def test_ids_are_unique_uuid7() -> None:
     ids = [one.id for group in (WORLD.teams, WORLD.users, WORLD.ties, WORLD.parties) for one in group]
     ids += [WORLD.org_id, *(one.id for one in WORLD.interviews)]
-    ids += [one.id for one in (*WORLD.introductions, *WORLD.fact_finds)]
+    ids += [*(one.id for one in WORLD.introductions), *(one.id for one in WORLD.fact_finds)]
     ids += [fact.id for dossier in WORLD.dossiers for fact in dossier.facts]
     assert len(set(ids)) == len(ids)
     assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
