@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import capture_forms as forms
 import capture_needs as needs
 import capture_network as network
 import capture_proposals as selling
@@ -173,6 +174,10 @@ def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     ask("get_needs_analysis", "GET", f"/v1/needs-analyses/{done['needs_analysis_id']}", ids=found)
     ask("calculate_needs", "POST", "/v1/needs-analyses/calculate", body=CALCULATION)
     ask("list_needs_analyses", "GET", f"/v1/customers/{customer['id']}/needs-analyses", ids=own)
+    amended = ask("amend_form_response", "POST", f"{path}/amend", body={}, ids={"form_response_id": done["id"]})
+    reason = {"reason": "客户核对后更正"}
+    ids, path = {"form_response_id": amended["id"]}, f"/v1/form-responses/{amended['id']}"
+    ask("retract_form_response", "POST", f"{path}/retract", body=reason, ids=ids)
     needs.households(ask, customer)
 
 
@@ -310,6 +315,7 @@ def main() -> None:
     dossier(ask, made)
     agent, admin = ask.http.headers["Authorization"], sign_in(ask, "admin1", PASSWORD)
     selling.advice(ask, admin)
+    forms.own_forms(ask, admin, made)
     ask.http.headers["Authorization"] = admin
     organization(ask)
     network.scores(ask)

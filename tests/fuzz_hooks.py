@@ -27,6 +27,7 @@ from tests.fuzz_introductions import aim_introduction, aim_task, new_introductio
 from tests.fuzz_needs import fit_calculation
 from tests.fuzz_turns import FACTOR, PASSWORD, SELF, asker
 from tests.fuzz_world import AGENT, DEMO
+from tests.own_forms import pet
 
 Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
@@ -180,7 +181,7 @@ def _aim(case: Case, chance: Random) -> None:
         network.aim_interaction(case, chance, asker(case))
     if "shadow_contact_id" in given:
         network.aim_contact(case, chance, asker(case))
-    if case.operation.path.endswith(fuzz_households.VERBS):
+    if "needs_analysis_id" in given and case.operation.path.endswith(fuzz_households.VERBS):
         fuzz_households.aim_household(case, chance)
     elif "needs_analysis_id" in given:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
@@ -194,6 +195,9 @@ def _aim(case: Case, chance: Random) -> None:
             given["form_version"] = form["version"]
 
 
+_OPEN = ("draft", "in_progress")
+
+
 def _aim_response(case: Case, chance: Random) -> None:
     """What is completed cannot change, and completing needs all answers: most writes get a draft that is ready."""
     given = case.path_parameters
@@ -201,9 +205,9 @@ def _aim_response(case: Case, chance: Random) -> None:
     found = None if _is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path, asker(case))
     if case.method == "GET":
         given["form_response_id"] = chance.choice(DEMO.responses) if found is None else found["id"]
-    elif found is None or (found["status"] == "completed" and not _is_stateful(case) and chance.random() < 0.7):
+    elif found is None or (found["status"] not in _OPEN and not _is_stateful(case) and chance.random() < 0.7):
         given["form_response_id"] = DEMO.draft(chance)["id"]
-    elif case.method == "POST" and found["status"] == "draft":
+    elif case.path.endswith("/complete") and found["status"] in _OPEN:
         DEMO.fill_in(found, chance, asker(case))
 
 
@@ -312,6 +316,28 @@ def _changed_response(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
+def _form(case: Case, body: Body, chance: Random) -> Body:
+    """A form of its own that can be published; what no schema says of one is told in `test_forms_publish`."""
+    return {"definition": pet(form_key=f"org.drawn_{chance.randrange(16**8):08x}"), "migrations": []}
+
+
+def _answered(case: Case, body: Body, chance: Random) -> Body:
+    """A day the customer may have answered on."""
+    body.pop("answered_on", None)
+    return body
+
+
+def _migrated(case: Case, body: Body, chance: Random) -> Body:
+    """No shipped form has a second version: told 409."""
+    return {**body, "to_version": "1.0.0"}
+
+
+def _applied(case: Case, body: Body, chance: Random) -> Body:
+    """Nothing is on its way out of a draft: told 409."""
+    case.path_parameters["form_response_id"] = DEMO.draft(chance)["id"]
+    return body
+
+
 def _login(case: Case, body: Body, chance: Random) -> Body:
     """A third is right, and comes from a device that is known: the guesses of the others cannot lock it out."""
     return DEMO.accounts[asker(case)].credentials() if chance.random() < 0.3 else body
@@ -339,6 +365,11 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     **network.BODIES,
     **BODIES,
     "POST /v1/needs-analyses/calculate": fit_calculation,
+    "POST /v1/forms": _form,
+    "POST /v1/forms/check": _form,
+    "POST /v1/form-responses/{form_response_id}/complete": _answered,
+    "POST /v1/form-responses/{form_response_id}/migrate": _migrated,
+    "POST /v1/form-responses/{form_response_id}/apply-extraction": _applied,
     **fuzz_households.BODIES,
     "PUT /v1/organizations/{organization_id}/sales-rules": proposals.fit_rules,
     "POST /v1/products": proposals.fit_product,

@@ -45,7 +45,7 @@ def _fitting(name: str, value: Any) -> Any:
         return min(int(value), _MOST_FEN)
     if kind in annuities.COUNTS:
         return value
-    low, high = annuities.RATES[kind]
+    low, high = (Decimal(0), Decimal("0.05")) if kind == "rate" else annuities.RATES[kind]
     try:
         return str(min(max(Decimal(value), low), high))
     except InvalidOperation:

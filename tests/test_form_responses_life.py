@@ -9,6 +9,7 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
+from app.config import Settings
 from app.models.base import china_today
 from tests.factories import World, create_customer, if_match
 from tests.form_answers import least
@@ -16,6 +17,7 @@ from tests.library_forms import FORMS
 from tests.life_form import ANSWERS, complete, create_analysis, create_draft, exact, places, save, url_of
 from tests.own_forms import ANSWERS as PET
 from tests.own_forms import KEY, completed, pet, pet_two, publish, start
+from tests.test_database import as_app
 
 
 async def _amend(client: httpx.AsyncClient, response: dict[str, Any], **body: Any) -> httpx.Response:
@@ -155,6 +157,16 @@ async def test_database_refuses_to_change_what_is_completed(world: World, change
         if status == "completed":
             found = await world.agent.get(f"/v1/form-responses/{analysis['form_response_id']}")
             assert (await _retract(world.agent, found.json())).status_code == 200
+
+
+async def test_service_itself_cannot_change_it_either(world: World, settings: Settings) -> None:
+    old = await _done(world)
+    async with as_app(settings, world.org_id) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="does not change"):
+            await connection.execute("UPDATE form_responses SET answers = '{}' WHERE id = $1", UUID(old["id"]))
+    async with as_app(settings, world.org_id) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+            await connection.execute("DELETE FROM form_responses WHERE id = $1", UUID(old["id"]))
 
 
 # --- amended ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,12 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
     draft = _read(raw)
     index = _index(draft, None)
     _check_together(index, None)
-    plan = form_plans.plan(index)
+    return _definition(raw, draft, index, form_plans.plan(index))
+
+
+def _definition(
+    raw: Mapping[str, object], draft: Draft, index: Mapping[str, Place], plan: Mapping[str, form_plans.Step]
+) -> FormDefinition:
     scopes = {place.scope for place in index.values()}
     return FormDefinition(
         form_key=draft.form_key,
@@ -63,23 +68,29 @@ def load_definition(raw: Mapping[str, object]) -> FormDefinition:
     )
 
 
-def problems(raw: Mapping[str, object]) -> list[FormError]:
-    """All that keeps a definition from being published, in the order it is written, at most 100; [] when nothing does.
+def examine(raw: Mapping[str, object]) -> tuple[FormDefinition | None, list[FormError]]:
+    """The definition, or all that keeps it from being published, in the order it is written, at most 100.
 
     What rests on something broken is not judged: items not before the shape is right, expressions not before the
     items are, circles not before the expressions are.
     """
     found = shape_problems(_DRAFT, raw)
+    if found:
+        return None, found[:MAX_ISSUES]
+    draft: Draft = read_shape(_DRAFT, raw)
+    with noting(found):
+        _check_origin(draft)
+    index, plan = _index(draft, found), dict[str, form_plans.Step]()
     if not found:
-        draft: Draft = read_shape(_DRAFT, raw)
-        with noting(found):
-            _check_origin(draft)
-        index = _index(draft, found)
-        if not found:
-            _check_together(index, found)
-        if not found:
-            form_plans.plan(index, found)
-    return found[:MAX_ISSUES]
+        _check_together(index, found)
+    if not found:
+        plan = form_plans.plan(index, found)
+    return (None, found[:MAX_ISSUES]) if found else (_definition(raw, draft, index, plan), [])
+
+
+def problems(raw: Mapping[str, object]) -> list[FormError]:
+    """All that keeps a definition from being published (`examine`); [] when nothing does."""
+    return examine(raw)[1]
 
 
 def published_forms() -> list[dict[str, Any]]:

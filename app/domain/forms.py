@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from app.domain.expressions import CONTEXT, Context
-from app.domain.form_definitions import load_definition, problems, published_forms, published_maps
+from app.domain.form_definitions import examine, load_definition, problems, published_forms, published_maps
 from app.domain.form_plans import Sheet, Step
 from app.domain.form_shapes import (
     LINK,
@@ -48,6 +48,7 @@ __all__ = [
     "completed_answers",
     "content_hash",
     "effective_answers",
+    "examine",
     "judge",
     "load_definition",
     "problems",

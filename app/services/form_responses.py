@@ -250,7 +250,8 @@ def check_subject(form: rules.FormDefinition, customer: Customer) -> None:
 
 def digest_of(actor: Actor, data: Wire, *place: bytes) -> bytes:
     """A keyed digest of what was sent, whatever order its members came in: many phones keep maps without one."""
-    sent = orjson.dumps(data.model_dump(mode="json", exclude={"id"}), option=orjson.OPT_SORT_KEYS)
+    unsaid = {name for name in ("client_at", "client_counter") if getattr(data, name, None) is None}
+    sent = orjson.dumps(data.model_dump(mode="json", exclude={"id", *unsaid}), option=orjson.OPT_SORT_KEYS)
     return offline.digest(actor, *place, sent)
 
 

@@ -4,6 +4,7 @@ Who publishes locks the settings of the organisation first: versions follow one 
 one before.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -132,11 +133,13 @@ async def _judge(session: AsyncSession, data: FormCheck, *, is_new: bool = True)
     except FormError as error:
         judged.note("/definition", error)
         return judged
-    for problem in rules.problems(data.definition):
+    # Half a second of work at most: beside the event loop, not on it.
+    form, problems = await asyncio.to_thread(rules.examine, data.definition)
+    for problem in problems:
         judged.note("/definition", problem)
-    if judged.problems:
+    if form is None:
         return judged
-    form = judged.definition = rules.load_definition(data.definition)
+    judged.definition = form
     if not form.form_key.startswith(OWN):
         judged.note("/definition", FormError("form_key_not_own", "/form_key"))
         return judged
