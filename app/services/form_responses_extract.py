@@ -27,6 +27,7 @@ from app.models.form_responses import ExtractionApply, ExtractionState, FormResp
 from app.services import dossiers, form_responses, form_responses_amend, forms
 
 _PERSONAL = "dossier.personal."
+_LINE, _BLOCK = 100, 2000  # code points of an occupation, of a fact
 
 
 async def store(
@@ -75,7 +76,7 @@ async def _record(
     session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, one: Extracted, *, is_forced: bool
 ) -> tuple[ExtractionState, UUID | None]:
     """An answer as a fact of the personal dossier, linked to where it was given."""
-    name, value = one.target.removeprefix(_PERSONAL), _text(one.value, BLOCK, 2000)
+    name, value = one.target.removeprefix(_PERSONAL), _text(one.value, is_line=False)
     if name not in FactKey.__members__ or value is None or customer.party_type != PartyType.individual:
         return ExtractionState.no_target, None
     present = await dossiers.current(session, actor, customer.id, FactKey(name))
@@ -138,7 +139,7 @@ def _profile(
 def _member(customer: Customer, member: str, value: Any) -> Any:
     """The value as the profile writes it; None where it cannot stand there."""
     if member == "occupation":
-        return _text(value, LINE, 100)
+        return _text(value, is_line=True)
     if customer.party_type != PartyType.individual:
         return None
     if member == "gender":
@@ -156,7 +157,8 @@ def _is_same(member: str, present: Any, value: Any) -> bool:
     return days[0] is not None and days[0] == days[1]
 
 
-def _text(value: Any, pattern: str, longest: int) -> str | None:
-    """A text as the other place takes it; None where it does not."""
+def _text(value: Any, *, is_line: bool) -> str | None:
+    """A text as the profile (a line) or the dossier (a block) takes it; None where it does not."""
     text = str(value).replace("\r\n", "\n").strip()
-    return text if 1 <= len(text) <= longest and re.fullmatch(pattern, text) else None
+    fits = re.fullmatch(LINE, text) if is_line else re.fullmatch(BLOCK, text)
+    return text if fits and 1 <= len(text) <= (_LINE if is_line else _BLOCK) else None
