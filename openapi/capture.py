@@ -316,6 +316,7 @@ def main() -> None:
     agent, admin = ask.http.headers["Authorization"], sign_in(ask, "admin1", PASSWORD)
     forms.own_forms(ask, admin, made)
     selling.advice(ask, admin)
+    forms.own_forms(ask, admin, made)
     ask.http.headers["Authorization"] = admin
     organization(ask)
     network.scores(ask)

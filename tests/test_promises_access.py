@@ -21,12 +21,14 @@ from app.models.teams import Team
 from app.models.users import Role
 from tests import matrix_makers as make
 from tests.factories import USERS, World, create_customer, create_service_team
+from tests.household_form import analyse, propose, qualify
 from tests.life_form import FORM, create_analysis, create_draft
 from tests.matrix import OK, PRINCIPALS, ROWS
 from tests.matrix_makers import Ids
 from tests.operations import METHODS, Operation, by_id, operations
 from tests.test_database import tenant_tables
 from tests.test_promises_sessions import _Clock
+from tests.tolerance_form import assess
 from tests.traces import filled, fingerprint
 
 
@@ -281,10 +283,14 @@ async def _all_about_a_customer(world: World) -> Ids:
     place = f"/v1/customers/{ids['customer_id']}"
     tie = (await world.agent.get(f"{place}/relationships/{ids['relationship_id']}")).json()
     fact = (await world.agent.post(f"{place}/dossier-facts", json=make.FACT)).json()
+    await qualify(world)
+    offered = await propose(world.agent, await analyse(world.agent, ids["customer_id"]))
     return {
         **ids, "other_id": tie["other"]["id"], "dossier_fact_id": fact["id"],
         "form_response_id": (await create_draft(world.agent, ids["customer_id"]))["id"],
         "needs_analysis_id": (await create_analysis(world.agent, ids["customer_id"]))["id"],
+        "tolerance_assessment_id": (await assess(world.agent, ids["customer_id"]))["id"],
+        "proposal_id": offered.json()["id"],
     }  # fmt: skip
 
 

@@ -145,6 +145,7 @@ def test_gap_left_is_never_less_than_nothing() -> None:
 CONTENT: dict[str, Any] = {
     "organization": {"name": "机构"}, "agent": {"name": "陈思远", "licence_no": "1"}, "customer": {"name": "林"},
     "affordability": None, "tolerance": None, "recommendations": [], "alternatives": [], "statement": None,
+    "customer_insists": False,
     "verdict": {"code": "suitable", "reasons": []},
 }  # fmt: skip
 

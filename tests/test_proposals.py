@@ -146,9 +146,9 @@ async def test_excessive_cover_is_advised_against_and_the_customer_may_insist(wo
     assert made["statement"] == "我知道风险，仍要投保。"
 
 
-async def test_statement_of_a_customer_who_need_not_insist_is_not_kept(world: World) -> None:
+async def test_customer_who_need_not_insist_does_not(world: World) -> None:
     answer = await propose(world.agent, await _analysis(world), customer_insists=True, statement="想要")
-    assert (answer.json()["customer_insists"], answer.json()["statement"]) == (False, None)
+    assert (answer.json()["customer_insists"], answer.json()["statement"]) == (False, "想要")
 
 
 async def test_second_cover_counts_on_top_of_the_first(world: World) -> None:

@@ -69,7 +69,7 @@ def report(
 
     Args:
         content: of the stored proposal: recommendations, alternatives, verdict, affordability, tolerance, agent,
-            organization, customer, statement.
+            organization, customer, customer_insists, statement.
 
     Raises:
         ProposalError: an analysis larger than a report may be.
@@ -254,7 +254,7 @@ class _Filling:
         return Alternative(**{name: one[name] for name in names})
 
     def notices(self) -> tuple[str, ...]:
-        said = self.content.get("statement")
+        said = self.content["statement"] if self.content["customer_insists"] else None
         return (f"{_INSISTS[self.at]}{said}"[:MAX_TEXT],) if said else ()
 
 

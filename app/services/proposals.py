@@ -231,7 +231,7 @@ def _content(ground: Basis, opinion: Opinion, data: ProposalCreate) -> dict[str,
             "qualification_level": agent.qualification_level,
         },
         "customer_insists": opinion.verdict.may_insist,
-        "statement": data.statement if opinion.verdict.may_insist else None,
+        "statement": data.statement,
     }
 
 
