@@ -10,7 +10,7 @@ import pytest
 from app import migrate
 from app.config import Settings
 from app.domain import forms as rules
-from tests.factories import World
+from tests.factories import World, unguarded
 from tests.life_form import exact
 
 Publish = Callable[..., Awaitable[dict[str, Any]]]
@@ -30,9 +30,8 @@ async def publish(owner_db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch)
         return raw
 
     yield make
-    await owner_db.execute("ALTER TABLE form_versions DISABLE TRIGGER form_versions_kept")
-    await owner_db.executemany("DELETE FROM form_versions WHERE form_key = $1 AND version = $2", made)
-    await owner_db.execute("ALTER TABLE form_versions ENABLE TRIGGER form_versions_kept")
+    async with unguarded(owner_db, "form_versions"):
+        await owner_db.executemany("DELETE FROM form_versions WHERE form_key = $1 AND version = $2", made)
 
 
 def _labels(node: Any) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.config import Settings
-from tests.factories import World, create_customer, if_match
+from tests.factories import World, create_customer, if_match, unguarded
 from tests.life_form import ANSWERS, analysis_of, complete, create_analysis, create_draft, exact, paid, signed
 
 # What the form gives where the customer said nothing; typed in, so that a changed default is noticed.
@@ -213,11 +213,11 @@ async def test_list_pages_newest_first_without_repeats_even_at_one_instant(world
     made = [await create_analysis(world.agent, customer["id"]) for _ in range(5)]
     await create_analysis(world.agent, other["id"])
     ids = [analysis["id"] for analysis in made]
-    await world.db.execute("ALTER TABLE needs_analyses DISABLE TRIGGER needs_analyses_append_only")
-    await world.db.execute(
-        "UPDATE needs_analyses SET created_at = '2026-03-01T08:00:00.000001Z' WHERE id = ANY($1)",
-        [UUID(one) for one in ids[1:4]],
-    )
+    async with unguarded(world.db, "needs_analyses"):
+        await world.db.execute(
+            "UPDATE needs_analyses SET created_at = '2026-03-01T08:00:00.000001Z' WHERE id = ANY($1)",
+            [UUID(one) for one in ids[1:4]],
+        )
     url, cursor = f"/v1/customers/{customer['id']}/needs-analyses", None
     pages: list[list[str]] = []
     while not pages or cursor is not None:

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from app import db
 from tests import household_form as family
 from tests import tolerance_form
-from tests.factories import World, create_customer, if_match
+from tests.factories import World, create_customer, if_match, unguarded
 from tests.household_form import WAN, analyse, life, propose, proposed, qualify, sign
 from tests.life_form import create_analysis
 
@@ -211,12 +211,11 @@ async def test_analysis_of_a_single_life_or_an_older_one_is_no_ground(world: Wor
 
 async def test_analysis_older_than_a_year_is_reckoned_again_first(world: World) -> None:
     analysis = await _analysis(world)
-    await world.db.execute("ALTER TABLE needs_analyses DISABLE TRIGGER USER")
-    await world.db.execute(
-        "UPDATE needs_analyses SET created_at = created_at - interval '366 days' WHERE id = $1",
-        family.key(analysis["id"]),
-    )
-    await world.db.execute("ALTER TABLE needs_analyses ENABLE TRIGGER USER")
+    async with unguarded(world.db, "needs_analyses"):
+        await world.db.execute(
+            "UPDATE needs_analyses SET created_at = created_at - interval '366 days' WHERE id = $1",
+            family.key(analysis["id"]),
+        )
     answer = await propose(world.agent, analysis)
     assert (answer.json()["code"], _codes(answer)) == (
         "proposal_incomplete", [("/recommendations", "assessment_expired")],

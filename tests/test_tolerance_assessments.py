@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from app.domain import tolerance
 from app.models.base import china_today
 from tests import tolerance_form as form
-from tests.factories import World, create_customer
+from tests.factories import World, create_customer, unguarded
 from tests.household_form import analyse
 from tests.life_form import create_analysis
 from tests.traces import said
@@ -114,11 +114,10 @@ async def test_stored_answers_without_his_word_or_a_class_make_none(world: World
     await world.db.execute("DELETE FROM tolerance_assessments WHERE id = $1", UUID(made["id"]))
     body, response = {"form_response_id": made["form_response_id"]}, UUID(made["form_response_id"])
     for without, code in (("tolerance_class", "assessment_incomplete"), ("answered_by_self", "answered_for_customer")):
-        await world.db.execute("ALTER TABLE form_responses DISABLE TRIGGER USER")
-        await world.db.execute(
-            "UPDATE form_responses SET answers = answers - $2::text WHERE id = $1", response, without
-        )
-        await world.db.execute("ALTER TABLE form_responses ENABLE TRIGGER USER")
+        async with unguarded(world.db, "form_responses"):
+            await world.db.execute(
+                "UPDATE form_responses SET answers = answers - $2::text WHERE id = $1", response, without
+            )
         answer = await world.agent.post(_of(customer), json=body)
         assert (answer.status_code, answer.json()["code"]) == (409, code)
 
@@ -213,9 +212,8 @@ async def test_what_a_later_one_has_overtaken_is_not_confirmed_any_more(world: W
 async def test_assessment_of_answers_that_were_taken_back_counts_no_longer(world: World) -> None:
     customer = await create_customer(world.agent)
     made = await form.assess(world.agent, customer["id"])
-    await world.db.execute("ALTER TABLE form_responses DISABLE TRIGGER USER")
-    await world.db.execute(
-        "UPDATE form_responses SET status = 'entered_in_error' WHERE id = $1", UUID(made["form_response_id"])
-    )
-    await world.db.execute("ALTER TABLE form_responses ENABLE TRIGGER USER")
+    async with unguarded(world.db, "form_responses"):
+        await world.db.execute(
+            "UPDATE form_responses SET status = 'entered_in_error' WHERE id = $1", UUID(made["form_response_id"])
+        )
     assert (await world.agent.get(_current(customer))).status_code == 404
