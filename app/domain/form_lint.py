@@ -17,13 +17,13 @@ _ZH = (
     rf"(?:还有|有无|有没有|是否有|是否存在).{{0,8}}(?:未|没有|尚未|不曾|遗漏).{{0,6}}{_TELL}",
     rf"(?:还有|有无|有没有).{{0,8}}(?:要|需要|想|应|须).{{0,4}}{_TELL}",
     rf"(?:是否|有无|有没有|还有).{{0,6}}{_OTHER}.{{0,6}}(?:情况|事项|问题|异常|信息|内容)\W*$",
-    rf"^\W*(?:{_OTHER}|未尽)(?:的|重要|特殊|相关)*(?:情况|事项|信息|内容|问题)(?:说明|补充)?\W*$",
     r"(?:上述|以上|前述|前面|上面).{0,10}(?:之外|以外|外|未).{0,12}(?:情况|事项|疾病|异常|问题|症状|信息|提及|列)",
     r"(?:一切|所有|任何).{0,8}可能影响.{0,12}(?:承保|投保|核保|决定)",
     r"(?:是否|有无|有没有|还有).{0,6}影响.{0,8}(?:承保|投保|核保).{0,6}(?:情形|情况|事实|因素|事项)",
     rf"(?:是否|有无|有没有|还有|还患有|患过).{{0,6}}{_OTHER}.{{0,6}}(?:疾病|病症|病史|症状)",
     rf"(?:补充|填写|列出|说明).{{0,4}}{_OTHER}.{{0,6}}(?:情况|事项|问题|信息|疾病)\W*$",
 )
+_ZH_WHOLE = rf"^\W*(?:{_OTHER}|未尽)(?:的|重要|特殊|相关)*(?:情况|事项|信息|内容|问题)(?:说明|补充)?\W*$"
 _WHAT = r"(?:relevant |important |material |special )?(?:matter|circumstance|fact|information|thing|situation)s?\b"
 _TOLD = r"(?:disclosed?|declared?|mentioned?|told|tell|stated?|listed?|covered)\b"
 # In small letters; every one begins where a word does.
@@ -42,7 +42,9 @@ _EN = (
     r"(?:besides|apart from|other than|beyond) the (?:above|foregoing)\b",
     r"(?:anything|any fact|all facts).{0,20}(?:may|might|could|would) (?:affect|influence)\b",
 )
-_CATCH_ALL_ZH, _CATCH_ALL_EN = re.compile("|".join(_ZH)), re.compile(rf"\b(?=[aseoblwc])(?:{'|'.join(_EN)})")
+# The signs they begin with come first: nothing else is tried at any other place.
+_CATCH_ALL_ZH = re.compile(rf"{_ZH_WHOLE}|(?=[其另别任额还有是上以前一所患补填列说])(?:{'|'.join(_ZH)})")
+_CATCH_ALL_EN = re.compile(rf"\b(?=[aseoblwc])(?:{'|'.join(_EN)})")
 
 _PREFILL: dict[str, tuple[str, ...]] = {
     "customer.name": ("text",),
