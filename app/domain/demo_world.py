@@ -22,6 +22,22 @@ ORG_CODE: Final = "wuhan"
 ORG_NAME: Final = "江城人寿武汉分公司(演示)"
 PARTNER: Final = "江城演示银行"
 TIES: Final = 1500
+# What its agents may sell, and what cover costs in this invented branch (fen a year for each 10,000 yuan insured).
+QUALIFICATION: Final = 2
+SALES_RULES: Final = {
+    "authorisations": [{"qualification_level": level, "max_level": level + 1} for level in (1, 2, 3, 4)],
+    "premium_bands": [
+        {"category": category, "age_from": first, "age_to": last, "payment_years": 20, "low_fen": low, "high_fen": high}
+        for category, first, last, low, high in (
+            ("term_life", 18, 39, 900, 1_500),
+            ("term_life", 40, 55, 2_400, 4_200),
+            ("critical_illness", 0, 17, 2_600, 4_000),
+            ("critical_illness", 18, 39, 9_000, 14_000),
+            ("critical_illness", 40, 55, 16_000, 24_000),
+            ("accident", 0, 65, 300, 600),
+        )
+    ],
+}
 _INTRODUCTIONS: Final = 1_000_000
 _LEARNED: Final = 2_000_000
 _FACT_FINDS: Final = 3_000_000

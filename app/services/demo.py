@@ -5,6 +5,7 @@ exactly what six users would have entered, with audit events and sync feed.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -28,9 +29,10 @@ from app.models.needs_analyses import NeedsAnalysisCreate
 from app.models.relation_types import Direction
 from app.models.relationship_interactions import RelationshipInteractionCreate
 from app.models.relationships import RelationshipCreate
+from app.models.sales_rules import SalesRules
 from app.models.shadow_contacts import ShadowContactCreate
 from app.models.tasks import Task
-from app.models.users import Role, User
+from app.models.users import Role, User, UserUpdate
 from app.services import (
     api_keys,
     coverages,
@@ -44,6 +46,7 @@ from app.services import (
     relation_types,
     relationship_interactions,
     relationships,
+    sales_rules,
     sessions,
     shadow_contacts,
     tasks,
@@ -74,6 +77,7 @@ async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
         session, world.org_id, partner_name=demo_world.PARTNER, environment="test", days=api_keys.MAX_DAYS
     )
     actors = {user.username: _actor(world, user.username) for user in world.users}
+    await _selling(session, actors, world)
     for party in world.parties:
         data = _CUSTOMER.validate_python({**party.body, "id": party.id})
         await customers.create(session, actors[party.owner], data)
@@ -109,6 +113,16 @@ async def _organization(session: AsyncSession, world: DemoWorld, password: str) 
             password=password,
             user_id=user.id,
         )
+
+
+async def _selling(session: AsyncSession, actors: dict[str, Actor], world: DemoWorld) -> None:
+    admin = replace(next(actors[user.username] for user in world.users if user.role == Role.admin), managed=None)
+    rules = SalesRules.model_validate(demo_world.SALES_RULES)
+    await sales_rules.replace(session, admin, world.org_id, 1, rules)
+    agents = [user for user in world.users if user.role == Role.agent]
+    for number, user in enumerate(agents, start=1):
+        data = UserUpdate(licence_no=f"{number:020d}", qualification_level=demo_world.QUALIFICATION)
+        await users.update(session, admin, user.id, 1, data)
 
 
 def _actor(world: DemoWorld, username: str) -> Actor:
