@@ -49,8 +49,8 @@ RULES = ("minLength", "maxLength", "pattern", "format")
 # there; `RENMAI_NAUGHTY=all` sends all of them everywhere (about twice the time).
 AGAIN = 1 if os.environ.get("RENMAI_NAUGHTY") == "all" else 8
 
-# The same columns as `create_relationship` and `create_customer` write, through the same models; and what is reckoned with
-# for 20 ms before it is stored. They get every eighth string too.
+# The same columns as `create_relationship` and `create_customer` write, through the same models; and what is reckoned
+# with for 20 ms before it is stored. They get every eighth string too.
 FEWER = {"create_relationships", "create_shadow_contact", "create_proposal"}
 
 
