@@ -161,3 +161,15 @@ async def test_others_apply_nothing(world: World, other_world: World) -> None:
     done = await _done(world, customer, _DOSSIER, **{_SCHOOL: "武汉大学"})
     for client, status in ((world.mate, 404), (other_world.agent, 404), (world.auditor, 403)):
         assert (await _apply(client, done, _SCHOOL)).status_code == status
+
+
+async def test_change_of_the_profile_says_in_the_trail_which_response_it_came_from(world: World) -> None:
+    customer = await create_customer(world.agent)
+    done = await _done(world, customer, _FAMILY, **{_JOB: "中学教师"})
+    details = await world.db.fetch(
+        "SELECT detail ->> 'form_response_id' AS came_from, detail -> 'fields' AS fields FROM audit_events"
+        " WHERE org_id = $1 AND action = 'customer.updated' ORDER BY id",
+        world.org_id,
+    )
+    assert {one["came_from"] for one in details} == {done["id"]}
+    assert '["occupation"]' in {one["fields"] for one in details}

@@ -65,7 +65,7 @@ async def _settle(
     if one.target.startswith(_PERSONAL):
         state, fact_id = await _record(session, actor, customer, response, one, is_forced=is_forced)
     elif one.target.startswith("customer."):
-        state = _profile(session, actor, customer, one, is_forced=is_forced)
+        state = _profile(session, actor, customer, response, one, is_forced=is_forced)
     else:  # the dossiers of companies, competitors and projects have no facts of their own yet
         state = ExtractionState.no_target
     told = None if fact_id is None else str(fact_id)
@@ -116,7 +116,7 @@ def _circumstances(response: FormResponse) -> tuple[FactSource, date]:
 
 
 def _profile(
-    session: AsyncSession, actor: Actor, customer: Customer, one: Extracted, *, is_forced: bool
+    session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, one: Extracted, *, is_forced: bool
 ) -> ExtractionState:
     """An answer as a member of the profile."""
     member = one.target.removeprefix("customer.")
@@ -132,7 +132,8 @@ def _profile(
     setattr(customer, member, value)
     customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
-    access.record(session, actor, "customer.updated", "customer", customer.id, fields=[member])
+    told = {"fields": [member], "form_response_id": str(response.id)}
+    access.record(session, actor, "customer.updated", "customer", customer.id, **told)
     return ExtractionState.stored
 
 

@@ -31,14 +31,15 @@ async def migrate(
             `form_withdrawn`, `id_taken`.
     """
     customer, old = await form_responses.locked(session, actor, form_response_id)
-    if old.status == ResponseStatus.entered_in_error:
-        raise Conflict("response_retracted")
     try:
         target = await forms.stored(session, old.form_key, data.to_version)
     except NotFound:
         raise Invalid.at("/to_version", "not_found") from None
     digest = form_responses.digest_of(actor, data, b"migrate", old.id.bytes)
     is_known = data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest)
+    # The retry of one that was made hears so, whatever became of the former response and the version since.
+    if not is_known and old.status == ResponseStatus.entered_in_error:
+        raise Conflict("response_retracted")
     if not is_known and target.is_withdrawn:
         raise Conflict("form_withdrawn")
     name, made = await _carried(session, old, target.definition)
