@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.factories import World, create_company, create_customer
+from tests.factories import World, create_company, create_customer, if_match
 from tests.form_answers import least
 from tests.library_forms import FORMS
 from tests.life_form import complete, create_draft, exact, places, save, url_of
@@ -173,3 +173,21 @@ async def test_change_of_the_profile_says_in_the_trail_which_response_it_came_fr
     )
     assert {one["came_from"] for one in details} == {done["id"]}
     assert '["occupation"]' in {one["fields"] for one in details}
+
+
+async def test_profile_that_changed_since_it_was_looked_at_stays_as_it_is(world: World) -> None:
+    customer = await create_customer(world.agent, occupation="中学教师")
+    done = await _done(world, customer, _FAMILY, **{_JOB: "医生"})
+    url = f"/v1/customers/{customer['id']}"
+    seen = (await world.agent.get(url)).json()
+
+    async def applied() -> str:
+        body = {"link_ids": [_JOB], "customer_version": seen["version"]}
+        (item,) = exact(await world.agent.post(f"{url_of(done)}/apply-extraction", json=body))["items"]
+        return str(item["state"])
+
+    assert [await applied() for _ in range(2)] == ["stored", "same"]  # a retry that finds it done
+    now = (await world.agent.get(url)).json()
+    assert (await world.agent.patch(url, json={"occupation": "校长"}, headers=if_match(now))).status_code == 200
+    assert await applied() == "conflict"
+    assert (await world.agent.get(url)).json()["occupation"] == "校长"

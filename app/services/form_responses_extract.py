@@ -41,6 +41,9 @@ async def store(
 async def apply(session: AsyncSession, actor: Actor, form_response_id: UUID, data: ExtractionApply) -> bytes:
     """Put answers on record in place of what stands there; what stands there already stays. As JSON.
 
+    Of the profile nothing is kept that was replaced. Who says which version of it he saw replaces nothing that came
+    later: neither what a colleague entered meanwhile, nor, by a late retry, what was corrected since.
+
     Raises:
         NotFound, Gone. Invalid: a link_id without an answer that goes anywhere.
         Conflict: `response_not_completed`, `response_retracted`, `response_amended`.
@@ -53,7 +56,13 @@ async def apply(session: AsyncSession, actor: Actor, form_response_id: UUID, dat
         if link_id not in known:
             raise Invalid.at(f"/link_ids/{n}", "not_found")
     wanted = [known[link_id] for link_id in dict.fromkeys(data.link_ids)]
-    items = [await _settle(session, actor, customer, response, one, is_forced=True) for one in wanted]
+    is_seen = data.customer_version in (None, customer.version)
+    items = [
+        await _settle(
+            session, actor, customer, response, one, is_forced=is_seen or not one.target.startswith("customer.")
+        )
+        for one in wanted
+    ]
     await session.flush()
     return orjson.dumps({"items": items})
 
