@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -335,7 +336,7 @@ async def test_a_form_is_parsed_beside_the_event_loop_and_once(world: World, mon
     await publish(world.admin, pet(title={"zh": "解析一次", "en": "Parsed once"}))
     load, places = rules.load_definition, list[str]()
 
-    def noted(raw: object) -> rules.FormDefinition:
+    def noted(raw: Mapping[str, object]) -> rules.FormDefinition:
         places.append(threading.current_thread().name)
         return load(raw)
 
