@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.factories import World, create_company, create_customer
+from tests.factories import World, create_company, create_customer, if_match
 from tests.form_answers import least
 from tests.library_forms import FORMS
 from tests.life_form import complete, create_draft, exact, places, save, url_of
@@ -161,3 +161,33 @@ async def test_others_apply_nothing(world: World, other_world: World) -> None:
     done = await _done(world, customer, _DOSSIER, **{_SCHOOL: "武汉大学"})
     for client, status in ((world.mate, 404), (other_world.agent, 404), (world.auditor, 403)):
         assert (await _apply(client, done, _SCHOOL)).status_code == status
+
+
+async def test_change_of_the_profile_says_in_the_trail_which_response_it_came_from(world: World) -> None:
+    customer = await create_customer(world.agent)
+    done = await _done(world, customer, _FAMILY, **{_JOB: "中学教师"})
+    details = await world.db.fetch(
+        "SELECT detail ->> 'form_response_id' AS came_from, detail -> 'fields' AS fields FROM audit_events"
+        " WHERE org_id = $1 AND action = 'customer.updated' ORDER BY id",
+        world.org_id,
+    )
+    assert {one["came_from"] for one in details} == {done["id"]}
+    assert '["occupation"]' in {one["fields"] for one in details}
+
+
+async def test_profile_that_changed_since_it_was_looked_at_stays_as_it_is(world: World) -> None:
+    customer = await create_customer(world.agent, occupation="中学教师")
+    done = await _done(world, customer, _FAMILY, **{_JOB: "医生"})
+    url = f"/v1/customers/{customer['id']}"
+    seen = (await world.agent.get(url)).json()
+
+    async def applied() -> str:
+        body = {"link_ids": [_JOB], "customer_version": seen["version"]}
+        (item,) = exact(await world.agent.post(f"{url_of(done)}/apply-extraction", json=body))["items"]
+        return str(item["state"])
+
+    assert [await applied() for _ in range(2)] == ["stored", "same"]  # a retry that finds it done
+    now = (await world.agent.get(url)).json()
+    assert (await world.agent.patch(url, json={"occupation": "校长"}, headers=if_match(now))).status_code == 200
+    assert await applied() == "conflict"
+    assert (await world.agent.get(url)).json()["occupation"] == "校长"

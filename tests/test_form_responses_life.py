@@ -194,6 +194,13 @@ async def test_amendment_is_a_new_revision_and_the_old_one_stays(world: World) -
     ]
 
 
+async def test_draft_of_a_revision_keeps_the_warnings_of_its_answers(world: World) -> None:
+    await publish(world.admin, pet())
+    old = await completed(world.agent, (await create_customer(world.agent))["id"], answers={**PET, "monthly": 200_000})
+    assert [one["key"] for one in old["warnings"]] == ["dear"]
+    assert exact(await _amend(world.agent, old))["warnings"] == old["warnings"]
+
+
 async def test_only_the_latest_completed_revision_is_amended_and_once(world: World) -> None:
     draft = await create_draft(world.agent, (await create_customer(world.agent))["id"])
     assert (await _amend(world.agent, draft)).json()["code"] == "response_not_completed"

@@ -68,6 +68,17 @@ async def test_migration_is_repeated_safely_under_one_id(world: World) -> None:
     assert (await _migrate(world.agent, other, id=shared)).json()["code"] == "id_taken"
 
 
+async def test_retry_of_a_migration_is_answered_although_the_former_response_was_retracted_since(world: World) -> None:
+    await _two(world)
+    old = await completed(world.agent, (await create_customer(world.agent))["id"])
+    shared = str(uuid7())
+    first = await _migrate(world.agent, old, id=shared)
+    assert (await world.agent.post(f"{url_of(old)}/retract", json={"reason": "录错了人"})).status_code == 200
+    again = await _migrate(world.agent, old, id=shared)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert (await _migrate(world.agent, old)).json()["code"] == "response_retracted"
+
+
 async def test_without_a_published_map_there_is_no_way(world: World) -> None:
     await publish(world.admin, pet())
     await publish(world.admin, pet_two())

@@ -1,6 +1,8 @@
 """An organisation's own forms: checked, published for good, withdrawn with a grace, and never another's."""
 
 import copy
+import threading
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -328,3 +330,19 @@ async def test_rows_of_another_organisation_are_behind_the_wall(
                 world.org_id,
                 UUID(str(world.users["admin"])),
             )
+
+
+async def test_a_form_is_parsed_beside_the_event_loop_and_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await publish(world.admin, pet(title={"zh": "解析一次", "en": "Parsed once"}))
+    load, places = rules.load_definition, list[str]()
+
+    def noted(raw: Mapping[str, object]) -> rules.FormDefinition:
+        places.append(threading.current_thread().name)
+        return load(raw)
+
+    monkeypatch.setattr(rules, "load_definition", noted)
+    customer = await create_customer(world.agent)
+    for _ in range(2):
+        assert (await start(world.agent, customer["id"])).status_code == 201
+    assert len(places) == 1
+    assert places[0] != threading.main_thread().name

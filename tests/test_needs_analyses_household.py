@@ -244,6 +244,13 @@ async def test_revision_by_a_newer_response_compares_the_answers(world: World) -
     assert new["diff"]["assumptions"] == [{"key": "inflation", "before": "0.03", "after": "0.02"}]
 
 
+async def test_answers_that_were_taken_back_are_not_confirmed(world: World) -> None:
+    made = await _household(world)
+    await world.agent.post(f"/v1/form-responses/{made['form_response_id']}/retract", json={"reason": "录错了人"})
+    assert_problem(await world.agent.post(_url(made, "/confirm"), json=WORD), 409, "response_retracted")
+    assert (await world.agent.get(_url(made))).json() == made
+
+
 async def test_revisions_keep_earlier_assumptions_and_go_one_after_another(world: World) -> None:
     made = await _household(world, inflation="0.03")
     death = {"spouse_income_fen": {"value": 0, "set_by": "agent"}}

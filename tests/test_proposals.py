@@ -357,3 +357,13 @@ async def test_tolerance_must_still_hold_where_the_opinion_rests_on_it(
     answer = await sign(world.agent, made)
     assert answer.status_code == status
     assert status == 200 or answer.json()["code"] == "tolerance_expired"
+
+
+async def test_nothing_rests_on_answers_that_were_taken_back(world: World) -> None:
+    made = await proposed(world)
+    analysis = (await world.agent.get(f"/v1/needs-analyses/{made['needs_analysis_id']}")).json()
+    taken = await world.agent.post(f"/v1/form-responses/{analysis['form_response_id']}/retract", json={"reason": "错"})
+    assert taken.status_code == 200
+    for answer in (await sign(world.agent, made), await propose(world.agent, analysis)):
+        assert (answer.status_code, answer.json()["code"]) == (409, "response_retracted")
+    assert (await world.agent.get(f"/v1/proposals/{made['id']}")).json() == made

@@ -140,6 +140,9 @@ class ExtractionApply(Wire):
     """Which answers shall replace what is on record."""
 
     link_ids: Annotated[list[LinkId], Bound(min_length=1, max_length=50)]
+    customer_version: Annotated[Version, WHOLE] = absent(
+        "The version of the profile that was looked at: of another one nothing is replaced, and a conflict is told"
+    )
 
 
 class AnswerWarning(Wire):

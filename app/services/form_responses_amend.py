@@ -40,6 +40,7 @@ async def amend(
         form_version=old.form_version,
         content_hash=old.content_hash,
         answers=old.answers,
+        warnings=old.warnings,
         provenance=old.provenance,
         revision=old.revision + 1,
         amends_id=old.id,

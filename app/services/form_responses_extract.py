@@ -41,6 +41,9 @@ async def store(
 async def apply(session: AsyncSession, actor: Actor, form_response_id: UUID, data: ExtractionApply) -> bytes:
     """Put answers on record in place of what stands there; what stands there already stays. As JSON.
 
+    Of the profile nothing is kept that was replaced. Who says which version of it he saw replaces nothing that came
+    later: neither what a colleague entered meanwhile, nor, by a late retry, what was corrected since.
+
     Raises:
         NotFound, Gone. Invalid: a link_id without an answer that goes anywhere.
         Conflict: `response_not_completed`, `response_retracted`, `response_amended`.
@@ -53,7 +56,13 @@ async def apply(session: AsyncSession, actor: Actor, form_response_id: UUID, dat
         if link_id not in known:
             raise Invalid.at(f"/link_ids/{n}", "not_found")
     wanted = [known[link_id] for link_id in dict.fromkeys(data.link_ids)]
-    items = [await _settle(session, actor, customer, response, one, is_forced=True) for one in wanted]
+    is_seen = data.customer_version in (None, customer.version)
+    items = [
+        await _settle(
+            session, actor, customer, response, one, is_forced=is_seen or not one.target.startswith("customer.")
+        )
+        for one in wanted
+    ]
     await session.flush()
     return orjson.dumps({"items": items})
 
@@ -65,7 +74,7 @@ async def _settle(
     if one.target.startswith(_PERSONAL):
         state, fact_id = await _record(session, actor, customer, response, one, is_forced=is_forced)
     elif one.target.startswith("customer."):
-        state = _profile(session, actor, customer, one, is_forced=is_forced)
+        state = _profile(session, actor, customer, response, one, is_forced=is_forced)
     else:  # the dossiers of companies, competitors and projects have no facts of their own yet
         state = ExtractionState.no_target
     told = None if fact_id is None else str(fact_id)
@@ -116,7 +125,7 @@ def _circumstances(response: FormResponse) -> tuple[FactSource, date]:
 
 
 def _profile(
-    session: AsyncSession, actor: Actor, customer: Customer, one: Extracted, *, is_forced: bool
+    session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, one: Extracted, *, is_forced: bool
 ) -> ExtractionState:
     """An answer as a member of the profile."""
     member = one.target.removeprefix("customer.")
@@ -132,7 +141,8 @@ def _profile(
     setattr(customer, member, value)
     customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
-    access.record(session, actor, "customer.updated", "customer", customer.id, fields=[member])
+    told = {"fields": [member], "form_response_id": str(response.id)}
+    access.record(session, actor, "customer.updated", "customer", customer.id, **told)
     return ExtractionState.stored
 
 

@@ -31,16 +31,14 @@ async def migrate(
             `form_withdrawn`, `id_taken`.
     """
     customer, old = await form_responses.locked(session, actor, form_response_id)
-    if old.status == ResponseStatus.entered_in_error:
-        raise Conflict("response_retracted")
     try:
         target = await forms.stored(session, old.form_key, data.to_version)
     except NotFound:
         raise Invalid.at("/to_version", "not_found") from None
     digest = form_responses.digest_of(actor, data, b"migrate", old.id.bytes)
     is_known = data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest)
-    if not is_known and target.is_withdrawn:
-        raise Conflict("form_withdrawn")
+    if not is_known:  # the retry of one that was made hears so, whatever became of either end since
+        _refuse(old, target)
     name, made = await _carried(session, old, target.definition)
     report = _report(old, target.definition, name, made)
     if data.is_dry_run:
@@ -69,6 +67,13 @@ async def migrate(
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
         raise offline.id_taken() from None
     return document, orjson.dumps({**report, "form_response_id": str(new_id)})
+
+
+def _refuse(old: FormResponse, target: forms.StoredForm) -> None:
+    if old.status == ResponseStatus.entered_in_error:
+        raise Conflict("response_retracted")
+    if target.is_withdrawn:
+        raise Conflict("form_withdrawn")
 
 
 def _warnings(customer: Customer, form: rules.FormDefinition, answers: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Shipped forms are published by `renmai migrate` and are the same for everybody; 
 keys of its own (`forms_publish`).
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,10 +88,14 @@ async def stored(session: AsyncSession, form_key: str, version: str) -> StoredFo
     if row is None:
         raise NotFound
     if row.content_hash not in _parsed:
-        if len(_parsed) >= _MAX_PARSED:
-            _parsed.clear()
-        _parsed[row.content_hash] = rules.load_definition(await definition(session, form_key, version))
-    return StoredForm(row.content_hash, row.is_withdrawn, row.withdrawn_at, row.grace_until, _parsed[row.content_hash])
+        text = await definition(session, form_key, version)
+        # A large form takes a tenth of a second and more: beside the event loop, not on it.
+        parsed = await asyncio.to_thread(rules.load_definition, text)
+        while len(_parsed) >= _MAX_PARSED:
+            del _parsed[next(iter(_parsed))]
+        _parsed[row.content_hash] = parsed
+    parsed = _parsed[row.content_hash]
+    return StoredForm(row.content_hash, row.is_withdrawn, row.withdrawn_at, row.grace_until, parsed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,12 +128,12 @@ async def withdraw(
 
 async def _judge(session: AsyncSession, data: FormCheck, *, is_new: bool = True) -> _Judged:
     judged = _Judged()
+    # Half a second of work at most: beside the event loop, not on it.
     try:
-        judged.content_hash = rules.content_hash(data.definition)
+        judged.content_hash = await asyncio.to_thread(rules.content_hash, data.definition)
     except FormError as error:
         judged.note("/definition", error)
         return judged
-    # Half a second of work at most: beside the event loop, not on it.
     form, problems = await asyncio.to_thread(rules.examine, data.definition)
     for problem in problems:
         judged.note("/definition", problem)

@@ -108,7 +108,8 @@ async def confirm(
     """Add the customer's word on an analysis; once.
 
     Raises:
-        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`.
+        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`,
+            `response_retracted`: it rests on answers that were taken back.
     """
     if data.confirmed_at > utc_now():
         raise Invalid.at("/confirmed_at", "in_future")
@@ -119,6 +120,11 @@ async def confirm(
     )
     if (await session.exec(said)).first() is not None:
         raise Conflict("analysis_confirmed")
+    answered = select(FormResponse.status).where(
+        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == analysis.form_response_id
+    )
+    if (await session.exec(answered)).one() not in FINAL:
+        raise Conflict("response_retracted")
     confirmation = NeedsAnalysisConfirmation(
         org_id=actor.org_id,
         needs_analysis_id=analysis.id,

@@ -91,7 +91,8 @@ async def sign(session: AsyncSession, actor: Actor, proposal_id: UUID, data: Pro
     Raises:
         NotFound, Gone.
         Conflict: `proposal_signed`; `signed_for_customer`: somebody else did; `opinion_not_told`,
-            `opinion_not_told_online`, `signed_too_early`; `tolerance_expired`; `analysis_superseded`.
+            `opinion_not_told_online`, `signed_too_early`; `tolerance_expired`; `analysis_superseded`,
+            `response_retracted`.
     """
     row = await find(session, actor, proposal_id, lock=True)
     if row.signed_at is not None:
