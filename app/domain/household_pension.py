@@ -38,8 +38,7 @@ def plan(case: Case) -> Plan | None:
         pensions=tuple(streams),
         assets_fen=book.value("pension_savings_fen"),
     )
-    own: dict[str, Source] = dict.fromkeys((path for path, _, _ in told.leaves()), "method_default")
-    own |= {
+    own: dict[str, Source] = {
         "stages.0.yearly_fen": spending.source,
         "stages.0.years": book.source("pension_until_age"),
         "years_to_retire": start.source,

@@ -154,15 +154,15 @@ def of_life(session: AsyncSession, actor: Actor, customer: Customer, response: F
 
 
 def household_analysis(
-    facts: Facts, day: date, overrides: Mapping[str, Override], root: str = "/overrides"
+    facts: Facts, day: date, overrides: Mapping[str, Override], root: str = "/overrides", *, is_brief: bool = False
 ) -> household_needs.HouseholdAnalysis:
-    """The calculation, with its refusals as ours.
+    """The calculation, with its refusals as ours; `is_brief` as `household_needs.analyse`.
 
     Raises:
         Invalid: pointing at the assumption where one is to blame, else at the whole.
     """
     try:
-        return household_needs.analyse(facts, day, overrides)
+        return household_needs.analyse(facts, day, overrides, is_brief=is_brief)
     except NeedsError as error:
         name = error.field if error.field in overrides else ""
         place = "" if not name else f"{root}/{name}/value" if root == "/overrides" else f"{root}/{name}"
