@@ -91,6 +91,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
     "form_not_analysed": ("该问卷不能用于需求分析", "No household is analysed from this form"),
+    "analysis_retracted": ("该分析依据的回答已作废", "The answers this analysis rests on were entered in error"),
     "analysis_superseded": ("该分析已被新的分析取代", "A newer analysis has taken the place of this one"),
     "analysis_confirmed": ("客户已确认该分析", "The customer has confirmed this analysis already"),
     "analysis_not_household": ("该分析没有家庭资料", "This analysis describes no household"),

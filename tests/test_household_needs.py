@@ -125,8 +125,8 @@ def test_medical_of_everybody(whole: HouseholdAnalysis) -> None:
 def test_accident_of_everybody(whole: HouseholdAnalysis) -> None:
     assert figures(found(whole, "self", "accident")) == (300 * WAN, 50 * WAN, 250 * WAN, 0)
     assert figures(found(whole, "spouse", "accident")) == (150 * WAN, 0, 150 * WAN, 0)
-    for child in ("child.0", "child.1"):  # both under ten: 20万
-        assert figures(found(whole, child, "accident")) == (20 * WAN, 0, 20 * WAN, 0)
+    assert figures(found(whole, "child.1", "accident")) == (20 * WAN, 0, 20 * WAN, 0)  # under ten
+    assert figures(found(whole, "child.0", "accident")) == (0, 0, 0, 0)  # her life cover is above the limit already
     told = {figure["key"]: figure["value"] for figure in found(whole, "self", "accident")["figures"]}
     assert told["occupation_class"] == 2
 
@@ -380,3 +380,9 @@ def test_brief_results_are_the_same_figures(whole: HouseholdAnalysis) -> None:
     assert gaps(brief.results) == gaps(whole.results)
     parts = ("affordability", "suitability", "advice", "missing", "assumptions", "totals")
     assert all(getattr(brief, part) == getattr(whole, part) for part in parts)
+
+
+def test_minor_whose_death_cover_is_at_the_limit_needs_no_accident_cover() -> None:
+    rows = [policy("child", "life", 25 * WAN, 0, policy_child=1), policy("child", "life", 12 * WAN, 0, policy_child=2)]
+    analysis = analyse(facts(family(policies=rows)), DAY)
+    assert [found(analysis, f"child.{n}", "accident")["need_fen"] for n in (0, 1)] == [0, 8 * WAN]

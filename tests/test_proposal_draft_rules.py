@@ -75,9 +75,10 @@ def test_policy_of_one_price_fits_or_does_not() -> None:
     assert (second.sum_insured_fen, second.why, second.room_before_fen) == (0, "no_room", 300)
 
 
-def test_indemnity_that_is_there_is_not_drafted_again() -> None:
-    (one,) = draft(_analysis(_result("self", "medical", WAN, 1, existing=WAN), room=9), [], DAY)
-    assert (one.sum_insured_fen, one.why) == (0, "covered_once")
+def test_gap_that_some_indemnity_leaves_is_drafted() -> None:
+    """The employer's group cover of a few thousand yuan pays no severe year."""
+    (one,) = draft(_analysis(_result("self", "medical", 48 * WAN, 1, existing=WAN), room=9), [], DAY)
+    assert (one.sum_insured_fen, one.why) == (48 * WAN, "sum_only")
 
 
 def test_minor_gets_no_more_death_cover_than_the_law_allows() -> None:

@@ -7,7 +7,7 @@ from app.domain import household_cover
 from app.domain.household_case import ADULT, Case, Plan, row_of
 from app.domain.household_facts import Held
 from app.domain.household_snapshot import Member
-from app.domain.needs_health import Accident, Cap, CriticalIllness, Medical, MinorsLimit
+from app.domain.needs_health import Accident, Cap, CriticalIllness, Medical, MinorsLimit, limit_of_age
 from app.domain.needs_methods import Source
 
 _BILLS = {"special": 200_000_000, "private": 300_000_000, "abroad": 400_000_000}  # fen, by where one would be treated
@@ -92,7 +92,10 @@ def accident(case: Case, member: Member) -> Plan:
         given["multiple"] = book.value("accident_multiple")
         own["multiple"] = book.source("accident_multiple")
     else:
-        given["life_need_fen"] = book.value("accident_base_fen")
+        base, limit = book.value("accident_base_fen"), limit_of_age(member.age)
+        if limit is not None:  # all death cover counts against it
+            base = min(base, max(0, limit - sum(one.sum_fen for one in household_cover.held(case.covers, member.key, "life"))))
+        given["life_need_fen"] = base
         own["life_need_fen"] = book.source("accident_base_fen")
     kind = {"self": "occupation_class", "spouse": "spouse_occupation_class"}.get(member.role)
     told_class = None if kind is None else book.facts.values.get(kind)

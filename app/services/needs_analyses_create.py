@@ -108,11 +108,17 @@ async def confirm(
     """Add the customer's word on an analysis; once.
 
     Raises:
-        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`.
+        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`;
+            `analysis_retracted`: the answers it rests on were entered in error.
     """
     if data.confirmed_at > utc_now():
         raise Invalid.at("/confirmed_at", "in_future")
     customer, analysis = await _newest(session, actor, needs_analysis_id)
+    standing = select(FormResponse.status).where(
+        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == analysis.form_response_id
+    )
+    if (await session.exec(standing)).one() not in FINAL:
+        raise Conflict("analysis_retracted")
     said = select(NeedsAnalysisConfirmation.id).where(
         col(NeedsAnalysisConfirmation.org_id) == actor.org_id,
         col(NeedsAnalysisConfirmation.needs_analysis_id) == analysis.id,

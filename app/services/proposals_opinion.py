@@ -54,7 +54,8 @@ async def basis(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) ->
 
     Raises:
         NotFound: absent or not visible. Gone: its customer is deleted.
-        Conflict: `analysis_not_household`: one of form `needs.life`; `analysis_superseded`: there is a newer one.
+        Conflict: `analysis_not_household`: one of form `needs.life`; `analysis_superseded`: there is a newer one;
+            `analysis_retracted`: the answers it rests on were entered in error.
     """
     found = await reads.row_in(session, actor.owners, "get_proposal_basis", needs_analysis_id)
     return checked(found, needs_analysis_id)
@@ -71,6 +72,8 @@ def checked(found: asyncpg.Record | None, needs_analysis_id: UUID) -> Basis:
         raise Conflict("analysis_not_household")
     if found["is_superseded"]:
         raise Conflict("analysis_superseded")
+    if found["is_retracted"]:
+        raise Conflict("analysis_retracted")
     return Basis(needs_analysis_id, found["customer_id"], found["created_at"], analysis)
 
 
