@@ -113,6 +113,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "signed_too_early": ("签署不能早于推介", "Signing comes after recommending"),
     "opinion_not_told": ("签署前须告知匹配意见", "The opinion has to be told before signing"),
     "opinion_not_told_online": ("签署前须展示匹配意见", "The opinion has to be shown before signing"),
+    "tolerance_exceeded": (
+        "产品等级高于客户现在的风险承受能力",
+        "The level of the product is above the customer's present risk tolerance",
+    ),
     "tolerance_expired": ("风险承受能力评估已过有效期", "The risk tolerance assessment has expired"),
     "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),

@@ -386,3 +386,9 @@ def test_minor_whose_death_cover_is_at_the_limit_needs_no_accident_cover() -> No
     rows = [policy("child", "life", 25 * WAN, 0, policy_child=1), policy("child", "life", 12 * WAN, 0, policy_child=2)]
     analysis = analyse(facts(family(policies=rows)), DAY)
     assert [found(analysis, f"child.{n}", "accident")["need_fen"] for n in (0, 1)] == [0, 8 * WAN]
+
+
+def test_who_rents_goes_on_renting_in_retirement() -> None:
+    told = analyse(facts(family(pension_wish_monthly=None)), DAY).assumptions
+    (monthly,) = (one["value"] for one in told if one["key"] == "pension_monthly_fen")
+    assert monthly == round((800_000 + 100_000 + (2 * WAN + 500_000) / 12) * 0.7)

@@ -397,3 +397,15 @@ async def test_employers_small_medical_cover_does_not_forbid_a_real_one(world: W
     drafted = await world.agent.post(f"/v1/needs-analyses/{analysis['id']}/recommendations", json={})
     (one,) = (i for i in drafted.json()["items"] if (i["insured"], i["peril"]) == ("self", "medical"))
     assert (one["why"], one["sum_insured_fen"]) == ("sum_only", 47 * WAN)
+
+
+async def test_lower_class_nobody_has_confirmed_yet_already_forbids(world: World) -> None:
+    analysis = await _analysis(world)
+    await tolerance_form.assess(world.agent, analysis["customer_id"], tolerance_form.BOLD)
+    made = await propose(world.agent, analysis, life(**LINKED))
+    assert made.status_code == 201, made.text
+    await tolerance_form.assess(world.agent, analysis["customer_id"], tolerance_form.CAREFUL)
+    again = await propose(world.agent, analysis, life(**LINKED))
+    assert _codes(again) == [("/recommendations/0", "tolerance_exceeded")]
+    answer = await sign(world.agent, made.json())
+    assert (answer.status_code, answer.json()["code"]) == (409, "tolerance_exceeded")

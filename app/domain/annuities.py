@@ -71,7 +71,7 @@ class NeedsError(ValueError):
         self.code, self.field = code, field
 
 
-class exact:  # noqa: N801  # used as a decorator and after `with`
+class exact:  # used as a decorator and after `with`
     """The context every calculation runs in: 50 digits, and floats are refused.
 
     One calculation calls hundreds of others, so what runs in it already is called as it is.

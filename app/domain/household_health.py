@@ -94,7 +94,8 @@ def accident(case: Case, member: Member) -> Plan:
     else:
         base, limit = book.value("accident_base_fen"), limit_of_age(member.age)
         if limit is not None:  # all death cover counts against it
-            base = min(base, max(0, limit - sum(one.sum_fen for one in household_cover.held(case.covers, member.key, "life"))))
+            life = household_cover.held(case.covers, member.key, "life")
+            base = min(base, max(0, limit - sum(one.sum_fen for one in life)))
         given["life_need_fen"] = base
         own["life_need_fen"] = book.source("accident_base_fen")
     kind = {"self": "occupation_class", "spouse": "spouse_occupation_class"}.get(member.role)

@@ -57,7 +57,8 @@ def _spending(case: Case) -> Held:
     if wished is not None:
         return wished
     yearly = sum(book.value(name) for name in ("leisure_yearly_fen", "medical_yearly_fen"))
-    monthly = (book.value("living_monthly_fen") + Decimal(yearly) / 12) * book.value("replacement_share")
+    housed = book.value("living_monthly_fen") + book.value("rent_monthly_fen")
+    monthly = (housed + Decimal(yearly) / 12) * book.value("replacement_share")
     return book.settle("pension_monthly_fen", round_fen(monthly))
 
 

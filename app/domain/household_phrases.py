@@ -39,6 +39,11 @@ FOLLOWS: Mapping[str, Both] = {
         "如果{who}得了大病,治疗、休养,加上不能工作时少掉的收入,一共需要约 {need}。",
         "If {who} fell seriously ill, treatment, recovery and the income lost meanwhile would take about {need}.",
     ),
+    "life_no_child": (
+        "如果{who}不在了,家人的生活、该还的钱和身后的花费,扣掉家里自己的钱和还会有的收入,一共需要约 {need}。",
+        "If {who} were no longer there, the family's living, what is owed and the last expenses would take about "
+        "{need}. Its own money and the income that goes on are already taken off.",
+    ),
     "illness_only": (  # where no income is lost
         "如果{who}得了大病,治疗和休养一共需要约 {need}。",
         "If {who} fell seriously ill, treatment and recovery would take about {need}.",

@@ -140,6 +140,12 @@ class _Speaker:
         told = one["inputs"].get("life_need_fen") is None
         return name in ("accident_multiple", "accident_base_fen") and told is (name == "accident_base_fen")
 
+    def _told(self, kind: str, one: Mapping[str, Any]) -> str:
+        """Which sentence is true of this household: nobody is told of children or an income that are not there."""
+        if kind == "life" and self.members and all(one["role"] != "child" for one in self.members.values()):
+            return "life_no_child"
+        return "illness_only" if kind == "critical_illness" and not _loses_income(one) else kind
+
     def _follows(self, one: Mapping[str, Any], who: str) -> Iterator[str]:
         money = {name: self.money(one[f"{name}_fen"]) for name in ("need", "existing", "gap", "over")}
         kind = "minor" if one["method"] == "minors_limit" else one["peril"]
@@ -147,8 +153,7 @@ class _Speaker:
             figures = {figure["key"]: figure["value"] for figure in one["figures"]}
             money["need"] = self.money(figures.get("limit_fen", 0))
         is_enough = kind != "minor" and not one["need_fen"]
-        told = "illness_only" if kind == "critical_illness" and not is_enough and not _loses_income(one) else kind
-        yield self.say((FOLLOWS_ENOUGH if is_enough else FOLLOWS)[told], who=who, **money)
+        yield self.say(FOLLOWS_ENOUGH[kind] if is_enough else FOLLOWS[self._told(kind, one)], who=who, **money)
         yield self.say(THERE if one["existing_fen"] else NO_COVER, **money)
         if kind == "minor":
             yield self.say(STILL["minor_over" if one["over_fen"] else "minor_fine"], **money)

@@ -91,7 +91,7 @@ class Part:
                 if len(value) > member.most:
                     raise NeedsError("too_many", f"{prefix}{member.name}")
                 for index, part in enumerate(value):
-                    part._collect(f"{prefix}{member.name}.{index}.", found)  # noqa: SLF001  # a part of its own kind
+                    part._collect(f"{prefix}{member.name}.{index}.", found)
             elif value is not None or not member.is_optional:
                 found.append((f"{prefix}{member.name}", member, value))
 

@@ -325,7 +325,7 @@ def _need(proposed: Proposed) -> Iterator[Reason]:
     elif proposed.existing_fen >= proposed.need_fen:
         yield _reason("covered_already", "stop", proposed)
     elif proposed.is_indemnity:
-        return  # a cap above the need is not paid for and never paid out: indemnity is too much only by being there twice
+        return  # a cap above the need is never paid out: indemnity is too much only by being there twice
     elif (proposed.sum_insured_fen or 0) > -(
         -(proposed.need_fen - proposed.existing_fen) // ROUND_UP_FEN
     ) * ROUND_UP_FEN:
