@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import wraps
 from typing import Literal, ParamSpec, TypeVar, cast, get_args
 
-_P, _T = ParamSpec("_P"), TypeVar("_T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 Timing = Literal["begin", "end"]
 FirstPayment = Literal["today", "grown", "stated"]
