@@ -91,6 +91,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "internal": ("服务内部错误", "Internal error"),
     "unavailable": ("服务暂不可用,请稍后再试", "Temporarily unavailable; try again"),
     "form_not_analysed": ("该问卷不能用于需求分析", "No household is analysed from this form"),
+    "analysis_retracted": ("该分析依据的回答已作废", "The answers this analysis rests on were entered in error"),
     "analysis_superseded": ("该分析已被新的分析取代", "A newer analysis has taken the place of this one"),
     "analysis_confirmed": ("客户已确认该分析", "The customer has confirmed this analysis already"),
     "analysis_not_household": ("该分析没有家庭资料", "This analysis describes no household"),
@@ -112,6 +113,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "signed_too_early": ("签署不能早于推介", "Signing comes after recommending"),
     "opinion_not_told": ("签署前须告知匹配意见", "The opinion has to be told before signing"),
     "opinion_not_told_online": ("签署前须展示匹配意见", "The opinion has to be shown before signing"),
+    "tolerance_exceeded": (
+        "产品等级高于客户现在的风险承受能力",
+        "The level of the product is above the customer's present risk tolerance",
+    ),
     "tolerance_expired": ("风险承受能力评估已过有效期", "The risk tolerance assessment has expired"),
     "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),

@@ -129,7 +129,7 @@ def _what_if() -> Callable[[], bytes]:
     tried = {"inflation": {"value": "0.03", "set_by": "agent"}}
 
     def turn() -> bytes:
-        made = analyse(Facts.from_json(orjson.loads(stored)), AS_OF, overrides_of(tried))
+        made = analyse(Facts.from_json(orjson.loads(stored)), AS_OF, overrides_of(tried), is_brief=True)
         told = {"results": gaps(made.results), "affordability": made.affordability, "suitability": made.suitability}
         return orjson.dumps(told | {"advice": made.advice, "assumptions": made.assumptions})
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.annuities import NeedsError
 from app.domain.household_facts import SETTINGS, Override, overrides_of
-from app.domain.household_needs import HouseholdAnalysis, analyse
+from app.domain.household_needs import HouseholdAnalysis, analyse, gaps
 from app.domain.household_snapshot import age_on, snapshot
 from tests.fact_find import DAY, WAN, facts, family, policy
 from tests.life_form import signed
@@ -125,8 +125,8 @@ def test_medical_of_everybody(whole: HouseholdAnalysis) -> None:
 def test_accident_of_everybody(whole: HouseholdAnalysis) -> None:
     assert figures(found(whole, "self", "accident")) == (300 * WAN, 50 * WAN, 250 * WAN, 0)
     assert figures(found(whole, "spouse", "accident")) == (150 * WAN, 0, 150 * WAN, 0)
-    for child in ("child.0", "child.1"):  # both under ten: 20万
-        assert figures(found(whole, child, "accident")) == (20 * WAN, 0, 20 * WAN, 0)
+    assert figures(found(whole, "child.1", "accident")) == (20 * WAN, 0, 20 * WAN, 0)  # under ten
+    assert figures(found(whole, "child.0", "accident")) == (0, 0, 0, 0)  # her life cover is above the limit already
     told = {figure["key"]: figure["value"] for figure in found(whole, "self", "accident")["figures"]}
     assert told["occupation_class"] == 2
 
@@ -350,3 +350,45 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 def test_every_assumption_has_words_and_a_kind_with_bounds() -> None:
     assert all(setting.label[0] and setting.label[1] for setting in SETTINGS.values())
+
+
+def test_statutory_age_is_the_nearest_year_and_a_spouse_is_of_the_other_sex() -> None:
+    bare = family(gender="male", birth_date="1967-12-10", retirement_age=None, spouse_retirement_age=None)
+    bare |= {"spouse_birth_date": "1972-09-10", "social_pension_monthly": None}
+    told = {one["key"]: one["value"] for one in analyse(facts(bare), DAY).assumptions}
+    assert (told["retirement_age"], told["spouse_retirement_age"]) == (61, 56)  # 60 and 9 months, 55 and 9 months
+    told = {one["key"]: one["value"] for one in analyse(facts(bare | {"gender": "female"}), DAY).assumptions}
+    assert (told["retirement_age"], told["spouse_retirement_age"]) == (55, 62)
+    nameless = {name: value for name, value in bare.items() if name != "gender"}
+    told = {one["key"]: one["value"] for one in analyse(facts(nameless), DAY).assumptions}
+    assert (told["retirement_age"], told["spouse_retirement_age"]) == (60, 60)
+
+
+def test_who_has_retired_loses_no_income_by_illness_or_accident() -> None:
+    old = family(birth_date="1958-05-05", retirement_age=None)
+    analysis = analyse(facts(old), DAY)
+    ill = found(analysis, "self", "critical_illness")
+    assert (ill["need_fen"], ill["inputs"]["years_out"]) == (52 * WAN, 0)
+    assert found(analysis, "self", "accident")["need_fen"] == 50 * WAN
+    assert "retirement_age_unknown" not in {one["code"] for one in analysis.missing}
+    nearly = analyse(facts(old | {"retirement_age": 70}), DAY)  # he is 68, and would need four years to recover
+    assert found(nearly, "self", "critical_illness")["need_fen"] == (52 + 2 * 30) * WAN
+
+
+def test_brief_results_are_the_same_figures(whole: HouseholdAnalysis) -> None:
+    brief = analyse(facts(family()), DAY, is_brief=True)
+    assert gaps(brief.results) == gaps(whole.results)
+    parts = ("affordability", "suitability", "advice", "missing", "assumptions", "totals")
+    assert all(getattr(brief, part) == getattr(whole, part) for part in parts)
+
+
+def test_minor_whose_death_cover_is_at_the_limit_needs_no_accident_cover() -> None:
+    rows = [policy("child", "life", 25 * WAN, 0, policy_child=1), policy("child", "life", 12 * WAN, 0, policy_child=2)]
+    analysis = analyse(facts(family(policies=rows)), DAY)
+    assert [found(analysis, f"child.{n}", "accident")["need_fen"] for n in (0, 1)] == [0, 8 * WAN]
+
+
+def test_who_rents_goes_on_renting_in_retirement() -> None:
+    told = analyse(facts(family(pension_wish_monthly=None)), DAY).assumptions
+    (monthly,) = (one["value"] for one in told if one["key"] == "pension_monthly_fen")
+    assert monthly == round((800_000 + 100_000 + (2 * WAN + 500_000) / 12) * 0.7)

@@ -148,6 +148,28 @@ async def test_explanation_says_what_is_assumed_what_follows_and_what_is_missing
     assert any("第 2 份保单已经到期" in text for text in told[0]["missing"])
 
 
+async def test_nobody_is_told_of_children_or_an_income_that_are_not_there(world: World) -> None:
+    alone: dict[str, Any] = {
+        "marital": "unmarried",
+        "children": [],
+        "policies": [],
+        "retirement_age": None,
+        "birth_date": "1964-01-01",
+    }
+    gone = dict.fromkeys(name for name in family() if name.startswith("spouse_"))
+    made = await create_household(world.agent, (await create_customer(world.agent))["id"], family(**gone | alone))
+    told = exact(await world.agent.get(_url(made, "/explain"), headers={"Accept-Language": "zh-CN"}))["sections"]
+    said = {one["peril"]: one for one in told}
+    assert "孩子" not in said["life"]["follows"][0]
+    assert "离退休还有" not in "".join(said["critical_illness"]["assumed"])  # he has retired
+    assert said["critical_illness"]["follows"][0] == "如果您得了大病,治疗和休养一共需要约 52 万元。"
+    nearly = family(**gone | alone | {"retirement_age": 64})
+    made = await create_household(world.agent, (await create_customer(world.agent))["id"], nearly)
+    told = exact(await world.agent.get(_url(made, "/explain"), headers={"Accept-Language": "zh-CN"}))["sections"]
+    (ill,) = (one for one in told if one["peril"] == "critical_illness")
+    assert "离退休还有 2 年,生病时只算这几年少掉的收入(您告诉我们的)" in ill["assumed"]
+
+
 async def test_analysis_of_the_life_form_is_explained_too(world: World) -> None:
     made = await create_analysis(world.agent, (await create_customer(world.agent))["id"])
     told = exact(await world.agent.get(_url(made, "/explain"), headers={"Accept-Language": "en"}))["sections"]
@@ -244,11 +266,17 @@ async def test_revision_by_a_newer_response_compares_the_answers(world: World) -
     assert new["diff"]["assumptions"] == [{"key": "inflation", "before": "0.03", "after": "0.02"}]
 
 
-async def test_answers_that_were_taken_back_are_not_confirmed(world: World) -> None:
+async def test_answers_that_were_taken_back_are_not_confirmed_and_the_analysis_says_so(world: World) -> None:
     made = await _household(world)
+    before = await world.db.fetchval("SELECT max(seq) FROM feed WHERE org_id = $1", world.org_id)
+    read = await world.agent.get(_url(made))
+    assert read.json()["is_retracted"] is False
     await world.agent.post(f"/v1/form-responses/{made['form_response_id']}/retract", json={"reason": "录错了人"})
-    assert_problem(await world.agent.post(_url(made, "/confirm"), json=WORD), 409, "response_retracted")
-    assert (await world.agent.get(_url(made))).json() == made
+    assert_problem(await world.agent.post(_url(made, "/confirm"), json=WORD), 409, "analysis_retracted")
+    after = await world.agent.get(_url(made), headers={"If-None-Match": read.headers["etag"]})
+    assert after.json() == {**read.json(), "is_retracted": True}
+    told = "SELECT count(*) FROM feed WHERE org_id = $1 AND seq > $2 AND collection = 'needs_analyses' AND id = $3"
+    assert await world.db.fetchval(told, world.org_id, before, UUID(made["id"])) > 0
 
 
 async def test_revisions_keep_earlier_assumptions_and_go_one_after_another(world: World) -> None:

@@ -75,9 +75,10 @@ def test_policy_of_one_price_fits_or_does_not() -> None:
     assert (second.sum_insured_fen, second.why, second.room_before_fen) == (0, "no_room", 300)
 
 
-def test_indemnity_that_is_there_is_not_drafted_again() -> None:
-    (one,) = draft(_analysis(_result("self", "medical", WAN, 1, existing=WAN), room=9), [], DAY)
-    assert (one.sum_insured_fen, one.why) == (0, "covered_once")
+def test_gap_that_some_indemnity_leaves_is_drafted() -> None:
+    """The employer's group cover of a few thousand yuan pays no severe year."""
+    (one,) = draft(_analysis(_result("self", "medical", 48 * WAN, 1, existing=WAN), room=9), [], DAY)
+    assert (one.sum_insured_fen, one.why) == (48 * WAN, "sum_only")
 
 
 def test_minor_gets_no_more_death_cover_than_the_law_allows() -> None:
@@ -241,3 +242,22 @@ def test_years_end_where_the_pension_is_not_known() -> None:
 
 def test_household_that_told_nothing_has_no_years() -> None:
     assert years(_analysis(), DAY) == ()
+
+
+def test_debt_nobody_named_the_end_of_is_paid_until_nothing_is_owed() -> None:
+    debts = [{"debt_monthly": 600_000, "debt_balance": 21_600_000 + 1}, {"debt_monthly": 0, "debt_balance": WAN}]
+    flow = _flow(FACTS | {"debts": debts})
+    assert [one.debt_fen for one in flow[:5]] == [7_200_000] * 4 + [0]
+
+
+def test_minor_within_the_limit_has_no_cover_too_many() -> None:
+    content = {
+        "agent": {"name": "a", "licence_no": None}, "organization": {"name": "b"}, "customer": {"name": "c"},
+        "affordability": None, "tolerance": None, "verdict": {"code": "suitable", "reasons": []},
+        "recommendations": [], "alternatives": [], "customer_insists": False, "statement": None,
+    }  # fmt: skip
+    for existing, over in ((12, 0), (25, 5)):
+        limit = _result("child.0", "life", 0, None, existing=existing * WAN, method="minors_limit")
+        analysis = _analysis(limit | {"over_fen": over * WAN})
+        (one,) = report(content, analysis, number="1", prepared_on=DAY, language="zh").needs
+        assert (one.gap_fen, one.over_fen) == (0, over * WAN)

@@ -165,6 +165,7 @@ def test_priorities_are_the_gaps_by_rank_then_by_size() -> None:
         ("not a number", "share", "not a number"),
         (20, "years", "20 年"),
         (6, "months", "6 个月"),
+        (60, "age", "60 岁"),
         ("begin", "code", "begin"),
     ],
 )

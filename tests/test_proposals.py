@@ -365,5 +365,5 @@ async def test_nothing_rests_on_answers_that_were_taken_back(world: World) -> No
     taken = await world.agent.post(f"/v1/form-responses/{analysis['form_response_id']}/retract", json={"reason": "错"})
     assert taken.status_code == 200
     for answer in (await sign(world.agent, made), await propose(world.agent, analysis)):
-        assert (answer.status_code, answer.json()["code"]) == (409, "response_retracted")
+        assert (answer.status_code, answer.json()["code"]) == (409, "analysis_retracted")
     assert (await world.agent.get(f"/v1/proposals/{made['id']}")).json() == made

@@ -122,6 +122,9 @@ RULES: list[tuple[SuitabilityFacts, str, list[str]]] = [
     (_with(is_indemnity=True), "suitable", []),
     (_with(holds_same_kind=True), "suitable", []),
     (_with(is_indemnity=True, holds_same_kind=True), "advise_stop", ["repeat_cover"]),
+    (_with(is_indemnity=True, is_beside=True), "suitable_with_care", ["indemnity_beside"]),
+    (_with(is_beside=True), "suitable", []),
+    (_with(is_indemnity=True, sum_insured_fen=900 * WAN), "suitable", []),  # never pays more than was spent
     (_with(need_fen=None), "incomplete", ["need_unknown"]),
     (_with(need_fen=0, existing_fen=0), "advise_stop", ["no_need"]),
     (_with(existing_fen=300 * WAN), "advise_stop", ["covered_already"]),

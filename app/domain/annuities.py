@@ -6,10 +6,13 @@ context and no float can change a result; who asks rounds half-up, once, at the 
 
 import decimal
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal, cast, get_args
+from functools import wraps
+from typing import Literal, ParamSpec, TypeVar, cast, get_args
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 Timing = Literal["begin", "end"]
 FirstPayment = Literal["today", "grown", "stated"]
@@ -69,11 +72,28 @@ class NeedsError(ValueError):
         self.code, self.field = code, field
 
 
-@contextmanager
-def exact() -> Iterator[None]:
-    """The context every calculation runs in: 50 digits, and floats are refused."""
-    with decimal.localcontext(_CONTEXT):
-        yield
+class exact:  # used as a decorator and after `with`
+    """The context every calculation runs in: 50 digits, and floats are refused.
+
+    One calculation calls hundreds of others, so what runs in it already is called as it is.
+    """
+
+    def __enter__(self) -> None:
+        self._before = decimal.getcontext()
+        decimal.setcontext(_CONTEXT)
+
+    def __exit__(self, *raised: object) -> None:
+        decimal.setcontext(self._before)
+
+    def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        @wraps(function)
+        def inside(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            if decimal.getcontext() is _CONTEXT:
+                return function(*args, **kwargs)
+            with exact():
+                return function(*args, **kwargs)
+
+        return inside
 
 
 def check(field: str, kind: str, value: object) -> None:

@@ -60,14 +60,14 @@ class Case:
 
 
 def _statutory(case: Case, member: Member) -> int:
-    """The statutory age in completed years; 60 where the sex is not known (the form does not ask it of a spouse)."""
-    kinds = {"male": "man", "female": "woman_55"}
-    kind = kinds.get(str(case.book.facts.values.get("gender"))) if member.role == "self" else None
-    return 60 if kind is None else retirement(kind, member.birth_date.year, member.birth_date.month).age_years
-
-
-def defaults(inputs: Part) -> dict[str, Source]:
-    return dict.fromkeys((path for path, _, _ in inputs.leaves()), "method_default")
+    """The statutory age in the nearest whole year; 60 where the customer's sex is not known. The form does not ask
+    that of a spouse: a marriage is between a man and a woman (民法典 1046)."""
+    told, is_own = case.book.facts.values.get("gender"), member.role == "self"
+    if told not in ("male", "female"):
+        return 60
+    category = "man" if (told == "male") is is_own else "woman_55"
+    found = retirement(category, member.birth_date.year, member.birth_date.month)
+    return found.age_years + (found.age_months >= 6)
 
 
 class Listed:

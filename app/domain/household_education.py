@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 from app.domain import household_cover
-from app.domain.household_case import Case, Plan, defaults, row_of
+from app.domain.household_case import Case, Plan, row_of
 from app.domain.household_cover import Counted, Cover
 from app.domain.household_snapshot import Member
 from app.domain.needs_goals import Education, EducationStage
@@ -40,7 +40,7 @@ def education(case: Case, member: Member) -> Plan | None:
         "cost_growth": book.source("education_growth"),
         "discount_rate": book.source("discount_rate"),
     }
-    return Plan(member.key, "education", "education", told, defaults(told) | own, tuple(counted))
+    return Plan(member.key, "education", "education", told, own, tuple(counted))
 
 
 def _paid_years(cover: Cover, as_of: date, first: int, years: int) -> int:

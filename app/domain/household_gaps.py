@@ -243,7 +243,8 @@ def missing(case: Case, results: list[dict[str, Any]]) -> Iterator[dict[str, Any
         (("self", "pension"), "retirement_age", "retirement_age_unknown"),
     ):
         held = used.get(name)
-        if (insured, peril) in judged and held is not None and held.source == "method_default":
+        is_past = name == "retirement_age" and held is not None and held.value <= case.household.members[0].age
+        if (insured, peril) in judged and held is not None and held.source == "method_default" and not is_past:
             yield _open(code, insured, peril)
     if ("self", "pension") in judged:
         pension = used.get("social_pension_monthly_fen")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.domain import household_cover
 from app.domain.annuities import round_fen
-from app.domain.household_case import ADULT, Case, Listed, Plan, defaults, row_of
+from app.domain.household_case import ADULT, Case, Listed, Plan, row_of
 from app.domain.household_facts import Held
 from app.domain.household_snapshot import Member
 from app.domain.needs_inputs import Lump, Stream
@@ -55,7 +55,7 @@ def life(case: Case, member: Member) -> Plan:
     )
     own: dict[str, Source] = {"discount_rate": book.source("discount_rate"), "assets_fen": assets.source}
     own["existing_cover_fen"] = "customer"
-    sources = defaults(told) | own | streams.sources | lumps.sources
+    sources = own | streams.sources | lumps.sources
     return Plan(member.key, "life", "capital_needs", told, sources, tuple(counted))
 
 

@@ -66,12 +66,15 @@ class HouseholdAnalysis:
 
 
 @annuities.exact()
-def analyse(facts: Facts, as_of: date, overrides: Mapping[str, Override] | None = None) -> HouseholdAnalysis:
+def analyse(
+    facts: Facts, as_of: date, overrides: Mapping[str, Override] | None = None, *, is_brief: bool = False
+) -> HouseholdAnalysis:
     """Every need of a household on a day.
 
     Args:
         facts: of a completed response (`household_facts.facts_of`).
         overrides: assumptions by name, each with who set it.
+        is_brief: results without how they came about, while a slider is dragged.
 
     Raises:
         NeedsError: an assumption that is none or out of bounds, a value a method does not take, or a result past
@@ -81,11 +84,12 @@ def analyse(facts: Facts, as_of: date, overrides: Mapping[str, Override] | None 
     book = Book(facts, overrides or {})
     case = Case(book, household, household_cover.covers(facts, household))
     estimate = household_pension.estimated(case)
-    results = [_result(case, plan) for plan in _plans(case)]
+    results = [_result(case, plan, is_brief) for plan in _plans(case)]
     pension = household_pension.plan(case)
     if pension is not None:
-        found = _result(case, pension)
-        found["steps"] = [*household_pension.estimate_steps(estimate), *found["steps"]]
+        found = _result(case, pension, is_brief)
+        if not is_brief:
+            found["steps"] = [*household_pension.estimate_steps(estimate), *found["steps"]]
         results.append(found)
     if sum(one["need_fen"] + one["existing_fen"] for one in results) > MAX_RESULT_FEN:
         raise annuities.NeedsError("result_out_of_range", "need_fen")
@@ -117,23 +121,22 @@ def _plans(case: Case) -> Iterator[Plan]:
         yield household_health.accident(case, member)
 
 
-def _result(case: Case, plan: Plan) -> Result:
-    found = calculate(plan.method, plan.inputs, plan.sources)
-    told = found.to_json()
+def _result(case: Case, plan: Plan, is_brief: bool) -> Result:
+    found = calculate(plan.method, plan.inputs, plan.sources, unnamed="method_default")
     amounts = _minor(case, plan) if plan.method == "minors_limit" else _amounts(found)
-    figures = told["figures"] + [one.to_json() for one in _checks(case, plan)]
+    judged = {"insured": plan.insured, "peril": plan.peril, "method": found.method, **amounts}
+    judged |= {"rank": None, "priority": "0", "covers": [one.to_json() for one in plan.covers]}
+    checks = _checks(case, plan)  # what they ask for is an assumption of the whole, told or not
+    if is_brief:
+        return judged | {"findings": [one.to_json() for one in found.findings]}
+    told = found.to_json()
+    figures = told["figures"] + [one.to_json() for one in checks]
     return {
-        "insured": plan.insured,
-        "peril": plan.peril,
-        "method": found.method,
+        **judged,
         "method_version": found.method_version,
         "title": words(found.title),
         "standing": found.standing,
         "rounding": found.rounding,
-        **amounts,
-        "rank": None,
-        "priority": "0",
-        "covers": [one.to_json() for one in plan.covers],
         "figures": figures,
         **{name: told[name] for name in ("findings", "inputs", "assumptions", "steps")},
     }

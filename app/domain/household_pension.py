@@ -38,8 +38,7 @@ def plan(case: Case) -> Plan | None:
         pensions=tuple(streams),
         assets_fen=book.value("pension_savings_fen"),
     )
-    own: dict[str, Source] = dict.fromkeys((path for path, _, _ in told.leaves()), "method_default")
-    own |= {
+    own: dict[str, Source] = {
         "stages.0.yearly_fen": spending.source,
         "stages.0.years": book.source("pension_until_age"),
         "years_to_retire": start.source,
@@ -58,7 +57,8 @@ def _spending(case: Case) -> Held:
     if wished is not None:
         return wished
     yearly = sum(book.value(name) for name in ("leisure_yearly_fen", "medical_yearly_fen"))
-    monthly = (book.value("living_monthly_fen") + Decimal(yearly) / 12) * book.value("replacement_share")
+    housed = book.value("living_monthly_fen") + book.value("rent_monthly_fen")
+    monthly = (housed + Decimal(yearly) / 12) * book.value("replacement_share")
     return book.settle("pension_monthly_fen", round_fen(monthly))
 
 

@@ -39,6 +39,15 @@ FOLLOWS: Mapping[str, Both] = {
         "如果{who}得了大病,治疗、休养,加上不能工作时少掉的收入,一共需要约 {need}。",
         "If {who} fell seriously ill, treatment, recovery and the income lost meanwhile would take about {need}.",
     ),
+    "life_no_child": (
+        "如果{who}不在了,家人的生活、该还的钱和身后的花费,扣掉家里自己的钱和还会有的收入,一共需要约 {need}。",
+        "If {who} were no longer there, the family's living, what is owed and the last expenses would take about "
+        "{need}. Its own money and the income that goes on are already taken off.",
+    ),
+    "illness_only": (  # where no income is lost
+        "如果{who}得了大病,治疗和休养一共需要约 {need}。",
+        "If {who} fell seriously ill, treatment and recovery would take about {need}.",
+    ),
     "medical": (
         "如果{who}遇到花费很大的一年,医保报销之后、自己能承担的部分以外,还要付约 {need}。",
         "In a year with very high bills for {who}, about {need} would remain to be paid after social insurance and "
@@ -133,6 +142,10 @@ ASSUMED: Mapping[str, Both] = {
     "discount_rate": ("存下的钱每年增值 {v}", "Money that is put aside earns {v} a year"),
     "treatment_fen": ("治一场大病自己要付 {v}", "One pays {v} oneself for the treatment of a serious illness"),
     "rehabilitation_share": ("休养康复的花费是治疗的 {v}", "Recovery costs {v} of the treatment"),
+    "working_years": (
+        "离退休还有 {v} 年,生病时只算这几年少掉的收入",
+        "Retirement is {v} years away; no more years of income can be lost",
+    ),
     "recovery_years": ("要休养 {v} 年不能工作", "One cannot work for {v} years"),
     "medical_bill_fen": ("花费很大的一年,医疗费约 {v}", "A year with very high bills costs about {v}"),
     "social_reimbursement": ("医保能报销 {v}", "Social insurance pays {v} of it"),
@@ -189,8 +202,8 @@ MISSING: Mapping[str, Both] = {
         "It is not known which social medical insurance covers {who}; none was counted.",
     ),
     "life_not_judged": (
-        "没有算{who}不在了需要多少钱,因为没有说收入。",
-        "What would be needed without {who} was not calculated, because no income was named.",
+        "没有算{who}不在了需要多少钱:没有收入,或者没有说收入。",
+        "What would be needed without {who} was not calculated: there is no income, or none was named.",
     ),
     "policy_ended": ("第 {row} 份保单已经到期,没有算进去。", "Policy {row} has ended and does not count."),
     "policy_insured_not_judged": (

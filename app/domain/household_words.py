@@ -125,16 +125,26 @@ class _Speaker:
         own = {item["key"]: item for item in one["assumptions"]}
         for name in RELEVANT["minor" if one["method"] == "minors_limit" else one["peril"]]:
             item = own.get(name) or self.known.get(name)
-            is_idle = name in ("accident_multiple", "accident_base_fen") and self._is_idle(name, one)
-            if item is None or is_idle:
+            if item is None or self._is_idle(name, one):
                 continue
+            if name == "recovery_years" and one["inputs"]["years_out"] < item["value"]:
+                name, item = "working_years", {**own["years_out"], "unit": "years"}
             told = self.say(ASSUMED[name], v=self.value(item["value"], item["unit"]))
             yield told + self.say(SOURCE[item["source"]])
 
     @staticmethod
     def _is_idle(name: str, one: Mapping[str, Any]) -> bool:
-        """Of the two ways to find accident cover only one was gone."""
-        return (one["inputs"]["life_need_fen"] is None) is (name == "accident_base_fen")
+        """Of the two ways to find accident cover only one was gone; years out of work cost only who earns."""
+        if name == "recovery_years":
+            return not _loses_income(one)
+        told = one["inputs"].get("life_need_fen") is None
+        return name in ("accident_multiple", "accident_base_fen") and told is (name == "accident_base_fen")
+
+    def _told(self, kind: str, one: Mapping[str, Any]) -> str:
+        """Which sentence is true of this household: nobody is told of children or an income that are not there."""
+        if kind == "life" and self.members and all(one["role"] != "child" for one in self.members.values()):
+            return "life_no_child"
+        return "illness_only" if kind == "critical_illness" and not _loses_income(one) else kind
 
     def _follows(self, one: Mapping[str, Any], who: str) -> Iterator[str]:
         money = {name: self.money(one[f"{name}_fen"]) for name in ("need", "existing", "gap", "over")}
@@ -143,7 +153,7 @@ class _Speaker:
             figures = {figure["key"]: figure["value"] for figure in one["figures"]}
             money["need"] = self.money(figures.get("limit_fen", 0))
         is_enough = kind != "minor" and not one["need_fen"]
-        yield self.say((FOLLOWS_ENOUGH if is_enough else FOLLOWS)[kind], who=who, **money)
+        yield self.say(FOLLOWS_ENOUGH[kind] if is_enough else FOLLOWS[self._told(kind, one)], who=who, **money)
         yield self.say(THERE if one["existing_fen"] else NO_COVER, **money)
         if kind == "minor":
             yield self.say(STILL["minor_over" if one["over_fen"] else "minor_fine"], **money)
@@ -169,3 +179,7 @@ class _Speaker:
 
     def _both(self, both: Mapping[str, str]) -> str:
         return both["zh" if self.zh else "en"]
+
+
+def _loses_income(ill: Mapping[str, Any]) -> bool:
+    return bool(ill["inputs"]["income_fen"] and ill["inputs"]["years_out"])

@@ -5,7 +5,6 @@ it is made, so one outside the bounds cannot exist; its parts are checked with i
 """
 
 import types
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import cache
@@ -78,8 +77,13 @@ def members(cls: Any) -> tuple[Member, ...]:
 class Part:
     """What stands inside an input: a stream, a loan. Checked with the input it stands in."""
 
-    def leaves(self, prefix: str = "") -> Iterator[tuple[str, Member, Any]]:
+    def leaves(self) -> "list[Leaf]":
         """Every single value that is given: its dotted path (`streams.0.growth`), its member, itself."""
+        found: list[Leaf] = []
+        self._collect("", found)
+        return found
+
+    def _collect(self, prefix: str, found: "list[Leaf]") -> None:
         own: Any = self.__class__
         for member in members(own):
             value = getattr(self, member.name)
@@ -87,9 +91,12 @@ class Part:
                 if len(value) > member.most:
                     raise NeedsError("too_many", f"{prefix}{member.name}")
                 for index, part in enumerate(value):
-                    yield from part.leaves(f"{prefix}{member.name}.{index}.")
+                    part._collect(f"{prefix}{member.name}.{index}.", found)
             elif value is not None or not member.is_optional:
-                yield f"{prefix}{member.name}", member, value
+                found.append((f"{prefix}{member.name}", member, value))
+
+
+Leaf = tuple[str, Member, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

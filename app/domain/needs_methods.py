@@ -7,7 +7,7 @@ that "1.0000" is never said of a gap.
 
 import decimal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -110,9 +110,30 @@ class MethodResult:
     cover_ratio: str | None
     figures: tuple[Figure, ...]
     findings: tuple[Finding, ...]
-    inputs: Mapping[str, Any]
-    assumptions: tuple[Assumption, ...]
     steps: tuple[Step, ...]
+    given: Inputs
+    sources: Mapping[str, Source]
+    unnamed: Source
+    assumed: tuple[tuple[str, int | str, str], ...]
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What was given, as JSON; made when it is asked for, because a slider never asks."""
+        return inputs_json(self.given)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """All that is no sum somebody named; a sum only where a default gave it."""
+        listed, idle = [], self.given.idle()
+        for path, member, value in self.given.leaves():
+            source = self.sources.get(path, self.unnamed)
+            if path in idle or member.kind == "code" or member.name == "sign":
+                continue
+            if member.kind != "money" or source in ("form_default", "method_default"):
+                plain = text(value) if isinstance(value, Decimal) else value
+                told = str(plain).lower() if isinstance(plain, bool) else plain
+                listed.append(Assumption(path, told, UNITS.get(member.kind, "code"), source))
+        return (*listed, *(Assumption(key, value, unit, "method_default") for key, value, unit in self.assumed))
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict of ints, strings, None, booleans, lists and dicts: rates are decimal strings, nothing a float."""
@@ -122,7 +143,10 @@ class MethodResult:
 
 
 _LISTS = ("figures", "findings", "assumptions", "steps")
-_PLAIN = tuple(item.name for item in fields(MethodResult) if item.name not in (*_LISTS, "title"))
+_PLAIN = (
+    "method", "method_version", "standing", "rounding", "need_fen", "resources_fen", "existing_cover_fen", "gap_fen",
+    "over_fen", "cover_ratio", "inputs",
+)  # fmt: skip
 
 
 def inputs_json(node: Part) -> dict[str, Any]:
@@ -138,21 +162,6 @@ def inputs_json(node: Part) -> dict[str, Any]:
     return told
 
 
-def _assumptions(inputs: Inputs, sources: Mapping[str, Source], sheet: Worksheet) -> tuple[Assumption, ...]:
-    """All that is no sum somebody named; a sum only where a default gave it. Nobody recorded: the agent, because the
-    record must not claim that the customer said it."""
-    listed, idle = [], inputs.idle()
-    for path, member, value in inputs.leaves():
-        source = sources.get(path, "agent")
-        if path in idle or member.kind == "code" or member.name == "sign":
-            continue
-        if member.kind != "money" or source in ("form_default", "method_default"):
-            plain = text(value) if isinstance(value, Decimal) else value
-            told = str(plain).lower() if isinstance(plain, bool) else plain
-            listed.append(Assumption(path, told, UNITS.get(member.kind, "code"), source))
-    return (*listed, *(Assumption(key, value, unit, "method_default") for key, value, unit in sheet.assumed))
-
-
 def _gap(need: int, resources: int, cover: int) -> tuple[int, int, str | None]:
     """The gap, the cover beyond the net need, and the part of the net need that is covered."""
     net = max(0, need - (resources - cover))
@@ -162,12 +171,15 @@ def _gap(need: int, resources: int, cover: int) -> tuple[int, int, str | None]:
 
 @annuities.exact()
 def calculate(
-    code: str, inputs: Inputs, sources: Mapping[str, Source] | None = None, *, rounding: Rounding = "half_up_fen"
-) -> MethodResult:
+    code: str, inputs: Inputs, sources: Mapping[str, Source] | None = None, *, unnamed: Source = "agent",
+    rounding: Rounding = "half_up_fen",
+) -> MethodResult:  # fmt: skip
     """Run a method on its input.
 
     Args:
-        sources: who set which value, by its dotted path; who is not named there is the agent.
+        sources: who set which value, by its dotted path.
+        unnamed: who set what is not named there. The agent, because the record must not claim that the customer said
+            what nobody recorded.
         rounding: of the totals, once and half-up: to the fen, or to the yuan.
 
     Raises:
@@ -189,5 +201,5 @@ def calculate(
         method=method.code, method_version=method.version, title=method.title, standing=method.standing,
         rounding=rounding, need_fen=need, resources_fen=resources, existing_cover_fen=cover, gap_fen=gap,
         over_fen=over, cover_ratio=ratio, figures=tuple(sheet.figures), findings=tuple(sheet.findings),
-        inputs=inputs_json(inputs), assumptions=_assumptions(inputs, sources or {}, sheet), steps=tuple(sheet.steps),
+        steps=tuple(sheet.steps), given=inputs, sources=sources or {}, unnamed=unnamed, assumed=tuple(sheet.assumed),
     )  # fmt: skip

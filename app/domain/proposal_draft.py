@@ -14,14 +14,13 @@ from app.domain.product_catalogue import CATEGORIES, USUAL, Peril
 from app.domain.proposal_facts import Analysis, age_on, members, minor_room
 from app.domain.suitability import ROUND_UP_FEN
 
-Why = Literal["closed", "reduced", "sum_only", "no_room", "minor_limit", "covered_once"]
+Why = Literal["closed", "reduced", "sum_only", "no_room", "minor_limit"]
 WORDS: Final[Mapping[Why, tuple[str, str]]] = {
     "closed": ("补足缺口", "closes the gap"),
     "reduced": ("受可新增保费限制，先补足一部分", "closes part of the gap: the room for premiums ends here"),
     "sum_only": ("保费待定，未占用可新增保费", "no premium is known yet; the room is not used"),
     "no_room": ("可新增保费已用完", "there is no room for its premium"),
     "minor_limit": ("未成年人身故保额已达上限", "the death cover of a minor has reached its limit"),
-    "covered_once": ("已有同类费用补偿型保险，不重复投保", "indemnity cover is there, and would not pay twice"),
 }
 
 
@@ -81,8 +80,6 @@ def _one(
     peril: Peril = one["peril"]
     category = USUAL[peril]
     units, why = -(-one["gap_fen"] // ROUND_UP_FEN), "closed"
-    if CATEGORIES[category].is_indemnity and one["existing_fen"]:
-        units, why = 0, "covered_once"
     limit = minor_room(analysis, one["insured"], age) if CATEGORIES[category].pays_at_death else None
     if limit is not None and units * ROUND_UP_FEN > limit - given.get(one["insured"], 0):
         units, why = max(0, limit - given.get(one["insured"], 0)) // ROUND_UP_FEN, "minor_limit"

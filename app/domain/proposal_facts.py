@@ -134,7 +134,9 @@ def _proposed(analysis: Analysis, one: Recommended, before: Sequence[Recommended
     category, found = CATEGORIES[one.category], result_of(analysis, one.insured, one.peril)
     earlier = [other for other in before if other.insured == one.insured]
     given = sum(other.sum_insured_fen or 0 for other in earlier if other.peril == one.peril)
-    is_held = bool(found is not None and found["existing_fen"])
+    held, is_enough = 0, False
+    if found is not None:
+        held, is_enough = found["existing_fen"], found["existing_fen"] >= found["need_fen"]
     return Proposed(
         insured=one.insured,
         peril=one.peril,
@@ -143,7 +145,8 @@ def _proposed(analysis: Analysis, one: Recommended, before: Sequence[Recommended
         is_linked=one.design == "unit_linked",
         is_uncertain=one.design in ("participating", "universal"),
         is_indemnity=category.is_indemnity,
-        holds_same_kind=is_held or any(other.category == one.category for other in earlier),
+        holds_same_kind=bool(held and is_enough) or any(other.category == one.category for other in earlier),
+        is_beside=bool(held and not is_enough),
         fits_peril=one.peril in category.perils,
         need_fen=None if found is None else found["need_fen"],
         existing_fen=None if found is None else found["existing_fen"] + given,

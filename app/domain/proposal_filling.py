@@ -134,10 +134,12 @@ class _Filling:
     # --- needs ---
 
     def need(self, one: Mapping[str, Any]) -> Need:
+        is_minor = one["method"] == "minors_limit"
         return Need(
             insured=one["insured"],
             peril=PERILS[one["peril"]][self.at],
-            need_fen=one["need_fen"],
+            # A minor needs no death cover: what the law lets him have is not too much.
+            need_fen=one["existing_fen"] - one["over_fen"] if is_minor else one["need_fen"],
             existing_fen=one["existing_fen"],
             rank=one["rank"],
             method=self.method(one),
@@ -197,7 +199,7 @@ class _Filling:
         return Assumption(
             label=self.say(label) if label else one["key"],
             value=one["value"],
-            unit=_UNITS.get(one["unit"], "code"),
+            unit="age" if one["key"].endswith("_age") else _UNITS.get(one["unit"], "code"),
             source=_SOURCES.get(one["source"], "public"),
         )
 

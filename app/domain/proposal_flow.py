@@ -87,8 +87,11 @@ class _Flow:
 
     def debts(self, n: int) -> Iterator[int]:
         for row in self.facts.get("debts") or ():
-            if n < row.get("debt_years_left", 0):
-                yield 12 * row.get("debt_monthly", 0)
+            yearly, left = 12 * row.get("debt_monthly", 0), row.get("debt_years_left")
+            if left is None:  # as long as it takes to pay what is owed
+                left = -(-row.get("debt_balance", 0) // yearly) if yearly else 0
+            if n < left:
+                yield yearly
 
     def schooling(self, n: int) -> Iterator[int]:
         """What is paid for school now, until the first child's goal begins; then the goals."""

@@ -318,7 +318,7 @@ class _Page:
         if one.unit in ("per_year", "share"):
             text = _percent(str(one.value))
             return self.words["per_year_value"].format(text) if one.unit == "per_year" else text
-        if one.unit in ("years", "months"):
+        if one.unit in ("years", "months", "age"):
             return self.words[f"{one.unit}_value"].format(clean(str(one.value)))
         return clean(str(one.value))
 

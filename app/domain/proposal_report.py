@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final, Literal
 
 Language = Literal["zh", "en"]
-Unit = Literal["fen", "per_year", "share", "years", "months", "code"]
+Unit = Literal["fen", "per_year", "share", "years", "months", "age", "code"]
 Source = Literal["customer", "agent", "form_default", "method_default", "organization", "public"]
 Load = Literal["green", "amber", "red"]
 Verdict = Literal["suitable", "caution", "unsuitable"]

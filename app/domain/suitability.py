@@ -105,7 +105,8 @@ class Proposed:
     Attributes:
         level: of the product or its category, 1 (P1) to 5 (P5).
         is_indemnity: pays what was spent, and not twice.
-        holds_same_kind: the insured has cover of this kind already, or twice in this proposal.
+        holds_same_kind: what the insured has of this kind is enough, or it is proposed twice. `is_beside`: he has some
+            of this kind, and it is not enough.
         fits_peril: whether the category answers this peril at all.
         need_fen, existing_fen: None where the analysis says nothing about this insured and peril.
         death_fen: what it pays at death; death_held_fen: what all other policies pay then.
@@ -121,6 +122,7 @@ class Proposed:
     is_uncertain: bool = False
     is_indemnity: bool = False
     holds_same_kind: bool = False
+    is_beside: bool = False
     fits_peril: bool = True
     need_fen: int | None = None
     existing_fen: int | None = None
@@ -314,12 +316,16 @@ def _need(proposed: Proposed) -> Iterator[Reason]:
         yield _reason("category_mismatched", "stop", proposed)
     if proposed.is_indemnity and proposed.holds_same_kind:
         yield _reason("repeat_cover", "stop", proposed)
+    elif proposed.is_indemnity and proposed.is_beside:
+        yield _reason("indemnity_beside", "care", proposed)
     if proposed.need_fen is None or proposed.existing_fen is None:
         yield _reason("need_unknown", "missing", proposed)
     elif proposed.need_fen == 0:
         yield _reason("no_need", "stop", proposed)
     elif proposed.existing_fen >= proposed.need_fen:
         yield _reason("covered_already", "stop", proposed)
+    elif proposed.is_indemnity:
+        return  # a cap above the need is never paid out: indemnity is too much only by being there twice
     elif (proposed.sum_insured_fen or 0) > -(
         -(proposed.need_fen - proposed.existing_fen) // ROUND_UP_FEN
     ) * ROUND_UP_FEN:

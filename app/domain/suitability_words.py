@@ -143,6 +143,12 @@ REASONS: Final[Mapping[str, tuple[str, str, str]]] = {
         "Indemnity cover of this kind is held already; we advise you to stop.",
         f"{_SALE}第二十八条",
     ),
+    "indemnity_beside": (
+        "已有一份费用补偿型保险，但还不够；两份合计不会赔得比花的多，请核对免赔额和续保条件。",
+        "Some indemnity cover is held, and it is not enough. Together they never pay more than was spent: compare what "
+        "each leaves to the insured, and whether it is renewed.",
+        f"{_SALE}第二十八条",
+    ),
     "need_unknown": (
         "该被保险人的这项风险没有测算需求。",
         "No need was calculated for this insured and peril.",

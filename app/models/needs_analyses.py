@@ -328,6 +328,7 @@ class NeedsAnalysisPublic(NeedsAnalysisSummary):
     missing: list[OpenPoint] = Bound(max_length=100)
     assumptions: list[HouseholdAssumption] = Bound(max_length=100)
     diff: NeedsDiff | None
+    is_retracted: bool = Bound(description="The answers it rests on were entered in error: nothing follows from it")
     confirmation: ConfirmationPublic | None
 
 

@@ -13,6 +13,7 @@ from app.errors import Conflict
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.form_responses import FINAL, FormResponse, FormResponseAmend, FormResponseRetract, ResponseStatus
+from app.models.needs_analyses import NeedsAnalysis
 from app.services import form_responses, forms
 
 
@@ -61,7 +62,8 @@ async def amend(
 async def retract(session: AsyncSession, actor: Actor, form_response_id: UUID, data: FormResponseRetract) -> Document:
     """Mark a response, draft or completed, as entered in error; its answers stay readable.
 
-    What was concluded from it stays, too: the analysis, the facts. A repetition changes nothing.
+    What was concluded from it stays, too: the facts; the analyses, which say so from then on. A repetition changes
+    nothing.
 
     Raises:
         NotFound, Gone. Conflict: `response_retracted`, for another reason; `response_amended`: a later revision stands.
@@ -75,7 +77,11 @@ async def retract(session: AsyncSession, actor: Actor, form_response_id: UUID, d
     response.status = ResponseStatus.entered_in_error
     response.retracted_at = response.updated_at = utc_now()
     response.retracted_by, response.retraction_reason = actor.id, data.reason
-    db.mark(session, response, access.holders(customer))
+    rests = select(NeedsAnalysis).where(
+        col(NeedsAnalysis.org_id) == actor.org_id, col(NeedsAnalysis.form_response_id) == response.id
+    )
+    for row in (response, *(await session.exec(rests)).all()):
+        db.mark(session, row, access.holders(customer))
     access.record(session, actor, "form_response.retracted", "form_response", response.id)
     return await form_responses.stored(session, actor, response.id)
 

@@ -108,23 +108,23 @@ async def confirm(
     """Add the customer's word on an analysis; once.
 
     Raises:
-        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`,
-            `response_retracted`: it rests on answers that were taken back.
+        NotFound, Gone. Invalid: in the future. Conflict: `analysis_superseded`, `analysis_confirmed`;
+            `analysis_retracted`: the answers it rests on were entered in error.
     """
     if data.confirmed_at > utc_now():
         raise Invalid.at("/confirmed_at", "in_future")
     customer, analysis = await _newest(session, actor, needs_analysis_id)
+    standing = select(FormResponse.status).where(
+        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == analysis.form_response_id
+    )
+    if (await session.exec(standing)).one() not in FINAL:
+        raise Conflict("analysis_retracted")
     said = select(NeedsAnalysisConfirmation.id).where(
         col(NeedsAnalysisConfirmation.org_id) == actor.org_id,
         col(NeedsAnalysisConfirmation.needs_analysis_id) == analysis.id,
     )
     if (await session.exec(said)).first() is not None:
         raise Conflict("analysis_confirmed")
-    answered = select(FormResponse.status).where(
-        col(FormResponse.org_id) == actor.org_id, col(FormResponse.id) == analysis.form_response_id
-    )
-    if (await session.exec(answered)).one() not in FINAL:
-        raise Conflict("response_retracted")
     confirmation = NeedsAnalysisConfirmation(
         org_id=actor.org_id,
         needs_analysis_id=analysis.id,
@@ -160,15 +160,15 @@ def of_life(session: AsyncSession, actor: Actor, customer: Customer, response: F
 
 
 def household_analysis(
-    facts: Facts, day: date, overrides: Mapping[str, Override], root: str = "/overrides"
+    facts: Facts, day: date, overrides: Mapping[str, Override], root: str = "/overrides", *, is_brief: bool = False
 ) -> household_needs.HouseholdAnalysis:
-    """The calculation, with its refusals as ours.
+    """The calculation, with its refusals as ours; `is_brief` as `household_needs.analyse`.
 
     Raises:
         Invalid: pointing at the assumption where one is to blame, else at the whole.
     """
     try:
-        return household_needs.analyse(facts, day, overrides)
+        return household_needs.analyse(facts, day, overrides, is_brief=is_brief)
     except NeedsError as error:
         name = error.field if error.field in overrides else ""
         place = "" if not name else f"{root}/{name}/value" if root == "/overrides" else f"{root}/{name}"

@@ -33,7 +33,8 @@ async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes
         place = f"/assumptions/{error.field}" if error.field in SETTINGS else "/assumptions"
         raise Invalid.at(place, error.code) from None
     day = date.fromisoformat(rests_on["as_of"])
-    made = household_analysis(Facts.from_json(rests_on["facts"]), day, overrides, root="/assumptions")
+    facts = Facts.from_json(rests_on["facts"])
+    made = household_analysis(facts, day, overrides, root="/assumptions", is_brief=True)
     return orjson.dumps(
         {
             "as_of": rests_on["as_of"],

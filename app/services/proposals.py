@@ -35,7 +35,7 @@ from app.models.proposals import (
     RecommendationsCalculate,
 )
 from app.paging import Page
-from app.services import proposals_opinion, sales_rules
+from app.services import proposals_opinion, sales_rules, tolerance_assessments
 from app.services.proposals_opinion import Basis, Opinion
 
 
@@ -91,8 +91,8 @@ async def sign(session: AsyncSession, actor: Actor, proposal_id: UUID, data: Pro
     Raises:
         NotFound, Gone.
         Conflict: `proposal_signed`; `signed_for_customer`: somebody else did; `opinion_not_told`,
-            `opinion_not_told_online`, `signed_too_early`; `tolerance_expired`; `analysis_superseded`,
-            `response_retracted`.
+            `opinion_not_told_online`, `signed_too_early`; `tolerance_expired`; `tolerance_exceeded`: he was assessed
+            again meanwhile; `analysis_superseded`, `analysis_retracted`.
     """
     row = await find(session, actor, proposal_id, lock=True)
     if row.signed_at is not None:
@@ -112,9 +112,7 @@ async def sign(session: AsyncSession, actor: Actor, proposal_id: UUID, data: Pro
     for reason in suitability.sequence(facts):
         raise Conflict(reason.code)
     await proposals_opinion.basis(session, actor, row.needs_analysis_id)
-    held = row.content["tolerance"]
-    if held is not None and held["valid_until"] < china_today().isoformat() and any(map(_needs_class, _given(row))):
-        raise Conflict("tolerance_expired")
+    await _check_class(session, actor, row)
     told = data.model_dump(mode="json", exclude={"is_customer_himself", "is_opinion_told"})
     row.signature = {**told, "recorded_by": str(actor.id)}
     row.signed_at = row.updated_at = now
@@ -252,6 +250,19 @@ def _recommendation(opinion: Opinion, data: ProposalCreate, index: int) -> dict[
 def _given(row: Proposal) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = row.content["recommendations"]
     return found
+
+
+async def _check_class(session: AsyncSession, actor: Actor, row: Proposal) -> None:
+    """What was judged by the customer's tolerance may be signed only while that holds and nothing lower was found."""
+    judged = [one["level"] for one in _given(row) if _needs_class(one)]
+    held = row.content["tolerance"]
+    if held is None or not judged:
+        return
+    if held["valid_until"] < china_today().isoformat():
+        raise Conflict("tolerance_expired")
+    level = await tolerance_assessments.level(session, actor, row.customer_id)
+    if level is None or max(judged) > level:
+        raise Conflict("tolerance_exceeded")
 
 
 def _needs_class(one: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from app.errors import Conflict, NotFound, Unavailable
 from app.models.proposals import Proposal
 from app.services import proposals
 
-LOOK = "1"  # of the template: another look is another document
+LOOK = "2"  # of the template: another look is another document
 
 
 @dataclass(frozen=True, slots=True)

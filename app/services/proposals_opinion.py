@@ -55,7 +55,7 @@ async def basis(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) ->
     Raises:
         NotFound: absent or not visible. Gone: its customer is deleted.
         Conflict: `analysis_not_household`: one of form `needs.life`; `analysis_superseded`: there is a newer one;
-            `response_retracted`: its answers were taken back.
+            `analysis_retracted`: the answers it rests on were entered in error.
     """
     found = await reads.row_in(session, actor.owners, "get_proposal_basis", needs_analysis_id)
     return checked(found, needs_analysis_id)
@@ -73,7 +73,7 @@ def checked(found: asyncpg.Record | None, needs_analysis_id: UUID) -> Basis:
     if found["is_superseded"]:
         raise Conflict("analysis_superseded")
     if found["is_retracted"]:
-        raise Conflict("response_retracted")
+        raise Conflict("analysis_retracted")
     return Basis(needs_analysis_id, found["customer_id"], found["created_at"], analysis)
 
 
@@ -92,6 +92,7 @@ async def form(session: AsyncSession, actor: Actor, ground: Basis, data: Proposa
     _check(ground, data, sold)
     recommended = tuple(_recommended(one, sold, rules, agent) for one in data.recommendations)
     held = await tolerance_assessments.last(session, actor, ground.customer_id)
+    level = await tolerance_assessments.level(session, actor, ground.customer_id)
     told_at = (
         [ground.created_at] if held is None or held.confirmed_at is None else [ground.created_at, held.confirmed_at]
     )
@@ -102,8 +103,8 @@ async def form(session: AsyncSession, actor: Actor, ground: Basis, data: Proposa
         assessed_at=max(told_at),
         assessment_valid_until=tolerance.expires_at(tolerance.last_day(made_on)),
         tolerance=None
-        if held is None
-        else suitability.Tolerance(level=held.level, valid_until=tolerance.expires_at(held.valid_until)),
+        if held is None or level is None
+        else suitability.Tolerance(level=level, valid_until=tolerance.expires_at(held.valid_until)),
         has_representative_consent=data.has_representative_consent,
     )
     facts = proposal_facts.facts(ground.analysis, recommended, moment)

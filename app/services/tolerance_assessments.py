@@ -181,6 +181,16 @@ async def last(session: AsyncSession, actor: Actor, customer_id: UUID) -> Tolera
     return (await session.exec(newest.limit(1))).first()
 
 
+async def level(session: AsyncSession, actor: Actor, customer_id: UUID) -> int | None:
+    """Up to which product level the customer may be recommended anything: that of the newest confirmed assessment, or
+    of a later one nobody has confirmed yet, where that is lower. None: never assessed."""
+    held = await last(session, actor, customer_id)
+    newest = (await session.exec(_standing(actor, customer_id).limit(1))).first()
+    if held is None or newest is None or newest.valid_until < china_today():
+        return None if held is None else held.level
+    return min(held.level, newest.level)
+
+
 def _all(actor: Actor, customer_id: UUID) -> SelectOfScalar[ToleranceAssessment]:
     return select(ToleranceAssessment).where(
         col(ToleranceAssessment.org_id) == actor.org_id, col(ToleranceAssessment.customer_id) == customer_id

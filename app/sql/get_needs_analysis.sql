@@ -9,13 +9,14 @@ SELECT a.version, c.deleted_at IS NOT NULL AS is_deleted,
         || jsonb_build_object(
            'household', a.household, 'results', a.results, 'affordability', a.affordability, 'tolerance', a.tolerance,
            'suitability', a.suitability, 'advice', a.advice, 'missing', a.missing, 'assumptions', a.assumptions,
-           'diff', a.diff, 'confirmed_at', iso(f.confirmed_at),
+           'diff', a.diff, 'is_retracted', r.status = 'entered_in_error', 'confirmed_at', iso(f.confirmed_at),
            'confirmation', CASE WHEN f.id IS NOT NULL THEN jsonb_build_object(
                'kind', f.kind, 'reference', f.reference, 'confirmed_at', iso(f.confirmed_at),
                'recorded_by', f.recorded_by) END))::text AS body
 FROM needs_analyses a
 JOIN customers c ON c.org_id = $1 AND c.id = a.customer_id AND {visible:c}
     AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
+JOIN form_responses r ON r.org_id = $1 AND r.id = a.form_response_id
 LEFT JOIN needs_analyses s ON s.org_id = $1 AND s.supersedes_id = a.id
 LEFT JOIN needs_analysis_confirmations f ON f.org_id = $1 AND f.needs_analysis_id = a.id
 WHERE a.org_id = $1 AND a.id = $3 AND a.deleted_at IS NULL

@@ -1,5 +1,5 @@
--- $1 org, $2 owners, $3 analysis: the stored analysis as a proposal reads it, whether a newer one has replaced it,
--- and whether its answers were taken back.
+-- $1 org, $2 owners, $3 analysis: the stored analysis as a proposal reads it, whether a newer one has replaced it, and
+-- whether its answers were entered in error.
 SELECT a.version, a.customer_id, a.created_at, c.deleted_at IS NOT NULL AS is_deleted,
        EXISTS (SELECT FROM needs_analyses n WHERE n.org_id = $1 AND n.supersedes_id = a.id) AS is_superseded,
        EXISTS (SELECT FROM form_responses r WHERE r.org_id = $1 AND r.id = a.form_response_id

@@ -82,4 +82,8 @@ def _proposals() -> None:
     )
     # What was recommended is never changed; a signature comes once.
     protect("proposals", "SELECT, INSERT")
-    sql(f"GRANT UPDATE (signed_at, signature, updated_at, version) ON proposals TO {app_role()}")
+    sql(
+        f"GRANT UPDATE (signed_at, signature, updated_at, version) ON proposals TO {app_role()}",
+        """CREATE TRIGGER proposals_signed_once BEFORE UPDATE ON proposals
+           FOR EACH ROW WHEN (OLD.signed_at IS NOT NULL) EXECUTE FUNCTION refuse_change()""",
+    )
