@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, reads
 from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope, check_replay
-from app.errors import Forbidden, Invalid, Issue, ProofRefused, StepUpRequired, Unauthenticated
+from app.errors import Forbidden, Invalid, Issue, MethodNotAllowed, ProofRefused, StepUpRequired, Unauthenticated
 from app.etags import Document
 from app.paging import Page
 from app.services import sessions
@@ -363,3 +363,11 @@ def answer_page(request: Request, page: Page) -> Response:
         query = "&".join([*kept, f"cursor={page.next_cursor}"])
         headers["Link"] = f'<{request.scope["path"]}?{query}>; rel="next"'
     return Response(page.body, 200, headers, "application/json")
+
+
+NOT_POST = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT", "TRACE"]
+
+
+async def no_such_method(_request: Request) -> Response:
+    """At a path beside one with an id in its place, which would take its name for the id."""
+    raise MethodNotAllowed

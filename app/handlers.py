@@ -53,6 +53,9 @@ def _issue(error: dict[str, Any]) -> Issue:
     kind = error["type"]
     code = _CODES.get(kind, "type" if kind.endswith(("_type", "_parsing")) else "invalid")
     where, *path = error["loc"]
+    if path[-1:] == ["[key]"]:  # of an object whose members may be named freely, within a pattern
+        path.pop()
+        code = "unknown"
     if where == "body":
         if code == "unknown":
             path[-1] = _plausible(str(path[-1]))
@@ -133,10 +136,13 @@ def install(app: FastAPI) -> None:
 
 def allowed_methods(app: FastAPI, path: str) -> list[str]:
     """Every method some route serves at this path: the framework's own Allow knows only the first route it met."""
+    paths = app.openapi()["paths"]
+    if path in paths:  # a path without parameters goes before one with them
+        return sorted(name.upper() for name in paths[path] if name != "parameters")
     table: list[tuple[re.Pattern[str], set[str]]] | None = getattr(app.state, "methods_by_path", None)
     if table is None:
         table = []
-        for template, operations in app.openapi()["paths"].items():
+        for template, operations in paths.items():
             pattern = re.compile(re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(template)))
             table.append((pattern, {name.upper() for name in operations if name != "parameters"}))
         app.state.methods_by_path = table

@@ -38,6 +38,11 @@ def aim_household(case: Case, chance: Random) -> None:
     case.path_parameters["needs_analysis_id"] = made.json()["id"]
 
 
+# One below the other is refused.
+_BANDS = ("premium_green_share", "premium_amber_share")
+_FREE = [name for name in SETTINGS if name not in _BANDS]
+
+
 def _fitting(name: str, value: Any) -> Any:
     """The value inside the bounds of its assumption, and no amount that would lead past an exact number."""
     kind = SETTINGS[name].kind
@@ -53,7 +58,7 @@ def _fitting(name: str, value: Any) -> Any:
 
 
 def _overrides(drawn: Body) -> Body:
-    return {name: {**one, "value": _fitting(name, one["value"])} for name, one in drawn.items() if name in SETTINGS}
+    return {name: {**one, "value": _fitting(name, one["value"])} for name, one in drawn.items() if name in _FREE}
 
 
 def new_analysis(_case: Case, body: Body, _chance: Random) -> Body:
@@ -71,14 +76,16 @@ def revision(_case: Case, body: Body, _chance: Random) -> Body:
 
 def confirmation(_case: Case, body: Body, _chance: Random) -> Body:
     """Of a day that has been."""
-    day = repair.past_day(str(body["confirmed_at"])[:10])
+    if not isinstance(body.get("confirmed_at"), str):
+        return body
+    day = repair.past_day(body["confirmed_at"][:10])
     return body | {"confirmed_at": f"{min(day, '2026-01-05')}T08:00:00Z"}
 
 
 def what_if(_case: Case, body: Body, _chance: Random) -> Body:
     """Within the bounds of each assumption."""
     tried = body.get("assumptions", {})
-    fitting = {name: _fitting(name, value) for name, value in tried.items() if name in SETTINGS}
+    fitting = {name: _fitting(name, value) for name, value in tried.items() if name in _FREE}
     return body | ({"assumptions": fitting} if "assumptions" in body else {})
 
 

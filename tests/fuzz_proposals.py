@@ -120,18 +120,16 @@ def fit_product(_case: Case, body: Body, _chance: Random) -> Body:
     return {**body, "code": f"F{uuid4().hex[:12]}", "design": "ordinary"}
 
 
-def fit_assessment(case: Case, body: Body, chance: Random, who: str) -> Body:
+def fit_assessment(case: Case, body: Body, _chance: Random, who: str) -> Body:
     """A completed response of the customer in the path."""
-    if chance.random() < 0.2:
+    if not isinstance(body.get("form_response_id"), str):
         return body
     customer = case.path_parameters["customer_id"] = DEMO.new_person()
     return {"form_response_id": new_response(who, customer)}
 
 
-def fit_proposal(_case: Case, body: Body, chance: Random, who: str) -> Body:
-    """What an agent would recommend; one in ten is drawn as it comes (422)."""
-    if chance.random() < 0.1:
-        return body
+def fit_proposal(_case: Case, body: Body, _chance: Random, who: str) -> Body:
+    """What an agent would recommend."""
     covers = [household_form.life()]
     return {**body, "needs_analysis_id": new_analysis(who), "recommendations": covers, "alternatives": []}
 

@@ -106,6 +106,7 @@ async def test_promise_23_undeclared_method_is_405_with_the_exact_allow(world: W
     for operation in {operation.path: operation for operation in every}.values():
         url = operation.url(operation.some_ids())
         matching = {m for other, shape in shapes.items() if re.fullmatch(shape, url) for m in declared[other]}
+        matching = declared.get(url, matching)  # a path without parameters goes before one with them
         assert declared[operation.path] <= matching
         for method in {name.upper() for name in METHODS} - matching:
             for name in ("agent", "admin", "partner", "anonymous"):

@@ -29,7 +29,6 @@ Version = Annotated[int, Bound(ge=1, le=2_147_483_647, json_schema_extra={"forma
 Number = Annotated[int, Bound(ge=-(2**53), le=2**53, json_schema_extra={"format": "int64"})]
 # Results may be larger than what a person may enter: up to the last integer a phone reads exactly.
 ResultFen = Annotated[int, Bound(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
-Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"})]
 
 
 def _only_hyphenated(value: Any) -> Any:
@@ -84,6 +83,7 @@ Instant = Annotated[
 ]
 WHOLE = BeforeValidator(_only_number)
 """Stands last in `Annotated[int, Bound(ge=…), WHOLE]`: bounds behind a validator get lost in the document."""
+Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"}), WHOLE]
 
 
 def decimals(places: int) -> AfterValidator:

@@ -194,8 +194,9 @@ class FormList(Wire):
 
 
 # Read as sent: the rules of forms say what is wrong, and where, better than a schema could.
+_Member = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 _Definition = Annotated[
-    dict[str, Any],
+    dict[_Member, Any],
     Bound(max_length=20),
     WithJsonSchema(
         {
@@ -209,7 +210,7 @@ _Definition = Annotated[
     ),
 ]
 _Map = Annotated[
-    dict[str, Any],
+    dict[_Member, Any],
     Bound(max_length=10),
     WithJsonSchema(
         {

@@ -21,6 +21,7 @@ from app.openapi import IF_NONE_MATCH, ONCE, problems
 from app.services import forms, forms_publish
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
+router.add_route("/v1/forms/check", deps.no_such_method, methods=deps.NOT_POST, include_in_schema=False)
 
 
 @router.get("", response_model=FormList, summary="List published forms", openapi_extra=IF_NONE_MATCH)

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, Response
 
+from app import deps
 from app.deps import NeedsAnalysesRead
 from app.models.needs_calculations import NeedsCalculation, NeedsCalculationPublic
 from app.services import needs_calculations
 
 router = APIRouter(prefix="/v1/needs-analyses", tags=["needs-analyses"])
+router.add_route("/v1/needs-analyses/calculate", deps.no_such_method, methods=deps.NOT_POST, include_in_schema=False)
 
 
 @router.post("/calculate", response_model=NeedsCalculationPublic, summary="Calculate a need by any method")
