@@ -1,6 +1,7 @@
-"""An invented household and its proposal. `python -m tests.proposals` takes the pictures of it that stand in docs/."""
+"""An invented household and its proposal. `python -m tests.proposals FOLDER` draws its pages there."""
 
 import json
+import sys
 from dataclasses import fields, is_dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -27,7 +28,6 @@ from app.domain.proposal_report import (
     Year,
 )
 
-DOCS = Path(__file__).parents[1] / "docs"
 WAN = 1_000_000  # fen
 
 MEMBERS = (
@@ -323,5 +323,5 @@ def pictures(report: ProposalReport, ppi: float) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    for number, png in enumerate(pictures(household(), 84)[:2], 1):
-        (DOCS / f"proposal-{number}.png").write_bytes(png)
+    for number, png in enumerate(pictures(household(), 84), 1):
+        Path(sys.argv[1], f"proposal-{number}.png").write_bytes(png)
