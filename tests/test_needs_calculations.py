@@ -360,5 +360,7 @@ async def test_no_member_of_any_body_is_named_as_a_method(api: FastAPI) -> None:
     assert {name for name, shape in bodies.items() if shape.get("properties", {}).keys() & METHODS.keys()} == set()
 
 
-async def test_get_of_the_address_is_an_analysis_nobody_has(world: World) -> None:
-    assert_problem(await world.agent.get(URL), 422, "invalid", ("?needs_analysis_id", "type"))
+async def test_address_is_no_analysis(world: World) -> None:
+    answer = await world.agent.get(URL)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
