@@ -266,6 +266,13 @@ async def test_revision_by_a_newer_response_compares_the_answers(world: World) -
     assert new["diff"]["assumptions"] == [{"key": "inflation", "before": "0.03", "after": "0.02"}]
 
 
+@pytest.mark.parametrize("moment", [0, 1_700_000_000, 1.5, True])
+async def test_seconds_since_1970_are_no_time(world: World, moment: object) -> None:
+    made = await _household(world)
+    answer = await world.agent.post(_url(made, "/confirm"), json={**WORD, "confirmed_at": moment})
+    assert_problem(answer, 422, "invalid", ("/confirmed_at", "type"))
+
+
 async def test_answers_that_were_taken_back_are_not_confirmed_and_the_analysis_says_so(world: World) -> None:
     made = await _household(world)
     before = await world.db.fetchval("SELECT max(seq) FROM feed WHERE org_id = $1", world.org_id)

@@ -68,6 +68,8 @@ _INSTANT = rf"^{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,6}})?(Z|[+-][0
 
 def _only_instant(value: Any) -> Any:
     """A moment is RFC 3339 with its offset; pydantic alone would also take seconds since 1970 and local times."""
+    if isinstance(value, (int, float)):
+        raise PydanticCustomError("datetime_type", "not a time")
     if isinstance(value, str) and not re.fullmatch(_INSTANT, value):
         raise PydanticCustomError("string_pattern_mismatch", "not RFC 3339")
     return value
