@@ -327,17 +327,6 @@ def _answered(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _migrated(case: Case, body: Body, chance: Random) -> Body:
-    """No shipped form has a second version: told 409."""
-    return {**body, "to_version": "1.0.0"}
-
-
-def _applied(case: Case, body: Body, chance: Random) -> Body:
-    """Nothing is on its way out of a draft: told 409."""
-    case.path_parameters["form_response_id"] = DEMO.draft(chance)["id"]
-    return body
-
-
 def _login(case: Case, body: Body, chance: Random) -> Body:
     """A third is right, and comes from a device that is known: the guesses of the others cannot lock it out."""
     return DEMO.accounts[asker(case)].credentials() if chance.random() < 0.3 else body
@@ -368,8 +357,6 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "POST /v1/forms": _form,
     "POST /v1/forms/check": _form,
     "POST /v1/form-responses/{form_response_id}/complete": _answered,
-    "POST /v1/form-responses/{form_response_id}/migrate": _migrated,
-    "POST /v1/form-responses/{form_response_id}/apply-extraction": _applied,
     **fuzz_households.BODIES,
     "PUT /v1/organizations/{organization_id}/sales-rules": proposals.fit_rules,
     "POST /v1/products": proposals.fit_product,

@@ -1,6 +1,7 @@
 """Where the fuzzer's operations on household analyses are aimed: most of them at a household that is there."""
 
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from random import Random
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -10,7 +11,8 @@ from app.domain.household_facts import SETTINGS
 from tests import fuzz_repair as repair
 from tests.fact_find import FAMILY
 from tests.fuzz_aims import is_stateful
-from tests.fuzz_world import AGENT, DEMO
+from tests.fuzz_world import ADMIN, AGENT, DEMO
+from tests.own_forms import ANSWERS, MAP, pet, pet_two
 
 Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
@@ -89,7 +91,37 @@ def what_if(_case: Case, body: Body, _chance: Random) -> Body:
     return body | ({"assumptions": fitting} if "assumptions" in body else {})
 
 
+@cache
+def _moved_form() -> str:
+    """The key of an own form whose second version says how answers to the first are carried over."""
+    key = f"org.moved_{uuid4().hex[:8]}"
+    for definition, maps in ((pet(), []), (pet_two(), [MAP])):
+        body = {"definition": {**definition, "form_key": key}, "migrations": maps}
+        made = DEMO.ask("POST", "/v1/forms", ADMIN, json=body, headers={"Idempotency-Key": uuid4().hex})
+        assert made.status_code == 201, made.text
+    return key
+
+
+def migration(case: Case, body: Body, _chance: Random) -> Body:
+    """Of a new draft, to the version there is a map to."""
+    if not isinstance(body.get("to_version"), str):
+        return body
+    draft = {"customer_id": DEMO.new_person(), "form_key": _moved_form(), "form_version": "1.0.0", "answers": ANSWERS}
+    case.path_parameters["form_response_id"] = DEMO.ask("POST", "/v1/form-responses", json=draft).json()["id"]
+    return {**body, "to_version": "2.0.0"}
+
+
+def extraction(case: Case, body: Body, _chance: Random) -> Body:
+    """What a completed fact find says of the profile."""
+    if not isinstance(body.get("link_ids"), list):
+        return body
+    case.path_parameters["form_response_id"] = new_fact_find()
+    return {**body, "link_ids": ["birth_date"]}
+
+
 BODIES = {
+    "POST /v1/form-responses/{form_response_id}/migrate": migration,
+    "POST /v1/form-responses/{form_response_id}/apply-extraction": extraction,
     "POST /v1/needs-analyses": new_analysis,
     "POST /v1/needs-analyses/{needs_analysis_id}/confirm": confirmation,
     "POST /v1/needs-analyses/{needs_analysis_id}/revise": revision,
