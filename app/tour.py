@@ -145,7 +145,7 @@ def fill_form(client: httpx.Client, profile: dict[str, Any], console: Console) -
     table.add_column("项目 item", footer="需求 need")
     table.add_column("算式 calculation")
     table.add_column("金额 amount", justify="right", footer=yuan(analysis["need_fen"]))
-    for step in analysis["steps"]:
+    for step in analysis["results"][0]["steps"]:
         if step["amount_fen"]:
             sign = "-" if step["sign"] == "subtract" else ""
             table.add_row(

@@ -188,6 +188,14 @@ def var_dir() -> Iterator[Path]:
     shutil.rmtree(home, ignore_errors=True)
 
 
+def tour(address: str) -> subprocess.CompletedProcess[str]:
+    """An agent's day, as `make tour` walks it."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.tour"],
+        env={**os.environ, "RENMAI_URL": address}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 def test_serve_from_nothing_and_again(var_dir: Path) -> None:
     """The newcomer's first minute: one command, a demo login, a clean end; then the same world once more."""
     keys = []
@@ -199,10 +207,15 @@ def test_serve_from_nothing_and_again(var_dir: Path) -> None:
             device = {"id": "d", "name": "手机", "platform": "ios"}
             body = {"org": "wuhan", "username": "agent1", "password": "renmai-demo-2026", "device": device}
             answer = httpx.post(f"{address}/v1/auth/login", json=body)
+            if not keys:
+                walked = tour(address)
             status, out, err = service.end(sig)
         finally:
             service.process.kill()
         assert answer.status_code == 200, answer.text
+        assert walked.returncode == 0, walked.stderr
+        assert "缺口 gap" in walked.stdout
+        assert "completeness" in walked.stdout
         assert (status, err) == (0, "")
         assert all(json.loads(line)["ts"] for line in out.splitlines()), "stdout is the JSON log only"
         with pytest.raises(ProcessLookupError):
