@@ -51,11 +51,17 @@ def _run_steps(connection: Connection, app_role: str) -> None:
     command.upgrade(config, "head")
 
 
+# What stands more than once in the network's function.
+_NETWORK = {
+    "{left}": "(r.direction = ANY(v_left_ways) AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))",
+    "{right}": "(r.direction = ANY(v_right_ways) AND (v_right_types IS NULL OR r.type = ANY(v_right_types)))",
+    "{tie}": """concat(
+        '{"id":"', edge, '","from_id":"', left_id, '","to_id":"', right_id, '","direction":"', direction,
+        '","type":"', CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END,
+        '","strength":', trim_scale(strength), ',"role":',
+        CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null' ELSE to_json(right_role)::text END, '}')""",
+}
 # A function that is installed several times, each under its own name and with its own text for every slot.
-_LEFT, _RIGHT = (
-    f"(r.direction = ANY(v_{end}_ways) AND (v_{end}_types IS NULL OR r.type = ANY(v_{end}_types)))"
-    for end in ("left", "right")
-)
 _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "ego_network.sql": (
         {
@@ -63,16 +69,14 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
             "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
             "{valid}": "true",
             "{current}": "true",
-            "{left}": _LEFT,
-            "{right}": _RIGHT,
+            **_NETWORK,
         },
         {
             "{name}": "ego_network_on",
             "{scope}": "r.deleted_at IS NULL AND NOT r.is_dangling",
             "{valid}": "(r.since IS NULL OR r.since <= p_on) AND (r.until IS NULL OR r.until >= p_on)",
             "{current}": "r.until IS NULL",
-            "{left}": _LEFT,
-            "{right}": _RIGHT,
+            **_NETWORK,
         },
     ),
 }

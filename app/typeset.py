@@ -5,9 +5,9 @@ be ended when it takes too long, its memory (80 MB for a common document, 215 fo
 service, and a fault inside the compiler would take the service along. The child starts in a tenth of a second, and ends
 with its document.
 
-It is told what to set by one JSON text on its standard input, `{"template": …, "title": …, "seconds": …, "page": {…}}`,
-and answers with the PDF on its standard output. What it cannot do it says in one word on its standard error: a
-compiler's own message would quote what somebody's file holds. It imports nothing of the service.
+It is told what to set by one JSON text on its standard input (`template`, `timestamp`, `seconds`, `page`), and answers
+with the PDF on its standard output. What it cannot do it says in one word on its standard error: a compiler's own
+message would quote what somebody's file holds. It imports nothing of the service.
 """
 
 import json

@@ -5,14 +5,16 @@ No official formula exists for critical illness, medical and accident cover: the
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from app.domain.annuities import NeedsError, Timing, annuity_factor
+from app.domain.expression_tables import tables
 from app.domain.needs_inputs import ONE, SOME, ZERO, Age, Inputs, Money, Multiple, Part, Rate, Share, Years
 from app.domain.needs_worksheet import Worksheet, read
 
 YUAN = 100
-UNDER_10_FEN, UNDER_18_FEN = 200_000 * YUAN, 500_000 * YUAN
+MINORS_LIMITS: Final = tables()["minors_death_limit@2016"].rows
+"""Fen of death cover by age in completed years: the table forms look it up in, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,7 @@ class MinorsLimit(Inputs):
 def limit_of_age(age: int) -> int | None:
     """Fen of death cover allowed at an age in completed years: 20万 under 10, 50万 under 18, None from then on.
     Source: 保监发〔2015〕90号, in force 2016-01-01."""
-    return UNDER_10_FEN if age < 10 else UNDER_18_FEN if age < 18 else None
+    return MINORS_LIMITS.get(age)
 
 
 def minors_limit(inp: MinorsLimit, sheet: Worksheet) -> None:
@@ -172,7 +174,7 @@ def minors_limit(inp: MinorsLimit, sheet: Worksheet) -> None:
         sheet.find("no_limit", ("已满18周岁，不适用限额", "No limit from 18 years on"))
         return
     table = "{age} < 10: {under_10_fen}; {age} < 18: {under_18_fen}"
-    numbers: dict[str, Any] = {"age": inp.age, "under_10_fen": UNDER_10_FEN, "under_18_fen": UNDER_18_FEN}
+    numbers: dict[str, Any] = {"age": inp.age, "under_10_fen": MINORS_LIMITS[9], "under_18_fen": MINORS_LIMITS[17]}
     sheet.line("none", "limit", ("限额", "Limit"), table, numbers, limit)
     numbers = {"existing": inp.existing_cover_fen, "requested": inp.requested_cover_fen}
     label = ("已有与拟投保额", "Held and asked for")

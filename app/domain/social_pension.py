@@ -6,18 +6,16 @@ off until they are asked for.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from app.domain.annuities import NeedsError
+from app.domain.expression_tables import tables
 from app.domain.needs_inputs import ONE, Flag, Inputs, Money
 from app.domain.needs_worksheet import Label, Worksheet, read
 
-DIVISORS = (
-    233, 230, 226, 223, 220, 216, 212, 208, 204, 199, 195, 190, 185, 180, 175, 170, 164, 158, 152, 145,
-    139, 132, 125, 117, 109, 101, 93, 84, 75, 65, 56,
-)  # fmt: skip
-"""计发月数 by retirement age 40..70 (annex of 国发〔2005〕38号)."""
-FIRST_AGE, LAST_AGE = 40, 70
+DIVISORS: Final = tables()["pension_months@2005"].rows
+"""计发月数 by retirement age 40..70 (annex of 国发〔2005〕38号): the table forms look it up in, too."""
+FIRST_AGE, LAST_AGE = min(DIVISORS), max(DIVISORS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +52,11 @@ class SocialPension(Inputs):
 
 def divisor(age: int, months: int, rule: str) -> Decimal:
     """计发月数 at an age of 40..70 years and 0..11 months."""
-    here = DIVISORS[age - FIRST_AGE]
+    here = Decimal(DIVISORS[age])
     if not months or rule == "completed_years":
-        return Decimal(here)
-    return here - Decimal(here - DIVISORS[age + 1 - FIRST_AGE]) * months / 12
+        return here
+    following = Decimal(DIVISORS[age + 1])
+    return here - (here - following) * months / 12
 
 
 def social_pension(inp: SocialPension, sheet: Worksheet) -> None:

@@ -11,7 +11,9 @@
 -- would cost as much again; they are read when they are asked for, and around a single hop.
 --
 -- The file is installed twice (app/migrate.py): {name} = ego_network walks the ties that are current, by the partial
--- indexes; ego_network_on those that were valid on the day p_on, ended ones included.
+-- indexes; ego_network_on those that were valid on the day p_on, ended ones included. Its slots stand there:
+-- what was asked for, read from the left and from the right end, and a tie as it is answered (put together by hand:
+-- row_to_json takes three times as long).
 --
 -- Visibility is tested inside the walk: whom the caller may not see takes no place in a fan, is never passed through,
 -- and leaves no mark in `truncated` or `omitted`. What the caller is told is how many of them stand behind each customer
@@ -173,12 +175,7 @@ BEGIN
                      array_agg(strength) AS strengths, array_agg(type) AS types, array_agg(is_turned) AS turned,
                      array_agg(edge) AS edges
               FROM (SELECT * FROM kept ORDER BY strength DESC, node) o) k,
-             (SELECT array_agg(concat(
-                         '{"id":"', edge, '","from_id":"', left_id, '","to_id":"', right_id, '","direction":"', direction,
-                         '","type":"', CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END,
-                         '","strength":', trim_scale(strength), ',"role":',
-                         CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null'
-                              ELSE to_json(right_role)::text END, '}')) AS ties,
+             (SELECT array_agg({tie}) AS ties,
                      array_agg(edge) AS tie_ids, array_agg(strength) AS tie_strengths,
                      array_agg(left_id) AS lefts, array_agg(right_id) AS rights
               FROM shown) s;
@@ -207,12 +204,7 @@ BEGIN
     v_has_outer := p_has_outer OR v_front = 2;
     v_has_late := v_before > 1 AND (NOT v_is_open OR v_is_cut);
     IF v_has_outer OR v_has_late THEN
-        SELECT v_ties || array_agg(concat(
-                   '{"id":"', edge, '","from_id":"', left_id, '","to_id":"', right_id, '","direction":"', direction,
-                   '","type":"', CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END,
-                   '","strength":', trim_scale(strength), ',"role":',
-                   CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null'
-                        ELSE to_json(right_role)::text END, '}')),
+        SELECT v_ties || array_agg({tie}),
                v_tie_ids || array_agg(edge), v_tie_strengths || array_agg(strength),
                v_lefts || array_agg(left_id), v_rights || array_agg(right_id)
         INTO v_ties, v_tie_ids, v_tie_strengths, v_lefts, v_rights
