@@ -198,7 +198,7 @@ def tour(address: str) -> subprocess.CompletedProcess[str]:
 
 def test_serve_from_nothing_and_again(var_dir: Path) -> None:
     """The newcomer's first minute: one command, a demo login, a clean end; then the same world once more."""
-    keys = []
+    keys: list[str] = []
     for sig in (signal.SIGTERM, signal.SIGINT):
         service = Service(var_dir, "--demo")
         try:
