@@ -13,7 +13,7 @@ import hmac
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from uuid import UUID
 
@@ -56,8 +56,8 @@ def derive_key(root: bytes, purpose: str) -> bytes:
     return _hkdf(root, b"", _joined(b"renmai/derive/1", purpose.encode()), KEY_BYTES)
 
 
-def new_org_key() -> bytes:
-    """A fresh 32-byte data key for one organisation."""
+def new_key() -> bytes:
+    """A fresh 32-byte data key for one organisation or one person."""
     return os.urandom(KEY_BYTES)
 
 
@@ -134,6 +134,38 @@ class FieldCipher:
     def is_current(self, blob: bytes) -> bool:
         """Whether the blob is under the current key version; others wait to be sealed again."""
         return bytes(blob[: _HEAD.size]) == self._current
+
+    def wrap_person_key(self, person_id: UUID, version: int, key: bytes) -> bytes:
+        """A person's 32-byte key sealed under the current key of the organisation, bound to person and version.
+
+        Stored form: the head with the person key's version, the head with the organisation key's version, nonce,
+        ciphertext, tag: 72 bytes that say themselves which keys they need.
+
+        Raises:
+            CryptoError: a key that is not 32 bytes, or a version out of range.
+        """
+        heads = _head(version) + self._current
+        aad = _joined(b"renmai/person-key", self._org, person_id.bytes, heads)
+        return heads + _sealed(self._ciphers[self._current], aad, _checked_key(key))
+
+    def person(self, person_id: UUID, wrapped: Sequence[bytes]) -> "FieldCipher":
+        """The cipher of one person from his wrapped keys; the highest version seals what is new.
+
+        Raises:
+            CryptoError: no key, changed bytes, another person or organisation, an unknown key of the organisation.
+        """
+        keys = dict(self._unwrapped(person_id, bytes(blob)) for blob in wrapped)
+        if not keys:
+            raise CryptoError("a person without a key has nothing that opens")
+        return FieldCipher(UUID(bytes=self._org), keys, max(keys))
+
+    def _unwrapped(self, person_id: UUID, blob: bytes) -> tuple[int, bytes]:
+        heads, size = blob[: 2 * _HEAD.size], _HEAD.size
+        cipher = self._ciphers.get(heads[size:])
+        if len(heads) < 2 * size or cipher is None or heads[:2] != self._current[:2]:
+            raise CryptoError("person key does not open")
+        aad = _joined(b"renmai/person-key", self._org, person_id.bytes, heads)
+        return _HEAD.unpack(heads[:size])[2], _checked_key(_opened(cipher, aad, blob[2 * size :]))
 
     def _aad(self, head: bytes, table: str, column: str, row_id: UUID) -> bytes:
         return _joined(b"renmai/field", self._org, table.encode(), column.encode(), row_id.bytes, head)

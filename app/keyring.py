@@ -180,7 +180,7 @@ async def field_cipher(session: AsyncSession, org_id: UUID) -> crypto.FieldCiphe
     if cipher is None:
         rows = await _org_keys(session, org_id)
         if not rows:
-            wrapped = crypto.wrap_key(ring.kek, org_id, 1, crypto.new_org_key())
+            wrapped = crypto.wrap_key(ring.kek, org_id, 1, crypto.new_key())
             await db.raw(session).execute(
                 "INSERT INTO org_keys (org_id, version, wrapped) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
                 org_id,
@@ -188,10 +188,10 @@ async def field_cipher(session: AsyncSession, org_id: UUID) -> crypto.FieldCiphe
             )
             # Read it back: a parallel request may have been first. Nothing is kept by the process, now or when this
             # transaction asks again: if it fails, the key never was, and what is sealed under it cannot be opened.
-            session.info["has_new_org_key"] = True
+            session.info["has_new_key"] = True
             rows = await _org_keys(session, org_id)
         cipher = _cipher(ring, org_id, rows)
-        if session.info.get("has_new_org_key"):
+        if session.info.get("has_new_key"):
             return cipher
         if len(ring.org_ciphers) >= 1000:
             ring.org_ciphers.clear()
@@ -199,13 +199,31 @@ async def field_cipher(session: AsyncSession, org_id: UUID) -> crypto.FieldCiphe
     return cipher
 
 
-async def _org_keys(session: AsyncSession, org_id: UUID) -> list[asyncpg.Record]:
-    rows: list[asyncpg.Record] = await db.raw(session).fetch(
+async def read_cipher(org_id: UUID) -> crypto.FieldCipher:
+    """The field cipher of an organisation on the read road; something sealed was read, so there is a key.
+
+    Raises:
+        CryptoError: the organisation has no key.
+    """
+    ring = current()
+    cipher = ring.org_ciphers.get(org_id)
+    if cipher is None:
+        found = await reads.row(org_id, None, "get_org_keys")
+        rows = [] if found is None else list(zip(found["versions"], found["wrapped"], strict=True))
+        if not rows:
+            raise crypto.CryptoError("the organisation has no key")
+        cipher = _cipher(ring, org_id, rows)
+        ring.org_ciphers[org_id] = cipher
+    return cipher
+
+
+async def _org_keys(session: AsyncSession, org_id: UUID) -> list[tuple[int, bytes]]:
+    rows = await db.raw(session).fetch(
         "SELECT version, wrapped FROM org_keys WHERE org_id = $1 ORDER BY version", org_id
     )
-    return rows
+    return [(row["version"], row["wrapped"]) for row in rows]
 
 
-def _cipher(ring: Keyring, org_id: UUID, rows: list[asyncpg.Record]) -> crypto.FieldCipher:
-    keys = {row["version"]: crypto.unwrap_key(ring.kek, org_id, row["version"], row["wrapped"]) for row in rows}
+def _cipher(ring: Keyring, org_id: UUID, rows: list[tuple[int, bytes]]) -> crypto.FieldCipher:
+    keys = {version: crypto.unwrap_key(ring.kek, org_id, version, wrapped) for version, wrapped in rows}
     return crypto.FieldCipher(org_id, keys, max(keys))

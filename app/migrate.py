@@ -1,6 +1,7 @@
 """Bringing a database to the current schema: alembic steps, then the repeatable functions, then published forms."""
 
 from importlib import resources
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -17,8 +18,21 @@ from app.domain import forms, relation_catalogue
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
 
 
-async def upgrade(owner_dsn: str, *, app_role: str) -> None:
-    """Run everything that is missing, as the owner role. Safe to call at every start and from many processes."""
+class Keys(Protocol):
+    """What a step needs to seal what a former version kept in clear."""
+
+    @property
+    def kek(self) -> bytes: ...
+    @property
+    def blind(self) -> bytes: ...
+
+
+async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
+    """Run everything that is missing, as the owner role. Safe to call at every start and from many processes.
+
+    Args:
+        keys: the keyring; some steps seal rows.
+    """
     keeper = await asyncpg.connect(owner_dsn)
     try:
         await keeper.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -26,7 +40,7 @@ async def upgrade(owner_dsn: str, *, app_role: str) -> None:
             "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(owner_dsn), poolclass=NullPool
         )
         async with engine.connect() as connection:
-            await connection.run_sync(_run_steps, app_role)
+            await connection.run_sync(_run_steps, app_role, keys)
             await connection.commit()
         await engine.dispose()
         await _install_functions(keeper, app_role)
@@ -43,11 +57,11 @@ async def seed_relation_types(connection: asyncpg.Connection, org_id: UUID) -> N
     await connection.execute("SELECT seed_relation_types($1, $2)", org_id, orjson.dumps(rows).decode())
 
 
-def _run_steps(connection: Connection, app_role: str) -> None:
+def _run_steps(connection: Connection, app_role: str, keys: Keys) -> None:
     config = Config()
     config.set_main_option("script_location", "migrations:.")
     config.set_main_option("path_separator", "os")
-    config.attributes.update(connection=connection, app_role=app_role)
+    config.attributes.update(connection=connection, app_role=app_role, keys=keys)
     command.upgrade(config, "head")
 
 

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import db, logs, runtime, serving
+from app import db, keyring, logs, runtime, serving
 from app import migrate as migration
 from app.config import Settings, SettingsError, get_settings
 from app.embedded import EmbeddedPostgres, prepare
@@ -83,7 +83,7 @@ def owner_url(settings: Settings) -> str:
 
 def upgrade(settings: Settings) -> None:
     """Bring the schema up to date, as the owner role."""
-    asyncio.run(migration.upgrade(owner_url(settings), app_role=settings.app_role))
+    asyncio.run(migration.upgrade(owner_url(settings), app_role=settings.app_role, keys=keyring.derive(settings)))
 
 
 def as_app(work: Callable[[], Awaitable[_T]]) -> _T:

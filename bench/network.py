@@ -24,7 +24,7 @@ import orjson
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from app import db, migrate
+from app import db, keyring, migrate
 from app import main as service
 from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
@@ -95,7 +95,7 @@ def _world(home: Path, nodes: int, options: argparse.Namespace) -> tuple[Measure
     """One world from its first row to the last measurement."""
     changes = dict(change.split("=", 1) for change in options.set)
     with EmbeddedPostgres(home, settings=changes) as server:
-        about = asyncio.run(_filled(server, nodes))
+        about = asyncio.run(_filled(server, home, nodes))
     # A new server on the same data, so that what the filling left in its memory counts for nothing.
     with EmbeddedPostgres(home, settings=changes) as server:
         settings = _settings(server, home)
@@ -135,11 +135,13 @@ def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
     return made.model_copy(update=changes)
 
 
-async def _filled(server: EmbeddedPostgres, nodes: int) -> dict[str, str]:
+async def _filled(server: EmbeddedPostgres, home: Path, nodes: int) -> dict[str, str]:
     """Migrate, and fill unless an earlier run has; what the world is like."""
     started = time.time()
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
-    await migrate.upgrade(server.dsn("renmai_owner", DATABASE), app_role="renmai_app")
+    await migrate.upgrade(
+        server.dsn("renmai_owner", DATABASE), app_role="renmai_app", keys=keyring.derive(_settings(server, home))
+    )
     superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
     filled = await superuser.fetchval("SELECT obj_description('orgs'::regclass)")
     if filled is None:

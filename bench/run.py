@@ -23,7 +23,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from app import db, migrate
+from app import db, keyring, migrate
 from app import main as service
 from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
@@ -119,7 +119,7 @@ async def _prepare(
 ) -> tuple[World, list[Case], dict[str, Any]]:
     """The filled database, the cases, and what the limit has to know."""
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
-    await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app")
+    await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=keyring.derive(settings))
     superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
     world = await fill(superuser, agents=options.agents, customers=options.customers, edges=options.edges)
     await superuser.close()

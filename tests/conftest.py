@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
-from app import main, migrate
+from app import keyring, main, migrate
 from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
 from tests.contract import Contract
@@ -64,7 +64,7 @@ async def settings() -> Settings:
         _env_file=None,
     )
     assert ready.owner_database_url is not None
-    await migrate.upgrade(ready.owner_database_url, app_role="renmai_app")
+    await migrate.upgrade(ready.owner_database_url, app_role="renmai_app", keys=keyring.derive(ready))
     return ready
 
 

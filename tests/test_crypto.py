@@ -19,7 +19,7 @@ from app.crypto import CryptoError, FieldCipher
 VECTORS = Path(__file__).parents[2] / "shared/vectors/wycheproof"
 needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason="the public Wycheproof vectors are not on this machine")
 ORG, ROW = uuid4(), uuid4()
-KEYS = {1: crypto.new_org_key(), 2: crypto.new_org_key()}
+KEYS = {1: crypto.new_key(), 2: crypto.new_key()}
 CIPHER = FieldCipher(ORG, KEYS, 2)
 ROOT = bytes(range(32))
 ID_NUMBER = "11010519491231002X"
@@ -331,3 +331,24 @@ def test_wycheproof_hkdf() -> None:
             with pytest.raises(ValueError, match="larger than 8160"):
                 crypto._hkdf(secret, salt, info, case["size"])
     assert count == 86
+
+
+def test_person_key_opens_for_its_person_only() -> None:
+    one, other = uuid4(), uuid4()
+    cipher = crypto.FieldCipher(ORG, KEYS, 2)
+    key = crypto.new_key()
+    wrapped = cipher.wrap_person_key(one, 1, key)
+    sealed = cipher.person(one, [wrapped]).seal("customers", "private", one, "13800138000")
+    assert cipher.person(one, [wrapped]).open("customers", "private", one, sealed) == "13800138000"
+    for person, blob in (
+        (other, wrapped),
+        (one, wrapped[:-1]),
+        (one, b""),
+        (one, bytes([wrapped[0] ^ 1]) + wrapped[1:]),
+    ):
+        with pytest.raises(crypto.CryptoError):
+            cipher.person(person, [blob])
+    with pytest.raises(crypto.CryptoError):
+        crypto.FieldCipher(uuid4(), KEYS, 2).person(one, [wrapped])
+    with pytest.raises(crypto.CryptoError):
+        cipher.person(one, [])

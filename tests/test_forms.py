@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app import migrate
+from app import keyring, migrate
 from app.config import Settings
 from app.domain import forms as rules
 from tests.factories import World, unguarded
@@ -49,7 +49,7 @@ def _labels(node: Any) -> list[dict[str, str]]:
 async def test_migrating_again_publishes_nothing_twice(settings: Settings, owner_db: asyncpg.Connection) -> None:
     before = await owner_db.fetch("SELECT * FROM form_versions ORDER BY form_key, version")
     assert settings.owner_database_url is not None
-    await migrate.upgrade(settings.owner_database_url, app_role="renmai_app")
+    await migrate.upgrade(settings.owner_database_url, app_role="renmai_app", keys=keyring.derive(settings))
     assert await owner_db.fetch("SELECT * FROM form_versions ORDER BY form_key, version") == before
     assert len(before) >= 1
 

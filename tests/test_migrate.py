@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from uuid_utils.compat import uuid7
 
-from app import migrate
+from app import keyring, migrate
+from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
 
 BEFORE_THE_NETWORK = "0006"
@@ -102,12 +103,12 @@ async def rows(connection: asyncpg.Connection, sql: str, *args: Any) -> list[dic
     return [dict(row) for row in await connection.fetch(sql, *args)]
 
 
-async def test_relationships_of_the_former_release_keep_what_they_say(former: str) -> None:
+async def test_relationships_of_the_former_release_keep_what_they_say(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
         org, people, ties = await fill(connection)
         before = await rows(connection, _KEPT, org)
-        await migrate.upgrade(former, app_role="renmai_app")
+        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
         assert await rows(connection, _KEPT, org) == before
         found = {row["id"]: row for row in await rows(connection, "SELECT * FROM relationships WHERE org_id = $1", org)}
         weights = {"friend": "0.9", "relative": "0.9", "client": "0.8", "partner": "0.85", "ally": "0.9"}
@@ -129,31 +130,29 @@ async def test_relationships_of_the_former_release_keep_what_they_say(former: st
         await connection.close()
 
 
-async def test_organisation_of_the_former_release_gets_what_a_new_one_gets(former: str) -> None:
+async def test_organisation_of_the_former_release_gets_what_a_new_one_gets(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
         org, _, _ = await fill(connection)
-        await migrate.upgrade(former, app_role="renmai_app")
+        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
         new = uuid7()
         await connection.execute("INSERT INTO orgs (id, code, name) VALUES ($1, 'new', '新机构')", new)
         await connection.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", new)
         await migrate.seed_relation_types(connection, new)
         assert await rows(connection, _TYPES, org) == await rows(connection, _TYPES, new)
-        settings = (
-            "SELECT strength_rule, strength_half_life_days, interaction_weights FROM org_settings WHERE org_id = $1"
-        )
-        assert await rows(connection, settings, org) == await rows(connection, settings, new)
+        asked = "SELECT strength_rule, strength_half_life_days, interaction_weights FROM org_settings WHERE org_id = $1"
+        assert await rows(connection, asked, org) == await rows(connection, asked, new)
         changed = "UPDATE relation_types SET default_strength = 0.11, is_active = false WHERE org_id = $1 AND code = $2"
         await connection.execute(changed, org, "friend")
         before = await rows(connection, _TYPES, org)
-        await migrate.upgrade(former, app_role="renmai_app")  # the next start
+        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))  # the next start
         assert await rows(connection, _TYPES, org) == before
     finally:
         await connection.close()
 
 
-async def test_database_of_the_former_release_can_be_empty(former: str) -> None:
-    await migrate.upgrade(former, app_role="renmai_app")
+async def test_database_of_the_former_release_can_be_empty(former: str, settings: Settings) -> None:
+    await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
     connection = await asyncpg.connect(former)
     try:
         assert await connection.fetchval("SELECT count(*) FROM relation_types") == 0

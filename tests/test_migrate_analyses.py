@@ -7,7 +7,8 @@ import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
-from app import migrate
+from app import keyring, migrate
+from app.config import Settings
 from app.domain import forms
 from app.domain.household_single import life_result
 from app.domain.needs import LifeNeedResult, life_input_from_answers, life_need
@@ -47,13 +48,13 @@ async def store(connection: asyncpg.Connection, org: UUID, customer: UUID, resul
     return analysis
 
 
-async def test_analyses_of_the_former_release_keep_every_figure(former: str) -> None:
+async def test_analyses_of_the_former_release_keep_every_figure(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
         org, people, _ = await fill(connection)
         results = {name: found(answers) for name, answers in _SAID.items()}
         ids = {name: await store(connection, org, people["one"], result) for name, result in results.items()}
-        await migrate.upgrade(former, app_role="renmai_app")
+        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
         for name, analysis in ids.items():
             row = await connection.fetchrow("SELECT * FROM needs_analyses WHERE org_id = $1 AND id = $2", org, analysis)
             assert orjson.loads(row["results"]) == [life_result(results[name])], name
