@@ -43,13 +43,13 @@ class Aead(Protocol):
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes: ...
 
 
-class _Sm4:
-    """SM4-GCM in the shape of AESGCM. SM4 keys have 128 bits: this one is derived, so no key serves two algorithms."""
+class SM4GCM:
+    """SM4-GCM (RFC 8998) in the shape of AESGCM, under a key of 128 bits."""
 
     __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = algorithms.SM4(hkdf(key, b"", joined(b"renmai/sm4-gcm"), 16))
+        self._key = algorithms.SM4(key)
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         sealer = _supported(self._key, modes.GCM(nonce)).encryptor()
@@ -82,8 +82,10 @@ def check_supported(algorithm: Algorithm) -> None:
 
 
 def cipher_of(key: bytes, algorithm: Algorithm = Algorithm.aes_256_gcm) -> Aead:
-    """The cipher of a 32-byte key."""
-    return AESGCM(checked_key(key)) if algorithm is Algorithm.aes_256_gcm else _Sm4(checked_key(key))
+    """The cipher of a 32-byte key. SM4 takes 16 bytes: they are derived, so that no key serves two algorithms."""
+    if algorithm is Algorithm.aes_256_gcm:
+        return AESGCM(checked_key(key))
+    return SM4GCM(hkdf(checked_key(key), b"", joined(b"renmai/sm4-gcm"), 16))
 
 
 def checked_key(key: bytes) -> bytes:

@@ -161,6 +161,11 @@ class FieldCipher:
             aead.opened(self._cipher(head), self._aad(head, table, column, row_id), bytes(blob[HEAD.size :]))
         )
 
+    @property
+    def head(self) -> bytes:
+        """The first six bytes of all that is sealed now: format, algorithm, current version."""
+        return self._current
+
     def is_current(self, blob: bytes) -> bool:
         """Whether the blob is under the current key version and algorithm; others wait to be sealed again."""
         return bytes(blob[: HEAD.size]) == self._current

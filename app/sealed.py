@@ -6,7 +6,7 @@ database, so that no sealed column can be forgotten. Every step that seals a col
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,23 @@ class BlindColumn:
 
     Args:
         version_column: the column of the same row with the version of the key.
-        source: the sealed column of the same row whose content is indexed, as (table, column) of `SEALED`.
-        place: the names of table and column given to `vault.blind`.
+        source: the sealed column of the same row whose content is indexed.
+        place: the names of table and column given to `vault.blind`; those of the column, without `_bi`, if not given.
         values: what of the opened content is indexed, already normalised: one text, or for a column of type
-            `bytea[]` any number.
+            `bytea[]` a list of them.
     """
 
     table: str
     column: str
     version_column: str
-    source: tuple[str, str]
-    place: tuple[str, str]
-    values: Callable[[str], Any] = str
+    source: str
+    place: tuple[str, str] | None = None
+    values: Callable[[str], str | list[str]] = str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Table and column as `vault.blind` knows them."""
+        return self.place or (self.table, self.column.removesuffix("_bi"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,7 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn("customers", "id_number_enc", "org", None, ("customers", "id_number")),
     SealedColumn("second_factors", "secret_enc", "org", None, ("second_factors", "secret")),
 )
-BLIND: tuple[BlindColumn, ...] = (
-    BlindColumn(
-        "customers", "id_number_bi", "id_number_bi_ver", ("customers", "id_number_enc"), ("customers", "id_number")
-    ),
-)
+BLIND: tuple[BlindColumn, ...] = (BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),)
 WRAPPED: tuple[WrappedColumn, ...] = (
     WrappedColumn("org_keys", "wrapped", "org", ("org_id", "version")),
     WrappedColumn("blind_keys", "wrapped", "blind", ("org_id", "version")),

@@ -6,7 +6,10 @@ its encryption context) and answers the version of the service's key with the ci
 It is asked once an organisation in `key_seconds`, never for a row.
 """
 
+import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +23,10 @@ _DEFAULT = 1  # derived from the master key, unless another key is given that ve
 
 class KeyWrapper(Protocol):
     """Wraps secrets of some hundred bytes at most."""
+
+    async def current(self) -> int:
+        """The version of the key-encryption key that wraps what is new."""
+        ...
 
     async def wrap(self, place: Place, secret: bytes) -> tuple[int, bytes]:
         """The version of the key-encryption key, and the secret wrapped under it for this place only."""
@@ -37,8 +44,9 @@ class KeyWrapper(Protocol):
 class LocalKeys:
     """Key-encryption keys held by the process; the highest version wraps what is new.
 
-    The file is read anew before anything is wrapped, and when something lies under a version that is not known: a
-    line added to it takes effect in running processes. Keys in the environment need a restart of each.
+    The file is read anew before anything is wrapped, when something lies under a version that is not known, and now
+    and then: a line added to it takes effect in running processes, and one taken away is forgotten. Keys in the
+    environment need a restart of each.
 
     Args:
         settings: where the keys are.
@@ -53,23 +61,52 @@ class LocalKeys:
         self._settings = settings
         self._derived = derived
         self._algorithm = Algorithm[settings.seal_algorithm.replace("-", "_")]
-        self._keys = self._read()
+        self._look()
 
     def versions(self) -> list[int]:
         """The versions at hand, ascending."""
         return sorted(self._keys)
 
+    async def current(self) -> int:
+        self._look()
+        return max(self._keys)
+
     async def wrap(self, place: Place, secret: bytes) -> tuple[int, bytes]:
-        self._keys = self._read()
-        version = max(self._keys)
+        version = await self.current()
         return version, crypto.wrap(self._keys[version], place, secret, self._algorithm)
 
     async def unwrap(self, kek_version: int, place: Place, blob: bytes) -> bytes:
         if kek_version not in self._keys:
-            self._keys = self._read()
+            self._look()
+        elif time.monotonic() - self._looked > self._settings.key_seconds:
+            with suppress(SettingsError):  # a file that is just not there does not stop who knows its keys
+                self._look()
         if kek_version not in self._keys:
             raise CryptoError(f"key-encryption key {kek_version} is not at hand")
         return crypto.unwrap(self._keys[kek_version], place, blob)
+
+    def destroy(self, version: int) -> bool:
+        """Take a key out of the file; False when it does not come from there.
+
+        Raises:
+            SettingsError: the file cannot be written.
+        """
+        path = self._settings.kek_file
+        if path is None or version not in parse(_text(path), "RENMAI_KEK_FILE"):
+            return False
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+                out.write(without(_text(path), version))
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise SettingsError("RENMAI_KEK_FILE cannot be written") from None
+        self._look()
+        return True
+
+    def _look(self) -> None:
+        self._keys, self._looked = self._read(), time.monotonic()
 
     def _read(self) -> dict[int, bytes]:
         given = "" if self._settings.kek is None else self._settings.kek.get_secret_value()

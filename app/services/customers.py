@@ -322,6 +322,12 @@ def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
         return value
 
 
+_TWIN = (
+    "SELECT EXISTS (SELECT 1 FROM customers c WHERE c.org_id = $1 AND c.id_type = $2 AND c.id_number_bi = ANY($3) "
+    "AND c.deleted_at IS NULL AND c.id <> $4)"
+)
+
+
 async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, number: str | None) -> dict[str, Any]:
     """The five columns of an ID number; all null without one."""
     if number is None:
@@ -329,8 +335,13 @@ async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, num
     org_id = session.info["org_id"]
     cipher = await keyring.field_cipher(session, org_id)
     index, version = await vault.blind(session, org_id, "customers", "id_number", number)
+    id_type = "resident_id" if is_person else "uscc"
+    # While the key of the index is rotated, an equal number may lie under its other version: no unique index sees it.
+    others = [one for one in await vault.blinds(org_id, "customers", "id_number", number) if one != index]
+    if others and await db.raw(session).fetchval(_TWIN, org_id, id_type, others, customer_id):
+        raise _taken("customers_id_number")
     return {
-        "id_type": "resident_id" if is_person else "uscc",
+        "id_type": id_type,
         "id_number_enc": cipher.seal("customers", "id_number", customer_id, number),
         "id_number_bi": index,
         "id_number_bi_ver": version,
