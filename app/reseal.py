@@ -73,7 +73,7 @@ async def wrap_anew(connection: asyncpg.Connection, wrapper: KeyWrapper) -> int:
         select = filled(_SELECT_WRAPPED, table=one.table, column=one.column)
         before, anew, versions = [], [], []
         for row in await connection.fetch(select, current):
-            place = _place(one, row)
+            place = place_of(one, row)
             version, blob = await wrapper.wrap(place, await wrapper.unwrap(row["kek_version"], place, row[one.column]))
             before.append(row[one.column])
             anew.append(blob)
@@ -83,7 +83,8 @@ async def wrap_anew(connection: asyncpg.Connection, wrapper: KeyWrapper) -> int:
     return moved
 
 
-def _place(one: WrappedColumn, row: asyncpg.Record) -> Place:
+def place_of(one: WrappedColumn, row: asyncpg.Record) -> Place:
+    """Where the secret in a row belongs."""
     if one.layer == "text":
         return Place.text(str(row[one.key[0]]).encode())
     return Place.key(one.layer, row["org_id"], row["version"])
