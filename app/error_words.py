@@ -205,8 +205,5 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
     "band_reversed": ("下限高于上限", "is above its upper end"),
     "mask_unknown": ("没有与此掩码相符的已存内容", "is masked, and nothing that is stored has this mask"),
-    "mask_ambiguous": (
-        "与此掩码相符的已存内容不止一项,请填写完整内容",
-        "is the mask of several stored ones; send it in full",
-    ),
+    "mask_ambiguous": ("多项已存内容与此掩码相符,请填写完整内容", "is the mask of several; send it in full"),
 }

@@ -1,7 +1,7 @@
 """Finished JSON of the read road with places in it for what is opened after it was read.
 
-A statement writes `'"\\u0001"'::json` where a sealed value belongs and answers the sealed value beside the text. No text
-that is stored contains a control character, so the place is found by splitting.
+A statement writes `'"\\u0001"'::json` where a sealed value belongs and answers the sealed value beside the text. No
+text that is stored contains a control character, so the place is found by splitting.
 """
 
 from collections.abc import Iterable

@@ -157,7 +157,7 @@ def search_words(name: str, tails: Sequence[str] = ()) -> str:
     folded = _fold(name)
     key = _without_separators(folded)
     words = [key[start : start + _MAX_WORD] for start in range(min(len(key), _MAX_SUFFIXES))]
-    words += ["#" + tail[-_TAIL:][::-1] for tail in tails[:_MAX_PHONES] if tail]
+    words += ["#" + tail[-_TAIL:][::-1] for tail in tails[:_MAX_PHONES] if tail.isascii() and tail.isdigit()]
     words += _pinyin_words(folded)
     text = " "
     for word in dict.fromkeys(words):

@@ -259,8 +259,8 @@ CustomerCreate = Annotated[IndividualCreate | OrganizationCreate, Bound(discrimi
 class CustomerUpdate(Wire):
     """A merge patch: what is absent stays; null clears where null is allowed. Lists are replaced whole.
 
-    A phone or e-mail that is sent back masked, as it was answered, keeps the stored value with this mask: `mask_unknown`
-    when none has it, `mask_ambiguous` when several have. Then the value must be sent in full.
+    A phone or e-mail that is sent back masked, as it was answered, keeps the stored value with this mask. It must be
+    sent in full when several have it (`mask_ambiguous`) or none (`mask_unknown`).
     """
 
     stage: Stage = absent()
@@ -318,12 +318,11 @@ class EmailRevealed(Wire):
 
 
 class CustomerRevealed(Wire):
-    """The fields asked for, in clear. Without an ID number null, without phones or e-mails an empty list; what was not
-    asked for is null."""
+    """The fields asked for, in clear, and no others; null or empty where the customer has none."""
 
     id_number: str | None = Bound(default=None, max_length=18)
-    phones: list[PhoneRevealed] | None = Bound(default=None, max_length=10)
-    emails: list[EmailRevealed] | None = Bound(default=None, max_length=10)
+    phones: list[PhoneRevealed] = Bound(default_factory=list, max_length=10)
+    emails: list[EmailRevealed] = Bound(default_factory=list, max_length=10)
 
 
 class PhonePublic(Wire):

@@ -96,7 +96,7 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
 
 
 async def _searched(actor: Actor, query: str) -> list[Any]:
-    """What `match_customers` takes: two patterns, blind indexes of phones and of ID numbers; null for what is not asked.
+    """What `match_customers` takes: two patterns, blind indexes of phones and of ID numbers, or null.
 
     Raises:
         Invalid: nothing searchable.

@@ -1,7 +1,7 @@
 """What an agent knows of a customer beyond his name is sealed under the customer's key, notes on two of them under the
 organisation's; phones and ID numbers are found by blind indexes.
 
-The clear columns are dropped and the tables written anew: of an updated or dropped value nothing is left in their files.
+The clear columns are dropped and the tables written anew: of a dropped or former value nothing is left in their files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -126,7 +126,7 @@ def _drop() -> None:
                    stage = 'contact' AND known_through_id IS NOT NULL AND keep_until IS NOT NULL
                    AND birthday IS NULL AND occupation IS NULL AND tier IS NULL AND private_enc IS NULL
                    AND id_type IS NULL AND id_number_enc IS NULL AND id_number_masked IS NULL
-                   AND tags = '{}' AND service_team_id IS NULL
+                   AND NOT jsonb_path_exists(masked, '$.*[*]') AND tags = '{}' AND service_team_id IS NULL
                ELSE keep_until IS NULL END)""",
         "ALTER TABLE relationships DROP COLUMN note, ALTER COLUMN note_enc TYPE bytea USING note_enc || ''::bytea",
         "ALTER TABLE introductions DROP COLUMN note, ALTER COLUMN note_enc TYPE bytea USING note_enc || ''::bytea",
