@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from app.models.base import (
+    EACH_ONCE,
     LINE,
     WHOLE,
     Block2000,
@@ -298,7 +299,11 @@ class RevealPurpose(StrEnum):
 class CustomerReveal(Wire):
     """What is to be shown, and what for."""
 
-    fields: Annotated[list[Literal["id_number", "phones", "emails"]], Bound(min_length=1, max_length=3)]
+    fields: Annotated[
+        list[Literal["id_number", "phones", "emails"]],
+        Bound(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
+        EACH_ONCE,
+    ]
     purpose: RevealPurpose
 
 

@@ -11,6 +11,16 @@ BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF p_owners IS NULL THEN
+        RETURN QUERY SELECT c.id FROM customers c
+            WHERE c.org_id = p_org AND c.deleted_at IS NULL AND NOT c.is_shadow
+              AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
+    ELSE
+        RETURN QUERY SELECT c.id FROM customers c
+            WHERE c.org_id = p_org AND (c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
+              AND c.deleted_at IS NULL AND NOT c.is_shadow
+              AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
+    END IF;
     IF p_phones IS NOT NULL THEN
         RETURN QUERY SELECT c.id FROM customer_phones p JOIN customers c ON c.org_id = p_org AND c.id = p.customer_id
             WHERE p.org_id = p_org AND p.phone_bi = ANY(p_phones)
@@ -22,16 +32,6 @@ BEGIN
             WHERE c.org_id = p_org AND c.id_type IN ('resident_id', 'uscc') AND c.id_number_bi = ANY(p_numbers)
               AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
               AND c.deleted_at IS NULL AND NOT c.is_shadow;
-    END IF;
-    IF p_owners IS NULL THEN
-        RETURN QUERY SELECT c.id FROM customers c
-            WHERE c.org_id = p_org AND c.deleted_at IS NULL AND NOT c.is_shadow
-              AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
-    ELSE
-        RETURN QUERY SELECT c.id FROM customers c
-            WHERE c.org_id = p_org AND (c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
-              AND c.deleted_at IS NULL AND NOT c.is_shadow
-              AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     END IF;
 END $$;
 REVOKE ALL ON FUNCTION match_customers(uuid, uuid[], text, text, bytea[], bytea[]) FROM PUBLIC;
