@@ -162,7 +162,8 @@ async def test_lists_search_and_export_of_customers_show_none(world: World) -> N
 async def test_table_itself_keeps_more_from_being_written(world: World) -> None:
     _, made = await known(world)
     for column, value in (("private_enc", "'x'"), ("occupation", "'x'"), ("birthday", "'{}'"), ("tier", "'mvc'"),
-                          ("masked", "'{\"phones\": [{}]}'"), ("tags", "'{x}'"), ("stage", "'prospect'"), ("keep_until", "NULL"),
+                          ("masked", "'{\"phones\": [{}]}'"), ("tags", "'{x}'"), ("stage", "'prospect'"),
+                          ("keep_until", "NULL"),
                           ("known_through_id", "NULL"), ("id_number_enc", "'x'")):  # fmt: skip
         with pytest.raises(asyncpg.CheckViolationError):
             await world.db.execute(f"UPDATE customers SET {column} = {value} WHERE id = $1", UUID(made["id"]))
