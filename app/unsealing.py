@@ -33,11 +33,15 @@ def fill(text: str, values: Iterable[Any]) -> str:
     return first + "".join(made)
 
 
-async def organisation(org_id: UUID, session: AsyncSession | None) -> FieldCipher:
-    """The cipher of an organisation; inside a transaction (`session`) its key may be as young as that is."""
+async def organisation(org_id: UUID, session: AsyncSession | None, *sealed: bytes) -> FieldCipher:
+    """The cipher of an organisation that opens what is `sealed`.
+
+    Args:
+        session: inside a transaction, where its key may be as young as that is.
+    """
     if session is None:
-        return await keyring.read_cipher(org_id)
-    return await keyring.field_cipher(session, org_id)
+        return await keyring.read_cipher(org_id, *sealed)
+    return await keyring.field_cipher(session, org_id, *sealed)
 
 
 async def document(
@@ -69,6 +73,6 @@ async def _with_notes(
     table: str, org_id: UUID, found: asyncpg.Record, column: str, session: AsyncSession | None
 ) -> str:
     """The text in `column`; `note_ids` and `notes` beside it stand in the order of its places."""
-    cipher = await organisation(org_id, session)
+    cipher = await organisation(org_id, session, *found["notes"])
     opened = zip(found["note_ids"], found["notes"], strict=True)
     return fill(found[column], [cipher.open(table, "note", row_id, note) for row_id, note in opened])

@@ -204,7 +204,7 @@ async def test_patch_can_clear_the_id_number(world: World) -> None:
     made = await create_customer(world.agent, id_number=RESIDENT_ID)
     answer = await world.agent.patch(f"/v1/customers/{made['id']}", json={"id_number": None}, headers=if_match(made))
     assert (answer.json()["id_type"], answer.json()["id_number_masked"]) == (None, None)
-    columns = "id_number_enc, id_number_bi, id_number_bi_version"
+    columns = "id_number_enc, id_number_bi, id_number_bi_ver"
     row = await world.db.fetchrow(f"SELECT {columns} FROM customers WHERE id = $1", UUID(made["id"]))
     assert tuple(row) == (None, None, None)
 

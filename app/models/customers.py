@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field as Bound
 from pydantic import StringConstraints
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
@@ -75,7 +75,8 @@ class ContactKind(StrEnum):
 class Customer(TenantRow, table=True):
     """A party an agent knows. `search_text`, `name_key` and `masked` are derived by the service at every write.
 
-    `private_enc` holds phones, e-mails, addresses and note, sealed like the ID number under the key of the customer.
+    `private_enc` holds phones, e-mails, addresses and note, sealed like the ID number under the key of the customer;
+    `phones_bi` has a blind index of each phone.
 
     `is_shadow`: known only through a customer (`known_through_id`), kept until `keep_until`; no customer operation
     reaches it, and the table refuses everything but a name.
@@ -100,12 +101,14 @@ class Customer(TenantRow, table=True):
     birthday: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     occupation: str | None = None
     private_enc: bytes | None = None
+    phones_bi: list[bytes] | None = Field(default=None, sa_column=Column(ARRAY(LargeBinary)))
+    phones_bi_ver: int | None = None
     masked: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     id_type: str | None = None
     id_number_enc: bytes | None = None
     id_number_bi: bytes | None = None
-    id_number_bi_version: int | None = None
+    id_number_bi_ver: int | None = None
     id_number_masked: str | None = None
     created_digest: bytes
 

@@ -143,7 +143,6 @@ async def create(
         await access.stay(session, actor)
     now, customer_id, party = utc_now(), data.id or uuid7(), PartyType(data.party_type)
     changes = data.model_dump(exclude={"id", "party_type", "stage"})
-    phones = changes["phones"]
     values = {
         "org_id": actor.org_id,
         "id": customer_id,
@@ -164,7 +163,6 @@ async def create(
         found = await reads.created(session, actor.owners, "get_customer", Customer, values, actor.is_masked)
     except asyncpg.UniqueViolationError as error:
         raise _taken(error.constraint_name) from None
-    await customers_private.index_phones(session, customer_id, phones, is_new=True)
     return await customers_private.document(actor.org_id, found, customer_id, session), True
 
 
@@ -196,11 +194,8 @@ async def update(
             session, actor, "customer.stage_changed", "customer", customer.id, old=customer.stage, new=stage.value
         )
         customer.stage, customer.stage_changed_at = stage, utc_now()
-    phones = changes.get("phones")
     for member, value in (await _values(session, customer.id, customer.party_type, changes, customer)).items():
         setattr(customer, member, value)
-    if phones is not None:
-        await customers_private.index_phones(session, customer.id, phones)
     customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
     access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import db, paging, unsealing, vault
+from app import crypto, db, paging, unsealing, vault
 from app.crypto import FieldCipher
 from app.domain import identity, names
 from app.errors import Conflict, Issue
@@ -22,16 +22,14 @@ MEMBERS = ("phones", "emails", "addresses", "note")
 _NOTHING: dict[str, Any] = {"phones": [], "emails": [], "addresses": [], "note": None}
 _PLACE = ("customers", "private")
 _NUMBER = ("customers", "id_number")
-_PHONE = ("customer_phones", "phone")
-_NUMBER_COLUMNS = ("id_type", "id_number_enc", "id_number_bi", "id_number_bi_version", "id_number_masked")
+_PHONE = ("customers", "phone")
+_NUMBER_COLUMNS = ("id_type", "id_number_enc", "id_number_bi", "id_number_bi_ver", "id_number_masked")
 _BATCH = 500
 # The unique index compares what is indexed under one key only.
 _TAKEN = """
 SELECT true FROM customers WHERE org_id = $1 AND id_type = $2 AND id_number_bi = ANY($3) AND id <> $4
 AND deleted_at IS NULL LIMIT 1
 """
-_FORGET = "DELETE FROM customer_phones WHERE org_id = $1 AND customer_id = $2"
-_INDEX = "INSERT INTO customer_phones (org_id, customer_id, phone_bi, phone_bi_version) VALUES ($1, $2, $3, $4)"
 _SEALED = f"""
 SELECT c.id, c.private_enc, {vault.KEYS} AS wrapped FROM customers c
 WHERE c.org_id = $1 AND c.id = ANY($2::uuid[]) AND c.private_enc IS NOT NULL
@@ -80,7 +78,8 @@ async def document(
     made = paging.document(found, customer_id)
     if found is None or found["sealed"] is None:
         return made
-    cipher = (await unsealing.organisation(org_id, session)).person(customer_id, found["wrapped"])
+    heads = map(crypto.organisation_part, found["wrapped"])
+    cipher = (await unsealing.organisation(org_id, session, *heads)).person(customer_id, found["wrapped"])
     private = _open(cipher, customer_id, found["sealed"])
     values = (_masked_phones(private["phones"]), private["addresses"], private["note"])
     return Document(unsealing.fill(found["body"], values).encode(), made.version, customer_id)
@@ -139,12 +138,23 @@ async def columns(
             "emails": [{**mail, "address": identity.mask_email(mail["address"])} for mail in private["emails"]],
             "addresses": [{**place, "detail": None, "postcode": None} for place in private["addresses"]],
         }
+    if "phones" in sent:
+        made |= await _phone_columns(session, sent["phones"])
     if "id_number" in changes:
         del changes["id_number"]
         made |= dict.fromkeys(_NUMBER_COLUMNS)
     if number is not None and cipher is not None:
         made |= await _number_columns(session, customer_id, party, number, cipher)
     return made
+
+
+async def _phone_columns(session: AsyncSession, phones: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """By these numbers the customer is found, and by no others any more."""
+    org_id = session.info["org_id"]
+    found = [await vault.blind(session, org_id, *_PHONE, number) for number in {phone["number"] for phone in phones}]
+    if not found:
+        return {"phones_bi": None, "phones_bi_ver": None}
+    return {"phones_bi": sorted(blind for blind, _ in found), "phones_bi_ver": found[0][1]}
 
 
 async def _number_columns(
@@ -162,23 +172,6 @@ async def _number_columns(
 def search_text(name: str, masked: Mapping[str, Any]) -> str:
     """The words a customer is found by: of the name, and of each phone the digits at the end that its mask shows."""
     return names.search_words(name, [phone["number"].rpartition("*")[2] for phone in masked["phones"]])
-
-
-async def index_phones(
-    session: AsyncSession, customer_id: UUID, phones: Sequence[Mapping[str, Any]], *, is_new: bool = False
-) -> None:
-    """Have the customer found by these numbers, and by no others any more."""
-    driver, org_id = db.raw(session), session.info["org_id"]
-    if not is_new:
-        await driver.execute(_FORGET, org_id, customer_id)
-    rows = [
-        (org_id, customer_id, *await vault.blind(session, org_id, *_PHONE, number))
-        for number in sorted({phone["number"] for phone in phones})
-    ]
-    if len(rows) == 1:
-        await driver.execute(_INDEX, *rows[0])
-    elif rows:
-        await driver.executemany(_INDEX, rows)
 
 
 async def blind_search(org_id: UUID, query: str) -> tuple[list[bytes], list[bytes]] | None:
@@ -202,7 +195,8 @@ async def forget_notes(session: AsyncSession, customer_ids: Sequence[UUID]) -> i
     forgotten = 0
     for begin in range(0, len(customer_ids), _BATCH):
         rows = await driver.fetch(_SEALED, org_id, customer_ids[begin : begin + _BATCH])
-        organisation = await unsealing.organisation(org_id, session)
+        heads = [crypto.organisation_part(wrapped) for row in rows for wrapped in row["wrapped"]]
+        organisation = await unsealing.organisation(org_id, session, *heads)
         ids, blobs = [], []
         for row in rows:
             cipher = organisation.person(row["id"], row["wrapped"])

@@ -4,16 +4,16 @@ organisation's; phones and ID numbers are found by blind indexes.
 The clear columns are dropped and the tables written anew: of a dropped or former value nothing is left in their files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
 from alembic import op
 
-from app import crypto
 from app.crypto import FieldCipher
-from migrations.steps import organisation_cipher, person_cipher, protect, sql
+from migrations.steps import fetch, organisation_blind, organisation_cipher, person_cipher, sql
 
 revision = "0015"
 down_revision = "0014"
@@ -26,79 +26,71 @@ SELECT id, phones::text, emails::text, addresses::text, note, id_number_enc, mas
 WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 _SEALED = """
-UPDATE customers SET private_enc = $3, id_number_enc = $4, id_number_bi = $5, id_number_bi_version = $6,
+UPDATE customers SET private_enc = $3, id_number_enc = $4, phones_bi = $5, phones_bi_ver = $6,
        masked = $7::text::jsonb, search_text = $8
 WHERE org_id = $1 AND id = $2
 """
 _NOTES = "SELECT id, note FROM {} WHERE org_id = $1 AND id > $2 AND note IS NOT NULL ORDER BY id LIMIT $3"
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What the rows of an organisation are sealed and indexed under."""
+
+    org_id: UUID
+    organisation: FieldCipher
+    blind: Callable[[str, str, str], tuple[bytes, int]]
+
+
 def upgrade() -> None:
     sql(
-        "ALTER TABLE customers ADD COLUMN private_enc bytea, ADD COLUMN id_number_bi_version integer",
+        """ALTER TABLE customers ADD COLUMN private_enc bytea, ADD COLUMN phones_bi bytea[],
+           ADD COLUMN phones_bi_ver integer""",
         "ALTER TABLE relationships ADD COLUMN note_enc bytea",
         "ALTER TABLE introductions ADD COLUMN note_enc bytea",
-        # One row for each phone of a customer, found by who knows the whole number.
-        """CREATE TABLE customer_phones (
-            org_id uuid NOT NULL REFERENCES orgs (id),
-            customer_id uuid NOT NULL,
-            phone_bi bytea NOT NULL,
-            phone_bi_version integer NOT NULL,
-            PRIMARY KEY (org_id, phone_bi, customer_id),
-            FOREIGN KEY (org_id, customer_id) REFERENCES customers (org_id, id))""",
-        "CREATE INDEX customer_phones_of ON customer_phones (org_id, customer_id)",
     )
-    protect("customer_phones", "SELECT, INSERT, DELETE")
-    for (org_id,) in _rows("SELECT id FROM orgs ORDER BY id"):
+    for (org_id,) in fetch("SELECT id FROM orgs ORDER BY id"):
         _seal(org_id)
     _drop()
 
 
 def _seal(org_id: UUID) -> None:
     """Everything of one organisation that has been in clear."""
-    cipher: FieldCipher | None = None
+    keys: _Keys | None = None
     for batch in _batches(_CUSTOMERS, org_id):
-        cipher = cipher or organisation_cipher(org_id)
-        made = [_customer(cipher, org_id, row) for row in batch]
-        _many(_SEALED, [values for values, _ in made])
-        _many(
-            "INSERT INTO customer_phones VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            [phone for _, phones in made for phone in phones],
-        )
+        keys = keys or _Keys(org_id, organisation_cipher(org_id), organisation_blind(org_id))
+        _many(_SEALED, [_customer(keys, row) for row in batch])
     for table in ("relationships", "introductions"):
         for batch in _batches(_NOTES.format(table), org_id):
-            cipher = cipher or organisation_cipher(org_id)
+            keys = keys or _Keys(org_id, organisation_cipher(org_id), organisation_blind(org_id))
             _many(
                 f"UPDATE {table} SET note_enc = $3 WHERE org_id = $1 AND id = $2",
-                [(org_id, row_id, cipher.seal(table, "note", row_id, note)) for row_id, note in batch],
+                [(org_id, row_id, keys.organisation.seal(table, "note", row_id, note)) for row_id, note in batch],
             )
 
 
-def _customer(
-    organisation: FieldCipher, org_id: UUID, row: Sequence[Any]
-) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-    """The new values of a customer, and his phones for the blind index."""
+def _customer(keys: _Keys, row: Sequence[Any]) -> tuple[Any, ...]:
+    """The new values of a customer."""
     row_id, phones, emails, addresses, note, number_enc, masked, words = row
     private = {"phones": orjson.loads(phones), "emails": orjson.loads(emails), "addresses": orjson.loads(addresses)}
-    private_enc, number_bi, version = None, None, None
+    private_enc = None
     has_private = note is not None or any(private.values())
     if has_private or number_enc is not None:
-        person = person_cipher(organisation, org_id, row_id)
+        person = person_cipher(keys.organisation, keys.org_id, row_id)
         if has_private:
             text = orjson.dumps({**private, "note": note}).decode()
             private_enc = person.seal("customers", "private", row_id, text)
         if number_enc is not None:
-            number = organisation.open("customers", "id_number", row_id, number_enc)
+            number = keys.organisation.open("customers", "id_number", row_id, number_enc)
             number_enc = person.seal("customers", "id_number", row_id, number)
-            number_bi, version = _blind(org_id, "customers", "id_number", number)
     shown = orjson.loads(masked)
     for phone in shown.get("phones", ()):
         phone["label"] = None  # what an agent wrote of the phone is not masked by masking the number
-    values = (
-        org_id, row_id, private_enc, number_enc, number_bi, version, orjson.dumps(shown).decode(), _words(words, shown),
+    found = [keys.blind("customers", "phone", number) for number in {phone["number"] for phone in private["phones"]}]
+    return (
+        keys.org_id, row_id, private_enc, number_enc, sorted(blind for blind, _ in found) or None,
+        found[0][1] if found else None, orjson.dumps(shown).decode(), _words(words, shown),
     )  # fmt: skip
-    numbers = {phone["number"] for phone in private["phones"]}
-    return values, [(org_id, row_id, *_blind(org_id, "customer_phones", "phone", number)) for number in sorted(numbers)]
 
 
 def _words(text: str, shown: dict[str, Any]) -> str:
@@ -108,11 +100,6 @@ def _words(text: str, shown: dict[str, Any]) -> str:
     return " " + "".join(f"{word} " for word in dict.fromkeys([*kept, *(tail for tail in tails if tail != "#")]))
 
 
-def _blind(org_id: UUID, table: str, column: str, value: str) -> tuple[bytes, int]:
-    keys = op.get_context().config.attributes["keys"]  # type: ignore[union-attr]  # always set by app/migrate.py
-    return crypto.blind_index(keys.blind, org_id, table, column, value), 1
-
-
 def _drop() -> None:
     sql(
         "ALTER TABLE customers DROP CONSTRAINT customers_shadow",
@@ -120,7 +107,8 @@ def _drop() -> None:
         """ALTER TABLE customers
            DROP COLUMN phones, DROP COLUMN emails, DROP COLUMN addresses, DROP COLUMN note,
            ALTER COLUMN search_text TYPE text USING search_text || '',
-           ADD CHECK ((id_number_bi IS NULL) = (id_number_bi_version IS NULL)),
+           ADD CHECK ((id_number_bi IS NULL) = (id_number_bi_ver IS NULL)),
+           ADD CHECK ((phones_bi IS NULL) = (phones_bi_ver IS NULL)),
            ADD CONSTRAINT customers_shadow CHECK (
                CASE WHEN is_shadow THEN
                    stage = 'contact' AND known_through_id IS NOT NULL AND keep_until IS NOT NULL
@@ -130,21 +118,19 @@ def _drop() -> None:
                ELSE keep_until IS NULL END)""",
         "ALTER TABLE relationships DROP COLUMN note, ALTER COLUMN note_enc TYPE bytea USING note_enc || ''::bytea",
         "ALTER TABLE introductions DROP COLUMN note, ALTER COLUMN note_enc TYPE bytea USING note_enc || ''::bytea",
+        # Found at once: nobody waits for a list of what is still to be indexed.
+        """CREATE INDEX customers_phones ON customers USING gin (org_id, phones_bi) WITH (fastupdate = off)
+           WHERE deleted_at IS NULL AND phones_bi IS NOT NULL""",
         "CREATE INDEX relationships_author ON relationships (org_id, author_id) WHERE note_enc IS NOT NULL",
     )
 
 
 def _batches(statement: str, org_id: UUID) -> Iterator[list[tuple[Any, ...]]]:
     last = UUID(int=0)
-    while batch := _rows(statement, org_id, last, _BATCH):
+    while batch := fetch(statement, org_id, last, _BATCH):
         yield batch
         last = batch[-1][0]
 
 
-def _rows(statement: str, *args: object) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in op.get_bind().exec_driver_sql(statement, args)]
-
-
 def _many(statement: str, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        op.get_bind().exec_driver_sql(statement, rows)
+    op.get_bind().exec_driver_sql(statement, rows)

@@ -22,8 +22,8 @@ BEGIN
               AND (c.search_text LIKE p_first OR c.search_text LIKE p_second);
     END IF;
     IF p_phones IS NOT NULL THEN
-        RETURN QUERY SELECT c.id FROM customer_phones p JOIN customers c ON c.org_id = p_org AND c.id = p.customer_id
-            WHERE p.org_id = p_org AND p.phone_bi = ANY(p_phones)
+        RETURN QUERY SELECT c.id FROM customers c
+            WHERE c.org_id = p_org AND c.phones_bi && p_phones
               AND (p_owners IS NULL OR c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners))
               AND c.deleted_at IS NULL AND NOT c.is_shadow;
     END IF;
