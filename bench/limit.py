@@ -76,7 +76,8 @@ def create_app() -> Starlette:
             "stage_changed_at": now, "owner_id": owner, "party_type": sent["party_type"], "stage": sent["stage"],
             "name": sent["name"], "name_key": key, "search_text": f"{words}#{sent['phones'][0]['number'][:-5:-1]} ",
             "gender": sent["gender"], "occupation": sent["occupation"], "tags": sent["tags"],
-            "private_enc": orjson.dumps({"phones": sent["phones"], "note": sent["note"]}), "masked": masked, "created_digest": customer_id.bytes * 2,
+            "private_enc": orjson.dumps({"phones": sent["phones"], "note": sent["note"]}), "masked": masked,
+            "created_digest": customer_id.bytes * 2,
         }  # fmt: skip
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(plan["insert"], *[row[column] for column in plan["columns"]])

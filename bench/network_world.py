@@ -38,8 +38,8 @@ _NOTES = (None, None, None, "一起打球认识的,常聚。", "孩子同班,家
 _ROLES = (*[None] * 9, "大学同学")
 _CUSTOMER_COLUMNS = (
     "org_id", "id", "created_at", "updated_at", "owner_id", "party_type", "stage", "stage_changed_at", "tier", "name",
-    "name_key", "search_text", "gender", "birthday", "occupation", "private_enc", "phones_bi", "phones_bi_ver", "masked",
-    "tags", "is_shadow", "known_through_id", "keep_until", "created_digest",
+    "name_key", "search_text", "gender", "birthday", "occupation", "private_enc", "phones_bi", "phones_bi_ver",
+    "masked", "tags", "is_shadow", "known_through_id", "keep_until", "created_digest",
 )  # fmt: skip
 _MANAGERS = 20
 _OFFICERS = """
