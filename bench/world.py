@@ -214,7 +214,16 @@ async def _fill_customers(
             at = moment + n * step
             customer_id = _id_at(dice, at)
             owner.customers.append(customer_id)
-            made.append((world.org_id, customer_id, at, at, owner.id, *_profile(sealer, customer_id, dice, at)))
+            made.append(
+                (
+                    world.org_id,
+                    customer_id,
+                    at,
+                    at,
+                    owner.id,
+                    *_profile(sealer, customer_id, dice, at, phone_number(dice)),
+                )
+            )
         return made
 
     await db.copy_records_to_table("customers", columns=_CUSTOMER_COLUMNS, records=records())
@@ -235,9 +244,8 @@ def _id_at(dice: random.Random, at: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | 7 << 76 | dice.getrandbits(12) << 64 | 2 << 62 | dice.getrandbits(62))
 
 
-def _profile(sealer: Sealer, customer_id: UUID, dice: random.Random, at: datetime) -> tuple[object, ...]:
+def _profile(sealer: Sealer, customer_id: UUID, dice: random.Random, at: datetime, number: str) -> tuple[object, ...]:
     name = dice.choice(name_pool())
-    number = phone_number(dice)
     phone = {"number": number, "kind": "mobile", "label": None}
     place = {
         "kind": "home",
