@@ -214,16 +214,8 @@ async def _fill_customers(
             at = moment + n * step
             customer_id = _id_at(dice, at)
             owner.customers.append(customer_id)
-            made.append(
-                (
-                    world.org_id,
-                    customer_id,
-                    at,
-                    at,
-                    owner.id,
-                    *_profile(sealer, customer_id, dice, at, phone_number(dice)),
-                )
-            )
+            profile = _profile(sealer, customer_id, dice, at, phone_number(dice))
+            made.append((world.org_id, customer_id, at, at, owner.id, *profile))
         return made
 
     await db.copy_records_to_table("customers", columns=_CUSTOMER_COLUMNS, records=records())
