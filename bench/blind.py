@@ -232,9 +232,10 @@ def _percentile(times: list[float], share: float) -> float:
 
 def _rendered(found: dict[str, list[_Taken]], about: dict[str, str]) -> str:
     lines = ["## Search by blind index", "",
-             "Written by `python -m bench.blind`: ms of a whole search, its token check included, within one process. CPU is",
-             "what Python (the client of the measurement too) and the database worked for it: where that is far below, the",
-             "machine had other work.", "", "| search | p50 | p95 | p99 | slowest | promised p95 | CPU p50 | CPU p95 |",
+             "Written by `python -m bench.blind`: ms of a whole search, its token check included, within one process.",
+             "CPU is what Python (the client of the measurement too) and the database worked for it: where that is far",
+             "below, the machine had other work.", "",
+             "| search | p50 | p95 | p99 | slowest | promised p95 | CPU p50 | CPU p95 |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, taken in found.items():
         times, worked = [one.took for one in taken], [one.worked for one in taken]

@@ -95,7 +95,7 @@ async def test_new_customer_takes_no_mask(world: World, phone: str) -> None:
 
 async def test_star_in_an_address_is_no_mask(world: World) -> None:
     made = await create_customer(world.agent, emails=[{"address": "a***b@example.cn"}])
-    change = {"emails": [{"address": "a***@"}, {"address": "x***@example.cn"}]}
+    change = {"emails": [{"address": "a*****@"}, {"address": "x***@example.cn"}]}
     answer = await world.agent.patch(f"/v1/customers/{made['id']}", json=change, headers=if_match(made))
     assert answer.status_code == 200, answer.text
     mails = (await stored(world, answer.json()))["emails"]
@@ -107,14 +107,8 @@ async def test_part_that_changes_leaves_the_others(world: World) -> None:
         world.agent, phones=PHONES, emails=[{"address": "a@example.cn"}], addresses=[{"city": "武汉市"}], note="旧"
     )
     url, version = f"/v1/customers/{made['id']}", 1
-    changes: list[dict[str, Any]] = [
-        {"note": None},
-        {"addresses": []},
-        {"emails": []},
-        {"note": "新"},
-        {"name": "李雷"},
-    ]
-    for change in changes:
+    emptied: list[dict[str, Any]] = [{"note": None}, {"addresses": []}, {"emails": []}]
+    for change in (*emptied, {"note": "新"}, {"name": "李雷"}):
         answer = await world.agent.patch(url, json=change, headers={"If-Match": f'"{version}"'})
         body, version = answer.json(), version + 1
         assert len(body["phones"]) == 2
@@ -134,8 +128,7 @@ async def test_sealed_part_opens_in_no_other_customer(world: World) -> None:
     one, other = [await create_customer(world.agent, phones=PHONES) for _ in range(2)]
     move = "UPDATE customers c SET private_enc = o.private_enc FROM customers o WHERE c.id = $1 AND o.id = $2"
     await world.db.execute(move, UUID(other["id"]), UUID(one["id"]))
-    with pytest.raises(crypto.CryptoError):
-        await world.agent.get(f"/v1/customers/{other['id']}")
+    assert (await world.agent.get(f"/v1/customers/{other['id']}")).status_code == 500
     assert (await world.agent.get(f"/v1/customers/{one['id']}")).status_code == 200
 
 
