@@ -204,4 +204,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "form_mismatch": ("不是该问卷的答卷", "is a response to another form"),
     "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
     "band_reversed": ("下限高于上限", "is above its upper end"),
+    "mask_unknown": ("没有与此掩码相符的已存内容", "is masked, and nothing that is stored has this mask"),
+    "mask_ambiguous": ("多项已存内容与此掩码相符,请填写完整内容", "is the mask of several; send it in full"),
 }

@@ -99,14 +99,18 @@ def listed(key: bytes, bound: bytes, items: Sequence[_I], limit: int, place: Cal
     return Page(f'{{"items":[{body}],"next_cursor":{orjson.dumps(cursor).decode()}}}'.encode(), cursor)
 
 
-def page(key: bytes, bound: bytes, found: asyncpg.Record | None) -> Page:
-    """A page from the row every list statement answers: has_more, items, last_key, last_id."""
+def page(key: bytes, bound: bytes, found: asyncpg.Record | None, *, items: str | None = None) -> Page:
+    """A page from the row every list statement answers: has_more, items, last_key, last_id.
+
+    Args:
+        items: the items where something was put into their text.
+    """
     if found is None or found["items"] is None:
         return Page(b'{"items":[],"next_cursor":null}', None)
     cursor = None
     if found["has_more"]:
         cursor = encode(key, bound, Position(found["last_key"], UUID(found["last_id"])))
     return Page(
-        b'{"items":' + found["items"].encode() + b',"next_cursor":' + orjson.dumps(cursor) + b"}",
+        b'{"items":' + (items or found["items"]).encode() + b',"next_cursor":' + orjson.dumps(cursor) + b"}",
         cursor,
     )

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import orjson
+
 
 @dataclass(frozen=True, slots=True)
 class SealedColumn:
@@ -68,11 +70,21 @@ class WrappedColumn:
     key: tuple[str, ...]
 
 
+def _phones(opened: str) -> list[str]:
+    return sorted({phone["number"] for phone in orjson.loads(opened)["phones"]})
+
+
 SEALED: tuple[SealedColumn, ...] = (
-    SealedColumn("customers", "id_number_enc", "org", None, ("customers", "id_number")),
+    SealedColumn("customers", "id_number_enc", "person", "id", ("customers", "id_number")),
     SealedColumn("second_factors", "secret_enc", "org", None, ("second_factors", "secret")),
+    SealedColumn("customers", "private_enc", "person", "id", ("customers", "private")),
+    SealedColumn("relationships", "note_enc", "org", None, ("relationships", "note")),
+    SealedColumn("introductions", "note_enc", "org", None, ("introductions", "note")),
 )
-BLIND: tuple[BlindColumn, ...] = (BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),)
+BLIND: tuple[BlindColumn, ...] = (
+    BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),
+    BlindColumn("customers", "phones_bi", "phones_bi_ver", "private_enc", ("customers", "phone"), _phones),
+)
 WRAPPED: tuple[WrappedColumn, ...] = (
     WrappedColumn("org_keys", "wrapped", "org", ("org_id", "version")),
     WrappedColumn("blind_keys", "wrapped", "blind", ("org_id", "version")),

@@ -41,6 +41,21 @@ async def of_person(session: AsyncSession, org_id: UUID, person_id: UUID) -> Fie
     return organisation.person(person_id, wrapped)
 
 
+async def of_new_person(session: AsyncSession, org_id: UUID, person_id: UUID) -> FieldCipher:
+    """As `of_person`, with one statement where the person most probably has no key yet."""
+    organisation = await keyring.field_cipher(session, org_id)
+    made = await db.raw(session).fetchval(
+        "INSERT INTO person_keys (org_id, person_id, version, wrapped) VALUES ($1, $2, 1, $3) "
+        "ON CONFLICT DO NOTHING RETURNING wrapped",
+        org_id,
+        person_id,
+        organisation.wrap_person_key(person_id, 1, crypto.new_key()),
+    )
+    if made is None:
+        return await of_person(session, org_id, person_id)
+    return organisation.person(person_id, [made])
+
+
 async def opener(org_id: UUID, person_id: UUID, wrapped: Sequence[bytes]) -> FieldCipher:
     """The cipher of a customer on the read road, from the wrapped keys that came with the row.
 

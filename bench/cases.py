@@ -171,7 +171,7 @@ def _insert_plan() -> dict[str, Any]:
     """The INSERT as the ORM words it, the order of its parameters, and the row with nothing in it."""
     table = Customer.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
     compiled = insert(table).compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-    empty: dict[str, object] = {"emails": "[]", "addresses": "[]", "version": 1, "is_shadow": False}
+    empty: dict[str, object] = {"version": 1, "is_shadow": False}
     return {
         "insert": str(compiled),
         "columns": list(compiled.positiontup or ()),

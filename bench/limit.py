@@ -74,9 +74,10 @@ def create_app() -> Starlette:
         row = {
             **plan["blank"], "org_id": org_id, "id": customer_id, "created_at": now, "updated_at": now,
             "stage_changed_at": now, "owner_id": owner, "party_type": sent["party_type"], "stage": sent["stage"],
-            "name": sent["name"], "name_key": key, "search_text": f"{words}#{sent['phones'][0]['number'][::-1]} ",
-            "gender": sent["gender"], "occupation": sent["occupation"], "note": sent["note"], "tags": sent["tags"],
-            "phones": orjson.dumps(sent["phones"]).decode(), "masked": masked, "created_digest": customer_id.bytes * 2,
+            "name": sent["name"], "name_key": key, "search_text": f"{words}#{sent['phones'][0]['number'][:-5:-1]} ",
+            "gender": sent["gender"], "occupation": sent["occupation"], "tags": sent["tags"],
+            "private_enc": orjson.dumps({"phones": sent["phones"], "note": sent["note"]}), "masked": masked,
+            "created_digest": customer_id.bytes * 2,
         }  # fmt: skip
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(plan["insert"], *[row[column] for column in plan["columns"]])

@@ -139,14 +139,13 @@ async def _filled(server: EmbeddedPostgres, home: Path, nodes: int) -> dict[str,
     """Migrate, and fill unless an earlier run has; what the world is like."""
     started = time.time()
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
-    await migrate.upgrade(
-        server.dsn("renmai_owner", DATABASE), app_role="renmai_app", keys=keyring.derive(_settings(server, home))
-    )
+    ring = keyring.derive(_settings(server, home))
+    await migrate.upgrade(server.dsn("renmai_owner", DATABASE), app_role="renmai_app", keys=ring)
     superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
     filled = await superuser.fetchval("SELECT obj_description('orgs'::regclass)")
     if filled is None:
         about = await network_world.fill(
-            server.dsn("postgres", DATABASE), nodes=nodes, edges=_TIES * nodes,
+            server.dsn("postgres", DATABASE), ring, nodes=nodes, edges=_TIES * nodes,
             say=lambda text: say(f"{time.time() - started:4.0f} s  {text}"),
         )  # fmt: skip
         about["filled in"] = f"{time.time() - started:.0f} s"

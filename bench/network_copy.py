@@ -66,6 +66,13 @@ def chosen(pool: Sequence[str | bytes | None], index: Ints) -> Column:
     return Column(table[index], lengths[index])
 
 
+def raw(fields: Sequence[bytes | None]) -> Column:
+    """For each row its own bytes; None is null."""
+    width = max(1, *(len(field or b"") for field in fields))
+    table = np.frombuffer(b"".join((field or b"").ljust(width, b"\0") for field in fields), np.uint8).reshape(-1, width)
+    return Column(table, np.array([-1 if field is None else len(field) for field in fields], np.int32))
+
+
 def _numbers(values: Ints, kind: str, offset: int) -> Column:
     is_null = values == NEVER
     payload = _raw(np.where(is_null, 0, values + offset).astype(kind))

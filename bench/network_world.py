@@ -20,8 +20,10 @@ from uuid_utils.compat import uuid7
 
 from app import migrate
 from app.domain import identity
+from app.keyring import Keyring
 from bench import network_copy as copy
 from bench.network_graph import KINDS, NEVER, Graph, Ints, build
+from bench.sealing import Sealer, make_keys
 from bench.world import Agent, fill_agents, name_pool
 
 SEED = 20261127
@@ -36,8 +38,8 @@ _NOTES = (None, None, None, "一起打球认识的,常聚。", "孩子同班,家
 _ROLES = (*[None] * 9, "大学同学")
 _CUSTOMER_COLUMNS = (
     "org_id", "id", "created_at", "updated_at", "owner_id", "party_type", "stage", "stage_changed_at", "tier", "name",
-    "name_key", "search_text", "gender", "birthday", "occupation", "phones", "addresses", "masked", "tags", "note",
-    "is_shadow", "known_through_id", "keep_until", "created_digest",
+    "name_key", "search_text", "gender", "birthday", "occupation", "private_enc", "phones_bi", "phones_bi_ver",
+    "masked", "tags", "is_shadow", "known_through_id", "keep_until", "created_digest",
 )  # fmt: skip
 _MANAGERS = 20
 _OFFICERS = """
@@ -84,7 +86,7 @@ class NetworkWorld:
         return [agent for agent in self.agents if len(agent.customers) in USUAL] or self.agents
 
 
-async def fill(dsn: str, *, nodes: int, edges: int, say: Callable[[str], None]) -> dict[str, str]:
+async def fill(dsn: str, ring: Keyring, *, nodes: int, edges: int, say: Callable[[str], None]) -> dict[str, str]:
     """Make the world as a superuser, over two connections, and say what it is like. Takes some 60 s a million ties."""
     now = datetime.now(UTC)
     graph = build(nodes, edges, seed=SEED, today=int(now.timestamp()) // 86_400)
@@ -97,12 +99,13 @@ async def fill(dsn: str, *, nodes: int, edges: int, say: Callable[[str], None]) 
         await first.execute("INSERT INTO orgs (id, code, name) VALUES ($1, 'network', '人脉测速机构')", org_id)
         await first.execute("INSERT INTO org_settings (org_id, id) VALUES ($1, $1)", org_id)
         await migrate.seed_relation_types(first, org_id)
+        sealer = await make_keys(first, ring, org_id)
         agents = [agent.id for agent in await fill_agents(first, org_id, graph.agents)]
         await first.execute(_OFFICERS, org_id, [uuid7() for _ in range(1 + _MANAGERS)])
         await _server(first, "SET max_wal_size = '16GB'", "SET checkpoint_timeout = '1h'")  # would only write twice
         async with _without_indexes(first, second, say):
             await asyncio.gather(
-                _fill_customers(first, org_id, graph, agents, ids), _fill_ties(second, org_id, graph, agents, ids, dice)
+                _fill_customers(first, sealer, graph, agents, ids), _fill_ties(second, sealer, graph, agents, ids, dice)
             )
             say(f"{nodes} parties and {edges} ties copied")
         await _server(first, "RESET max_wal_size", "RESET checkpoint_timeout")
@@ -158,12 +161,13 @@ def _ids(dice: np.random.Generator, moments: Ints) -> copy.Bytes:
 
 
 async def _fill_customers(
-    db: asyncpg.Connection, org_id: UUID, graph: Graph, agents: list[UUID], ids: copy.Bytes
+    db: asyncpg.Connection, sealer: Sealer, graph: Graph, agents: list[UUID], ids: copy.Bytes
 ) -> None:
     """Text rows made one by one: their columns are long and of many shapes."""
     persons = [name for name in name_pool() if not name.is_company]
     firms = [name for name in name_pool() if name.is_company]
     dice = np.random.default_rng(SEED + 1)
+    org_id = sealer.org_id
     hexes, day = ids.tobytes().hex(), datetime.now(UTC) + _KEEP
     keep_until = day.date().isoformat()
 
@@ -185,29 +189,41 @@ async def _fill_customers(
         head = f"{org_id}\t{_hex(hexes, number)}\t{at}\t{at}\t{agents[owner]}\t{party}\t"
         if through >= 0:
             return (
-                f"{head}contact\t{at}\t\\N\t{bears.text}\t{bears.key}\t{bears.words}\t{gender}\t\\N\t\\N\t[]\t[]\t{{}}"
-                f"\t{{}}\t\\N\tt\t{_hex(hexes, through)}\t{keep_until}\t{_DIGEST}\n"
+                f"{head}contact\t{at}\t\\N\t{bears.text}\t{bears.key}\t{bears.words}\t{gender}\t\\N\t\\N\t\\N\t\\N\t\\N\t{{}}"
+                f"\t{{}}\tt\t{_hex(hexes, through)}\t{keep_until}\t{_DIGEST}\n"
             )
         phone = f"+861{30 + luck % 70}{digits % 100_000_000:08d}"
+        person, said = UUID(_hex(hexes, number)), {**_HOME, "county": _DISTRICTS[luck >> 3 & 7]}
+        private = sealer.private(
+            person, phones=[{"number": phone, **_MOBILE}], note=_NOTE if luck & 64 else None,
+            addresses=[{**said, "postcode": None, "detail": f"解放大道{digits % 2000}号"}],
+        )  # fmt: skip
         place = f'"kind": "home", "province": "湖北省", "city": "武汉市", "county": "{_DISTRICTS[luck >> 3 & 7]}"'
         birthday = _NULL if is_company else _BIRTHDAY % (1945 + luck % 60, 1 + luck % 12, 1 + luck % 28)
         return (
             f"{head}{_STAGES[luck % 6]}\t{at}\t{_TIERS[luck % 10]}\t{bears.text}\t{bears.key}\t"
-            f"{bears.words}#{phone[:2:-1]} \t{gender}\t{birthday}\t{_JOBS[luck % 11]}\t"
-            f'[{{"number": "{phone}", {_KIND}}}]\t'
-            f'[{{{place}, "postcode": null, "detail": "解放大道{digits % 2000}号"}}]\t'
+            f"{bears.words}#{phone[:-5:-1]} \t{gender}\t{birthday}\t{_JOBS[luck % 11]}\t"
+            f'\\\\x{private.hex()}\t{{"\\\\\\\\x{sealer.phones([phone])[0].hex()}"}}\t1\t'
             f'{{"phones": [{{"number": "{identity.mask_phone(phone)}", {_KIND}}}], "emails": [], '
             f'"addresses": [{{{place}, "postcode": null, "detail": null}}]}}\t{_TAGS[luck % 6]}\t'
-            f"{_NOTE if luck & 64 else _NULL}\tf\t\\N\t\\N\t{_DIGEST}\n"
+            f"f\t\\N\t\\N\t{_DIGEST}\n"
         )
 
     await db.copy_to_table("customers", source=stream(), columns=list(_CUSTOMER_COLUMNS))
+    known = (UUID(_hex(hexes, number)) for number in np.flatnonzero(graph.known_through < 0).tolist())
+    await db.copy_records_to_table(
+        "person_keys",
+        columns=["org_id", "person_id", "version", "wrapped"],
+        records=((org_id, person, 1, sealer.wrapped(person)) for person in known),
+    )
 
 
 _KEEP = timedelta(days=180)
 _DIGEST = r"\\x" + "00" * 32
 _NULL = r"\N"
 _NOTE = "周末下午方便电话,先谈孩子的教育金。"
+_HOME = {"kind": "home", "province": "湖北省", "city": "武汉市"}
+_MOBILE = {"kind": "mobile", "label": None}
 _KIND = '"kind": "mobile", "label": null'
 _BIRTHDAY = '{"year": %d, "month": %d, "day": %d, "calendar": "solar", "leap_month": false}'
 
@@ -217,11 +233,11 @@ def _hex(hexes: str, number: int) -> str:
 
 
 async def _fill_ties(
-    db: asyncpg.Connection, org_id: UUID, graph: Graph, agents: list[UUID], ids: copy.Bytes, dice: np.random.Generator
+    db: asyncpg.Connection, sealer: Sealer, graph: Graph, agents: list[UUID], ids: copy.Bytes, dice: np.random.Generator
 ) -> None:
     count = len(graph.left)
     own = _ids(dice, graph.tied)
-    org, zeros = [org_id.bytes], np.zeros(count, np.int64)
+    org, zeros = [sealer.org_id.bytes], np.zeros(count, np.int64)
     agent_bytes = [agent.bytes for agent in agents]
     note, role = dice.integers(0, len(_NOTES), count), dice.integers(0, len(_ROLES), count)
     codes, directions = [kind.code for kind in KINDS], [kind.direction for kind in KINDS]
@@ -246,7 +262,12 @@ async def _fill_ties(
             "last_interaction_on": lambda rows: copy.dates(graph.last_on[rows]),
             "since": lambda rows: copy.dates(graph.since[rows]),
             "until": lambda rows: copy.dates(graph.until[rows]),
-            "note": lambda rows: copy.chosen(_NOTES, note[rows]),
+            "note_enc": lambda rows: copy.raw(
+                [
+                    sealer.note(UUID(bytes=row_id.tobytes()), _NOTES[n])
+                    for row_id, n in zip(own[rows], note[rows], strict=True)
+                ]
+            ),
             "right_role": lambda rows: copy.chosen(_ROLES, role[rows]),
             "author_id": lambda rows: copy.chosen(agent_bytes, graph.owner[graph.left[rows]]),
             "created_digest": lambda rows: copy.chosen([bytes(32)], zeros[rows]),

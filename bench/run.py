@@ -119,9 +119,10 @@ async def _prepare(
 ) -> tuple[World, list[Case], dict[str, Any]]:
     """The filled database, the cases, and what the limit has to know."""
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
-    await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=keyring.derive(settings))
+    ring = keyring.derive(settings)
+    await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=ring)
     superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
-    world = await fill(superuser, agents=options.agents, customers=options.customers, edges=options.edges)
+    world = await fill(superuser, ring, agents=options.agents, customers=options.customers, edges=options.edges)
     await superuser.close()
     plan: dict[str, Any] = {
         "dsn": settings.owner_database_url, "org_id": str(world.org_id), "connections": CONNECTIONS,

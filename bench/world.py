@@ -2,7 +2,8 @@
 
 Rows are made here and copied in, because a service that writes 100,000 profiles would take minutes. What the service
 derives at every write (search words, sort keys, masked copies) is derived with the same rules, once per name of a
-pool. The same seed always gives the same names, numbers and edges; only ids and times differ.
+pool, and what it seals is sealed. The same seed always gives the same names, numbers and edges; only ids, times and
+keys differ.
 """
 
 import random
@@ -18,6 +19,8 @@ from uuid_utils.compat import uuid7
 
 from app import migrate
 from app.domain import identity, names
+from app.keyring import Keyring
+from bench.sealing import Sealer, make_keys
 
 AGENTS_PER_TEAM = 10
 TEAMS_PER_BRANCH = 5
@@ -51,12 +54,11 @@ _CUSTOMER_COLUMNS = [
     "gender",
     "birthday",
     "occupation",
-    "phones",
-    "emails",
-    "addresses",
+    "private_enc",
+    "phones_bi",
+    "phones_bi_ver",
     "masked",
     "tags",
-    "note",
     "created_digest",
 ]
 _EDGE_COLUMNS = [
@@ -134,15 +136,16 @@ def phone_number(dice: random.Random) -> str:
     return f"+86{dice.choice(_PREFIXES)}{dice.randrange(10**8):08d}"
 
 
-async def fill(db: asyncpg.Connection, *, agents: int, customers: int, edges: int) -> World:
+async def fill(db: asyncpg.Connection, ring: Keyring, *, agents: int, customers: int, edges: int) -> World:
     """Make the world over a superuser's connection, which may skip the foreign-key checks of rows known to be right."""
     dice = random.Random(_SEED + 2)
     org_id = uuid7()
     await db.execute("SET session_replication_role = replica")
     await db.execute("INSERT INTO orgs (id, code, name) VALUES ($1, 'bench', '测速机构')", org_id)
     await migrate.seed_relation_types(db, org_id)
+    sealer = await make_keys(db, ring, org_id)
     world = World(org_id, await fill_agents(db, org_id, agents), edges)
-    await _fill_customers(db, world, dice, customers)
+    await _fill_customers(db, world, sealer, dice, customers)
     await _fill_edges(db, world, dice, edges)
     # The trail the service would have left, so that a new event goes into an index of a realistic size.
     await db.execute(
@@ -197,7 +200,9 @@ async def fill_agents(db: asyncpg.Connection, org_id: UUID, count: int) -> list[
     return agents
 
 
-async def _fill_customers(db: asyncpg.Connection, world: World, dice: random.Random, count: int) -> None:
+async def _fill_customers(
+    db: asyncpg.Connection, world: World, sealer: Sealer, dice: random.Random, count: int
+) -> None:
     """Customers over three years; those of one agent lie scattered, as they would after three years of work."""
     owners = [world.agents[n % len(world.agents)] for n in range(count)]
     dice.shuffle(owners)
@@ -209,10 +214,20 @@ async def _fill_customers(db: asyncpg.Connection, world: World, dice: random.Ran
             at = moment + n * step
             customer_id = _id_at(dice, at)
             owner.customers.append(customer_id)
-            made.append((world.org_id, customer_id, at, at, owner.id, *_profile(dice, at)))
+            profile = _profile(sealer, customer_id, dice, at, phone_number(dice))
+            made.append((world.org_id, customer_id, at, at, owner.id, *profile))
         return made
 
     await db.copy_records_to_table("customers", columns=_CUSTOMER_COLUMNS, records=records())
+    await db.copy_records_to_table(
+        "person_keys",
+        columns=["org_id", "person_id", "version", "wrapped"],
+        records=[
+            (world.org_id, customer, 1, sealer.wrapped(customer))
+            for agent in world.agents
+            for customer in agent.customers
+        ],
+    )
 
 
 def _id_at(dice: random.Random, at: datetime) -> UUID:
@@ -221,9 +236,8 @@ def _id_at(dice: random.Random, at: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | 7 << 76 | dice.getrandbits(12) << 64 | 2 << 62 | dice.getrandbits(62))
 
 
-def _profile(dice: random.Random, at: datetime) -> tuple[object, ...]:
+def _profile(sealer: Sealer, customer_id: UUID, dice: random.Random, at: datetime, number: str) -> tuple[object, ...]:
     name = dice.choice(name_pool())
-    number = phone_number(dice)
     phone = {"number": number, "kind": "mobile", "label": None}
     place = {
         "kind": "home",
@@ -245,16 +259,21 @@ def _profile(dice: random.Random, at: datetime) -> tuple[object, ...]:
         at,
         name.text,
         name.key,
-        f"{name.words}#{number[3:][::-1]} ",
+        f"{name.words}#{number[:-5:-1]} ",
         None if name.is_company else dice.choice(("male", "female")),
         None if name.is_company else _json({**birthday, "calendar": "solar", "leap_month": False}),
         dice.choice(_JOBS),
-        _json([phone]),
-        _json(mails),
-        _json([{**place, "detail": f"解放大道{dice.randint(1, 2000)}号"}]),
+        sealer.private(
+            customer_id,
+            phones=[phone],
+            emails=mails,
+            addresses=[{**place, "detail": f"解放大道{dice.randint(1, 2000)}号"}],
+            note="周末下午方便电话,先谈孩子的教育金。" if dice.random() < 0.5 else None,
+        ),
+        sealer.phones([number]),
+        1,
         _json(masked),
         dice.sample(_TAGS, dice.randint(0, 3)),
-        "周末下午方便电话,先谈孩子的教育金。" if dice.random() < 0.5 else None,
         bytes(32),
     )
 

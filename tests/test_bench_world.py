@@ -6,9 +6,11 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from app import keyring
 from bench import network_copy as copy
 from bench import network_world
 from bench.network_graph import COMPANIES, KINDS, NEVER, SHADOWS, Graph, build
+from bench.sealing import make_keys
 from tests.factories import World
 
 TODAY = date(2026, 11, 27).toordinal() - date(1970, 1, 1).toordinal()
@@ -71,8 +73,9 @@ async def test_rows_satisfy_the_schema_and_the_formula_of_warmth(world: World, g
     """Through the checks and foreign keys that the benchmark's own filling skips."""
     dice, agents = np.random.default_rng(1), [world.users["agent"], world.users["mate"]] * graph.agents
     ids = network_world._ids(dice, graph.made)
-    await network_world._fill_customers(world.db, world.org_id, graph, agents, ids)
-    await network_world._fill_ties(world.db, world.org_id, graph, agents, ids, dice)
+    sealer = await make_keys(world.db, keyring.current(), world.org_id)
+    await network_world._fill_customers(world.db, sealer, graph, agents, ids)
+    await network_world._fill_ties(world.db, sealer, graph, agents, ids, dice)
     people = await world.db.fetchrow(
         "SELECT count(*), count(*) FILTER (WHERE is_shadow), count(*) FILTER (WHERE search_text LIKE '%#%') "
         "FROM customers WHERE org_id = $1",

@@ -34,10 +34,28 @@ async def test_every_order_shows_every_customer_once_whatever_is_equal(world: Wo
 
 
 @pytest.mark.parametrize(
-    "typed", ["王永", "永庆", "庆", "wangyongqing", "WYQ", "wyq", "yongqing", "8000", "13812348000"]
+    "typed",
+    [
+        *(
+            "王永",
+            "永庆",
+            "庆",
+            "wangyongqing",
+            "WYQ",
+            "wyq",
+            "yongqing",
+            "8000",
+            "８０００",
+            "13812348000",
+            "138 1234 8000",
+        ),
+        *("138-1234-8000", "+86 138 1234 8000", "8613812348000", "008613812348000", "11010519491231002x"),
+    ],
 )
-async def test_search_finds_by_name_pinyin_initials_and_phone_tail(world: World, typed: str) -> None:
-    wanted = await create_customer(world.agent, name="王永庆", phones=[{"number": "13812348000"}])
+async def test_search_finds_by_name_pinyin_initials_phone_tail_and_whole_numbers(world: World, typed: str) -> None:
+    wanted = await create_customer(
+        world.agent, name="王永庆", phones=[{"number": "13812348000"}], id_number="11010519491231002X"
+    )
     await create_customer(world.agent, name="李雷", phones=[{"number": "13812348001"}])
     found = (await world.agent.get("/v1/customers", params={"q": typed})).json()["items"]
     assert [row["id"] for row in found] == [wanted["id"]]

@@ -257,7 +257,7 @@ async def test_owner_cannot_rewrite_the_audit_trail_either(world: World) -> None
 async def test_search_function_refuses_another_organisation(
     world: World, other_world: World, settings: Settings
 ) -> None:
-    ask = "SELECT match_customers($1, NULL, '%', '%')"
+    ask = "SELECT match_customers($1, NULL, '%', '%', NULL, NULL)"
     for bound in (None, other_world.org_id):
         async with as_app(settings, bound) as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="not bound"):
@@ -265,7 +265,7 @@ async def test_search_function_refuses_another_organisation(
     made = await create_customer(world.agent)
     async with as_app(settings, world.org_id) as connection:
         assert await column(connection, ask, world.org_id) == [UUID(made["id"])]
-        other = "SELECT match_customers($1, ARRAY[$2]::uuid[], '%', '%')"
+        other = "SELECT match_customers($1, ARRAY[$2]::uuid[], '%', '%', NULL, NULL)"
         assert await column(connection, other, world.org_id, world.users["mate"]) == []
 
 
@@ -286,7 +286,7 @@ async def test_org_wide_search_uses_the_trigram_index(world: World) -> None:
     await undo.start()
     try:
         await world.db.execute(
-            "INSERT INTO customers (org_id, id, owner_id, party_type, stage, name, name_key, search_text, note, "
+            "INSERT INTO customers (org_id, id, owner_id, party_type, stage, name, name_key, search_text, occupation, "
             "created_digest) SELECT $1, gen_random_uuid(), $2, 'individual', 'contact', '客户', 'kh', "
             "'|客户' || n || '|kehu' || n, repeat(md5(n::text), 30), '\\x00' FROM generate_series(1, 6000) n",
             world.org_id,

@@ -191,7 +191,7 @@ async def test_changed_row_nobody_is_told_of_is_refused(world: World) -> None:
     async def forget() -> None:
         async with db.transaction(world.org_id) as session:
             statement = select(Customer).where(col(Customer.org_id) == world.org_id)
-            (await session.exec(statement.with_for_update())).one().note = "x"
+            (await session.exec(statement.with_for_update())).one().occupation = "x"
 
     with pytest.raises(db.TrailMissing):
         await forget()

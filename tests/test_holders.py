@@ -64,7 +64,7 @@ async def test_handed_over_customer_is_told_to_all_who_hold_a_part_of_him(world:
     await world.db.execute("DELETE FROM feed WHERE org_id = $1", world.org_id)
     url = f"/v1/customers/{customer['id']}/transfer"
     assert (await world.admin.post(url, json={"to_user_id": str(world.users["mate"])})).status_code == 200
-    assert await world.db.fetchval("SELECT note FROM relationships WHERE id = $1", UUID(tie["id"])) is None
+    assert await world.db.fetchval("SELECT note_enc FROM relationships WHERE id = $1", UUID(tie["id"])) is None
     assert await told(world, world.users["stranger"]) == {("relationships", False)}  # he holds the other end
     for scope in (UUID(team), world.users["mate"]):
         assert await told(world, scope) == {(collection, False) for collection in EVERYTHING}

@@ -150,7 +150,7 @@ async def test_fingerprint_sees_a_change(world: World) -> None:
     made = await create_customer(world.agent)
     before = await fingerprint(world)
     assert before == await fingerprint(world)
-    await world.db.execute("UPDATE customers SET note = 'x' WHERE id = $1", UUID(made["id"]))
+    await world.db.execute("UPDATE customers SET occupation = 'x' WHERE id = $1", UUID(made["id"]))
     after = await fingerprint(world)
     assert {table for table in after if after[table] != before[table]} == {"customers"}
 

@@ -32,7 +32,7 @@ _FORMER = (
     ("three", "one", "client", "0.000", None, True),
 )
 
-_KEPT = """SELECT id, left_id, right_id, left_role, right_role, strength, since, until, note, version, deleted_at,
+_KEPT = """SELECT id, left_id, right_id, left_role, right_role, strength, since, until, version, deleted_at,
                   created_digest, created_at, updated_at FROM relationships WHERE org_id = $1 ORDER BY id"""
 _TYPES = """SELECT code, inverse_code, direction, label, inverse_label, left_kind, right_kind, family_degree,
                    default_strength, introduction_weight, sensitivity, is_builtin, is_active
@@ -124,7 +124,7 @@ async def test_relationships_of_the_former_release_keep_what_they_say(former: st
             assert (row["source"], row["confidence"], row["note_visibility"]) == ("observed", 1, "owners")
         reckon = "SELECT count(*) FROM refresh_relationships($1, $2, current_date, 0, 0)"
         assert await connection.fetchval(reckon, org, ties) == 0, "nothing moves when it is reckoned anew"
-        shadows = "SELECT count(*) FROM customers WHERE org_id = $1 AND NOT is_shadow AND note = '备注'"
+        shadows = "SELECT count(*) FROM customers WHERE org_id = $1 AND NOT is_shadow AND private_enc IS NOT NULL"
         assert await connection.fetchval(shadows, org) == len(people)
     finally:
         await connection.close()

@@ -148,7 +148,7 @@ def test_keys_accept_any_text(text: str) -> None:
     assert sort_key.isprintable()
     assert sort_key == sort_key.lower()
     assert len(sort_key) <= 200
-    words = search_words(text, [text[:40], "+8613812348000"])
+    words = search_words(text, [text[:40], "8000"])
     assert words == f" {' '.join(words.split())} "
     assert "\x00" not in words
     assert len(words) <= 1500
@@ -258,29 +258,21 @@ def test_search_all_readings_of_a_surname_find(surname: str, readings: str) -> N
     ],
 )
 def test_search_does_not_find(query: str, name: str) -> None:
-    assert not finds(query, name, ("+8613812348000",))
+    assert not finds(query, name, ("8000",))
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("8000", "000", "48000", "12348000", "13812348000", "138 1234 8000", "138-1234-8000", "８０００"),
-        *("+86 138 1234 8000", "8613812348000", "008613812348000"),
-    ],
-)
+@pytest.mark.parametrize("query", ["8000", "000", "８０００"])
 def test_search_phone_tail_finds(query: str) -> None:
-    assert finds(query, "王永庆", ("+861012345678", "+8613812348000"))
+    assert finds(query, "王永庆", ("5678", "8000"))
 
 
-@pytest.mark.parametrize("query", ["00", "1381234", "80001", "13912348000", "#0008", "#8"])
-def test_search_phone_elsewhere_or_too_short_does_not_find(query: str) -> None:
-    assert not finds(query, "王永庆", ("+8613812348000",))
+@pytest.mark.parametrize("query", ["00", "1381234", "80001", "48000", "13812348000", "#0008", "#8"])
+def test_search_phone_elsewhere_too_short_or_longer_than_the_tail_does_not_find(query: str) -> None:
+    assert not finds(query, "王永庆", ("8000",))
 
 
-def test_search_landline_is_found_with_and_without_area_code() -> None:
-    for query in ("12345678", "010-12345678", "01012345678", "1012345678", "+86 10 12345678"):
-        assert finds(query, "王永庆", ("+861012345678",))
-    assert finds("0571-87654321", "王永庆", ("+8657187654321",))
+def test_search_words_hold_no_more_of_a_phone_than_four_digits() -> None:
+    assert search_words("", ["13812348000", "nonsense", "", "800x"]) == " #0008 "
 
 
 def test_search_patterns_have_the_documented_form() -> None:
@@ -291,13 +283,9 @@ def test_search_patterns_have_the_documented_form() -> None:
     assert [search_patterns(query) for query in ("", " ", "·", "\u200b", "-", "#", "\x00")] == [[]] * 7
 
 
-def test_search_words_of_a_phone_only_person() -> None:
-    assert search_words("", ["+8613812348000", "nonsense", ""]) == " #00084321831 "
-
-
 def test_search_long_name_is_bounded_and_found_by_its_start_and_phone() -> None:
     name = "重乐单曾" * 25
-    phones = tuple(f"+86138123480{index:02}" for index in range(10))
+    phones = tuple(f"80{index:02}" for index in range(10))
     assert len(search_words(name, phones)) <= 1500
     assert finds(name, name)
     assert finds(name[20:60], name)
@@ -312,6 +300,4 @@ def test_search_combinations_are_bounded() -> None:
 
 
 def test_search_words_are_deterministic() -> None:
-    assert search_words("曾国藩", ["+8613812348000"]) == (
-        " 曾国藩 国藩 藩 #00084321831 zengguofan zgf guofan gf cengguofan cgf "
-    )
+    assert search_words("曾国藩", ["8000"]) == (" 曾国藩 国藩 藩 #0008 zengguofan zgf guofan gf cengguofan cgf ")

@@ -242,7 +242,7 @@ async def test_tie_is_not_written_by_whom_both_ends_leave_meanwhile(world: World
         task = asyncio.create_task(WRITES[write](world, place, made))
         await until_it_waits(world, connection)
     assert (await task).status_code == 404
-    found = await world.db.fetchrow("SELECT note, version FROM relationships WHERE id = $1", UUID(made["id"]))
+    found = await world.db.fetchrow("SELECT note_enc, version FROM relationships WHERE id = $1", UUID(made["id"]))
     assert tuple(found) == (None, 2 if write == "restore" else 1)
     assert await phones(world, made) == ({"agent": True} if write == "restore" else {"agent": True, "mate": False})
 

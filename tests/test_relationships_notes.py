@@ -82,8 +82,8 @@ async def test_note_that_cannot_be_read_is_not_overwritten(world: World, author:
         # What is not the note is as changeable as ever.
         answer = await client.patch(place, json={"role": name}, headers=if_match(current))
         assert answer.status_code == 200, name
-    stored = await world.db.fetchrow("SELECT note, note_visibility FROM relationships WHERE id = $1", UUID(made["id"]))
-    assert tuple(stored) == (NOTE, visibility)
+    current = (await getattr(world, author).get(url(mine, made["id"]))).json()
+    assert (current["note"], current["note_visibility"]) == (NOTE, visibility)
 
 
 async def test_whoever_may_read_it_may_write_it_and_is_its_author_then(world: World) -> None:
@@ -193,7 +193,7 @@ async def test_notes_are_not_handed_over_with_the_customer(world: World, author:
         headers={"Idempotency-Key": "x"},
     )  # fmt: skip
     assert answer.status_code == 200
-    assert await world.db.fetchval("SELECT note FROM relationships WHERE id = $1", UUID(made["id"])) is None
+    assert await world.db.fetchval("SELECT note_enc FROM relationships WHERE id = $1", UUID(made["id"])) is None
     for name in ("agent", "mate", "manager", "admin"):
         answer = await getattr(world, name).get(url(mine, made["id"]))
         assert answer.status_code == 404 or answer.json()["note"] is None, name

@@ -153,7 +153,7 @@ async def test_lists_search_and_export_of_customers_show_none(world: World) -> N
     exported = await world.manager.get("/v1/customer-exports")
     assert through["id"] in exported.text
     assert made["id"] not in exported.text
-    matched = "SELECT match_customers($1, NULL, '%chenjianguo%', NULL)"
+    matched = "SELECT match_customers($1, NULL, '%chenjianguo%', NULL, NULL, NULL)"
     async with world.db.transaction():
         await world.db.execute(f"SET LOCAL app.org_id = '{world.org_id}'")
         assert await world.db.fetch(matched, world.org_id) == []
@@ -161,8 +161,9 @@ async def test_lists_search_and_export_of_customers_show_none(world: World) -> N
 
 async def test_table_itself_keeps_more_from_being_written(world: World) -> None:
     _, made = await known(world)
-    for column, value in (("note", "'x'"), ("occupation", "'x'"), ("birthday", "'{}'"), ("tier", "'mvc'"),
-                          ("phones", "'[{}]'"), ("tags", "'{x}'"), ("stage", "'prospect'"), ("keep_until", "NULL"),
+    for column, value in (("private_enc", "'x'"), ("occupation", "'x'"), ("birthday", "'{}'"), ("tier", "'mvc'"),
+                          ("masked", "'{\"phones\": [{}]}'"), ("tags", "'{x}'"), ("stage", "'prospect'"),
+                          ("keep_until", "NULL"),
                           ("known_through_id", "NULL"), ("id_number_enc", "'x'")):  # fmt: skip
         with pytest.raises(asyncpg.CheckViolationError):
             await world.db.execute(f"UPDATE customers SET {column} = {value} WHERE id = $1", UUID(made["id"]))

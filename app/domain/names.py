@@ -11,7 +11,6 @@ from functools import lru_cache
 from itertools import combinations, groupby, islice, product
 from typing import Final
 
-import phonenumbers
 from pypinyin import Style, pinyin
 from pypinyin.constants import PINYIN_DICT
 from pypinyin.style import convert
@@ -22,6 +21,7 @@ _MAX_SUFFIXES: Final = 24
 _MAX_WORD: Final = 32  # index words and queries are cut alike, so cutting never loses a match
 _MAX_COMBINATIONS: Final = 8
 _MAX_PHONES: Final = 10
+_TAIL: Final = 4  # digits of a phone that its mask shows
 _MAX_WORDS_LENGTH: Final = 1500
 _MAX_SORT_KEY: Final = 200
 
@@ -145,18 +145,19 @@ def name_sort_key(name: str) -> str:
     return " ".join(parts)[:_MAX_SORT_KEY]
 
 
-def search_words(name: str, phones: Sequence[str] = ()) -> str:
+def search_words(name: str, tails: Sequence[str] = ()) -> str:
     """Return the words under which a person is found, for one text column searched by `search_patterns`.
 
     The words stand between single blanks, with one at each end, so that LIKE '% x%' means "a word begins with x":
     every suffix of the name's key (hence any part of the name; the first 24 suffixes), pinyin and initials of the
-    whole and of the given name for up to 8 combinations of readings, and `#` + the reversed national digits of up
-    to 10 phones (E.164). Lower case, at most 1500 characters; beyond that rare readings are left out.
+    whole and of the given name for up to 8 combinations of readings, and `#` + the reversed last digits of up to 10
+    phones, no more of them than may be read in clear (4). Lower case, at most 1500 characters; beyond that rare
+    readings are left out.
     """
     folded = _fold(name)
     key = _without_separators(folded)
     words = [key[start : start + _MAX_WORD] for start in range(min(len(key), _MAX_SUFFIXES))]
-    words += ["#" + digits[::-1] for phone in phones[:_MAX_PHONES] if (digits := _national_digits(phone))]
+    words += ["#" + tail[-_TAIL:][::-1] for tail in tails[:_MAX_PHONES] if tail.isascii() and tail.isdigit()]
     words += _pinyin_words(folded)
     text = " "
     for word in dict.fromkeys(words):
@@ -168,14 +169,14 @@ def search_words(name: str, phones: Sequence[str] = ()) -> str:
 def search_patterns(query: str, *, phones: bool = True) -> list[str]:
     """Return the LIKE patterns (escape character backslash) for a query; a row matches when any of them does.
 
-    One pattern for names and pinyin, and a second one for 3 to 11 digits (the tail of a phone) or for ü written
+    One pattern for names and pinyin, and a second one for 3 or 4 digits (the tail of a phone) or for ü written
     as in pinyin. Empty when nothing searchable is left. Any text is allowed. Without `phones` digits find names only.
     """
     query = query[:_MAX_RAW]
     key = name_search_key(query)
     keys = [key[:_MAX_WORD]]
-    if phones and (digits := _phone_tail(key)):
-        keys.append("#" + digits[::-1])
+    if phones and key.isascii() and key.isdigit() and 3 <= len(key) <= _TAIL:
+        keys.append("#" + key[::-1])
     elif "u\u0308" in (plain := unicodedata.normalize("NFD", query.lower())):
         # Pinyin types ü as v (lv for 吕), while the ü of Müller is found as u.
         keys.append(name_search_key(plain.replace("u\u0308", "v"))[:_MAX_WORD])
@@ -302,24 +303,3 @@ def _given_start(folded: str, tokens: Sequence[str]) -> int:
     if separator:
         return min(len(_tokens(first)), len(tokens))
     return min(_surname_length(tokens) or 1, len(tokens))
-
-
-def _national_digits(phone: str) -> str:
-    if phone.startswith("+86"):  # E.164 as it is stored: what follows the country code
-        return phone[3:_MAX_WORD]
-    try:
-        return phonenumbers.national_significant_number(phonenumbers.parse(phone[:_MAX_WORD], "CN"))
-    except phonenumbers.NumberParseException:
-        return ""
-
-
-def _phone_tail(key: str) -> str:
-    """The digits of a query that may be (the end of) a phone number, without country code and trunk zero."""
-    if key.startswith("+"):
-        return _national_digits(key)
-    if not (key.isascii() and key.isdigit()):
-        return ""
-    if match := re.fullmatch(r"(?:00)?86(1[0-9]{10})", key):
-        return match[1]
-    digits = key.lstrip("0") if len(key) >= 9 else key
-    return digits if 3 <= len(digits) <= 11 else ""

@@ -101,6 +101,15 @@ def decimals(places: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _each_once(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("too_long", "one stands twice")
+    return values
+
+
+EACH_ONCE = AfterValidator(_each_once)
+
+
 def utc_now() -> datetime:
     """The present, aware, in UTC."""
     return datetime.now(UTC)

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from pydantic import Field as Bound
 from pydantic import StringConstraints
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from app.models.base import (
+    EACH_ONCE,
     LINE,
     WHOLE,
     Block2000,
@@ -74,6 +75,9 @@ class ContactKind(StrEnum):
 class Customer(TenantRow, table=True):
     """A party an agent knows. `search_text`, `name_key` and `masked` are derived by the service at every write.
 
+    `private_enc` holds phones, e-mails, addresses and note, sealed like the ID number under the key of the customer;
+    `phones_bi` has a blind index of each phone.
+
     `is_shadow`: known only through a customer (`known_through_id`), kept until `keep_until`; no customer operation
     reaches it, and the table refuses everything but a name.
     """
@@ -96,12 +100,11 @@ class Customer(TenantRow, table=True):
     gender: Gender | None = Field(default=None, sa_column=Column(Text))
     birthday: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     occupation: str | None = None
-    phones: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
-    emails: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
-    addresses: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+    private_enc: bytes | None = None
+    phones_bi: list[bytes] | None = Field(default=None, sa_column=Column(ARRAY(LargeBinary)))
+    phones_bi_ver: int | None = None
     masked: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
-    note: str | None = None
     id_type: str | None = None
     id_number_enc: bytes | None = None
     id_number_bi: bytes | None = None
@@ -160,6 +163,13 @@ class Phone(Wire):
     label: Line50 | None = None
 
 
+_ADDRESS = (
+    r"[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*"
+    r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
+)
+_MASKED_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{0,3}\*{3}@"
+
+
 class Email(Wire):
     """An e-mail address."""
 
@@ -168,8 +178,7 @@ class Email(Wire):
         StringConstraints(
             min_length=3,
             max_length=254,
-            pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*"
-            r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$",
+            pattern=f"^{_ADDRESS}$",
         ),
     ]
     kind: ContactKind = ContactKind.home
@@ -186,8 +195,37 @@ class Address(Wire):
     postcode: Annotated[str, StringConstraints(max_length=6, pattern=r"^[0-9]{6}$")] | None = None
 
 
+_KEPT = "As it is answered, masked, it keeps the one stored value with this mask"
+
+
+class PhoneChange(Phone):
+    """A phone number in a change; one that is sent back masked stays what it is."""
+
+    number: Annotated[
+        str,
+        StringConstraints(
+            min_length=4,
+            max_length=30,
+            pattern=r"^([+＋(（]?[0-9０-９][0-9０-９ ()（）－-]*|(1[0-9]{2})?\*{4}[0-9]{0,4})$",
+        ),
+        Bound(json_schema_extra={"format": "phone"}, description=_KEPT, examples=["13800138000", "138****8000"]),
+    ]
+
+
+class EmailChange(Email):
+    """An e-mail address in a change; one that is sent back masked stays what it is."""
+
+    address: Annotated[
+        str,
+        StringConstraints(min_length=3, max_length=254, pattern=f"^({_ADDRESS}|{_MASKED_ADDRESS})$"),
+        Bound(description=_KEPT, examples=["con***@"]),
+    ]
+
+
 Phones = Annotated[list[Phone], Bound(max_length=10)]
 Emails = Annotated[list[Email], Bound(max_length=10)]
+PhoneChanges = Annotated[list[PhoneChange], Bound(max_length=10)]
+EmailChanges = Annotated[list[EmailChange], Bound(max_length=10)]
 Addresses = Annotated[list[Address], Bound(max_length=10)]
 
 
@@ -223,15 +261,19 @@ CustomerCreate = Annotated[IndividualCreate | OrganizationCreate, Bound(discrimi
 
 
 class CustomerUpdate(Wire):
-    """A merge patch: what is absent stays; null clears where null is allowed. Lists are replaced whole."""
+    """A merge patch: what is absent stays; null clears where null is allowed. Lists are replaced whole.
+
+    A phone or e-mail that is sent back masked, as it was answered, keeps the stored value with this mask. It must be
+    sent in full when several have it (`mask_ambiguous`) or none (`mask_unknown`).
+    """
 
     stage: Stage = absent()
     name: PersonName = absent()
     gender: Gender | None = None
     birthday: Birthday | None = None
     occupation: Line100 | None = None
-    phones: Phones = absent()
-    emails: Emails = absent()
+    phones: PhoneChanges = absent()
+    emails: EmailChanges = absent()
     addresses: Addresses = absent()
     tags: Tags = absent()
     note: Block2000 | None = None
@@ -260,18 +302,39 @@ class RevealPurpose(StrEnum):
 class CustomerReveal(Wire):
     """What is to be shown, and what for."""
 
-    fields: Annotated[list[Literal["id_number"]], Bound(min_length=1, max_length=1)]
+    fields: Annotated[
+        list[Literal["id_number", "phones", "emails"]],
+        Bound(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
+        EACH_ONCE,
+    ]
     purpose: RevealPurpose
 
 
-class CustomerRevealed(Wire):
-    """The fields asked for, in clear; null where there is nothing."""
+class PhoneRevealed(Wire):
+    """A phone number in E.164, in full."""
 
-    id_number: str | None = Bound(max_length=18)
+    number: str = Bound(max_length=40)
+    kind: ContactKind
+    label: Line50 | None
+
+
+class EmailRevealed(Wire):
+    """An e-mail address in full."""
+
+    address: str = Bound(max_length=254)
+    kind: ContactKind
+
+
+class CustomerRevealed(Wire):
+    """The fields asked for, in clear, and no others; null or empty where the customer has none."""
+
+    id_number: str | None = Bound(default=None, max_length=18)
+    phones: list[PhoneRevealed] = Bound(default_factory=list, max_length=10)
+    emails: list[EmailRevealed] = Bound(default_factory=list, max_length=10)
 
 
 class PhonePublic(Wire):
-    """A phone number in E.164; masked (`138****8000`) for auditors."""
+    """A phone number, masked: `138****8000`, or stars and the last four digits; auditors read no label."""
 
     number: str = Bound(max_length=40)
     kind: ContactKind
@@ -279,14 +342,14 @@ class PhonePublic(Wire):
 
 
 class EmailPublic(Wire):
-    """An e-mail address; masked (`con***@`) for auditors."""
+    """An e-mail address, masked: `con***@`."""
 
     address: str = Bound(max_length=254)
     kind: ContactKind
 
 
 class CustomerPublic(Wire):
-    """The full profile. The ID number is always masked."""
+    """The full profile; ID number, phones and e-mails masked. In full they are revealed, each look on record."""
 
     id: UUID
     party_type: PartyType

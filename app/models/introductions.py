@@ -85,7 +85,7 @@ class Introduction(TenantRow, table=True):
     asked_on: date
     status_on: date
     introduced_on: date | None = None
-    note: str | None = None
+    note_enc: bytes | None = None
     created_digest: bytes
 
 

@@ -69,7 +69,7 @@ class Relationship(TenantRow, table=True):
     is_dangling: bool = False
     since: date | None = None
     until: date | None = None
-    note: str | None = None
+    note_enc: bytes | None = None
     created_digest: bytes
 
 

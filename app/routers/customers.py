@@ -66,7 +66,8 @@ class CustomerQuery(PageQuery):
     party_type: PartyType | None = Bound(default=None, description="Persons or organisations only")
     q: Line50 | None = Bound(
         default=None,
-        description="Name, pinyin, initials or the tail of a phone number (not for auditors, who see it masked)",
+        description="Name, pinyin, initials, the last 3 or 4 digits of a phone, or a whole phone or ID number (numbers "
+        "not for auditors)",
         examples=["wyq"],
     )
     sort: Sort = Bound(default="-created_at", description="Sort key; a minus turns the order round")
@@ -106,7 +107,7 @@ async def export_customers(
     openapi_extra=IF_NONE_MATCH,
 )
 async def get_customer(request: Request, actor: CustomersRead, customer_id: UUID) -> Response:
-    """The full profile; ID number masked, contact data masked for auditors."""
+    """The full profile; ID number, phones and e-mails masked, for auditors addresses as well."""
     return deps.answer(request, await customers.read(actor, customer_id))
 
 
@@ -154,7 +155,10 @@ async def create_customer(session: SessionDep, actor: CustomersWrite, once: Once
 async def update_customer(
     session: SessionDep, actor: CustomersWrite, customer_id: UUID, if_match: IfMatch, data: CustomerUpdate
 ) -> Response:
-    """JSON merge patch (RFC 7396): absent members stay, null clears, lists are replaced whole."""
+    """JSON merge patch (RFC 7396): absent members stay, null clears, lists are replaced whole.
+
+    A phone or e-mail sent back as it was answered, masked, stays what it is.
+    """
     return deps.answer_changed(await customers.update(session, actor, customer_id, if_match, data))
 
 
@@ -215,11 +219,14 @@ async def transfer_customer(
 async def reveal_customer(
     session: SessionDep, actor: CustomersReveal, once: OnceRequired, customer_id: UUID, data: CustomerReveal
 ) -> Response:
-    """The ID number, for a stated purpose. Needs a fresh proof of presence; every look is on record."""
+    """ID number, phones and e-mails in full, for a stated purpose.
+
+    Needs a fresh proof of presence; every look is on record.
+    """
 
     async def make() -> Response:
         shown = await customers_reveal.reveal(session, actor, customer_id, data)
-        return Response(shown.model_dump_json(), media_type="application/json")
+        return Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
 
     await customers_reveal.check(actor, customer_id)
     answer = await once(make)

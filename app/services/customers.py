@@ -1,7 +1,7 @@
 """Customer profiles: create, read, change, delete, restore, list and search.
 
-ID numbers are sealed and blind-indexed here; names, phones and search words are normalised here; and every change
-is audited and told to the phones that hold the customer.
+Names, phones and numbers are normalised here, and every change is audited and told to the phones that hold the
+customer. What of him is sealed, and how it is found nevertheless, stands in `customers_private`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, etags, keyring, offline, paging, reads, vault
+from app import access, db, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import identity, lunar, names
 from app.errors import Conflict, Invalid, Issue
@@ -29,7 +29,7 @@ from app.models.customers import (
     Stage,
 )
 from app.paging import Page, Position
-from app.services import customers_phones, relationships_detach, teams
+from app.services import customers_phones, customers_private, relationships_detach, teams
 
 # sort parameter → (column, type of the cursor key); a leading minus turns the order round.
 _SORTS = {"name": ("name_key", "text"), "created_at": ("created_at", "timestamptz"),
@@ -58,11 +58,14 @@ async def read(actor: Actor, customer_id: UUID) -> Document:
         Gone: deleted in the last 30 days.
     """
     found = await reads.row(actor.org_id, actor.owners, "get_customer", customer_id, actor.is_masked)
-    return paging.document(found, customer_id)
+    return await customers_private.document(actor.org_id, found, customer_id)
 
 
 async def search(actor: Actor, wanted: CustomerFilter) -> Page:
-    """A page of summaries, filtered, searched (name, pinyin, initials; phone tail unless masked) and sorted.
+    """A page of summaries, filtered, searched and sorted.
+
+    Searched by name, pinyin and initials; unless the caller sees masks only, by the last three or four digits of a
+    phone and by a whole phone or ID number.
 
     Raises:
         Malformed: the cursor is not one this query made.
@@ -75,27 +78,35 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
         "customers", actor.org_id, actor.id, wanted.stage, wanted.tag, wanted.party_type, wanted.q, wanted.sort
     )
     position = paging.decode(ring.cursors, bound, wanted.cursor)
-    patterns: list[str | None] = [None, None]
-    if wanted.q is not None:
-        # Digit by digit, a search by phone would tell what the mask hides.
-        found = names.search_patterns(wanted.q, phones=not actor.is_masked)
-        if not found:
-            raise Invalid(issues=[Issue("too_short", parameter="q")])
-        patterns[: len(found)] = found
+    searched = [] if wanted.q is None else await _searched(actor, wanted.q)
     variants = (
         ("key", column),
         ("type", kind),
         ("past", "<" if down else ">"),
         ("order", "DESC" if down else "ASC"),
         ("wide", "true" if wanted.q is not None or not _has_few_holders(actor) else "false"),
-        ("match", "true" if wanted.q is None else "c.id IN (SELECT match_customers($1, $2, $9, $10))"),
+        ("match", "true" if wanted.q is None else "c.id IN (SELECT match_customers($1, $2, $9, $10, $11, $12))"),
     )
-    args = _list_args(wanted, position) + ([] if wanted.q is None else patterns)
+    args = _list_args(wanted, position) + searched
     return paging.page(
         ring.cursors,
         bound,
         await reads.row(actor.org_id, actor.owners, "list_customers", *args, variants=variants),
     )
+
+
+async def _searched(actor: Actor, query: str) -> list[Any]:
+    """What `match_customers` takes: two patterns, blind indexes of phones and of ID numbers, or null.
+
+    Raises:
+        Invalid: nothing searchable.
+    """
+    # A search by phone would tell what the mask hides.
+    patterns: list[str | None] = [*names.search_patterns(query, phones=not actor.is_masked)]
+    blind = None if actor.is_masked else await customers_private.blind_search(actor.org_id, query)
+    if not patterns:
+        raise Invalid(issues=[Issue("too_short", parameter="q")])
+    return [*patterns, *[None] * (2 - len(patterns)), *(blind or (None, None))]
 
 
 def _has_few_holders(actor: Actor) -> bool:
@@ -144,7 +155,7 @@ async def create(
         "updated_at": now,
         "version": 1,
         "created_digest": digest,
-        **await _values(session, customer_id, party, changes, {}),
+        **await _values(session, customer_id, party, changes, None),
     }
     db.mark_id(session, "customers", customer_id, [actor.id])
     access.record(session, actor, "customer.created", "customer", customer_id, stage=data.stage.value)
@@ -152,7 +163,7 @@ async def create(
         found = await reads.created(session, actor.owners, "get_customer", Customer, values, actor.is_masked)
     except asyncpg.UniqueViolationError as error:
         raise _taken(error.constraint_name) from None
-    return paging.document(found, customer_id), True
+    return await customers_private.document(actor.org_id, found, customer_id, session), True
 
 
 def _taken(constraint: str | None) -> Conflict:
@@ -183,8 +194,7 @@ async def update(
             session, actor, "customer.stage_changed", "customer", customer.id, old=customer.stage, new=stage.value
         )
         customer.stage, customer.stage_changed_at = stage, utc_now()
-    stored = {member: getattr(customer, member) for member in _SOURCES}
-    for member, value in (await _values(session, customer.id, customer.party_type, changes, stored)).items():
+    for member, value in (await _values(session, customer.id, customer.party_type, changes, customer)).items():
         setattr(customer, member, value)
     customer.updated_at = utc_now()
     db.mark(session, customer, access.holders(customer))
@@ -258,7 +268,7 @@ async def _sent_before(session: AsyncSession, actor: Actor, customer_id: UUID) -
     found = await reads.row_in(session, actor.owners, "get_customer", customer_id, actor.is_masked)
     if found is None:
         raise offline.id_taken()
-    return paging.document(found, customer_id)
+    return await customers_private.document(actor.org_id, found, customer_id, session)
 
 
 async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Document:
@@ -267,46 +277,61 @@ async def _stored(session: AsyncSession, actor: Actor, customer: Customer) -> Do
         found = await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked)
     except IntegrityError as error:
         raise _taken(db.constraint_of(error)) from None
-    return paging.document(found, customer.id)
+    return await customers_private.document(actor.org_id, found, customer.id, session)
 
 
 _OWNERS_ONLY = {"note", "service_team_id"}  # what a service team neither sees nor decides
-_SOURCES = ("name", "phones", "emails", "addresses")  # what search words, sort key and masked copies follow from
 
 
 async def _values(
-    session: AsyncSession, customer_id: UUID, party: PartyType, changes: dict[str, Any], stored: dict[str, Any]
+    session: AsyncSession, customer_id: UUID, party: PartyType, changes: dict[str, Any], before: Customer | None
 ) -> dict[str, Any]:
     """The column values of what was sent: checked, normalised, sealed, and what is derived from them.
 
     Args:
-        changes: members as they were sent.
-        stored: the `_SOURCES` of the row that changes; nothing for a new one.
+        changes: members as they were sent; in lists, what was normalised is put in place.
+        before: the row that changes; None for a new one.
 
     Raises:
         Invalid: every broken rule with its place.
     """
-    issues: list[Issue] = []
+    is_new = before is None
+    private: dict[str, Any] = {}
+    if before is not None and not changes.keys().isdisjoint(customers_private.MEMBERS):
+        private = await customers_private.opened(session, before)
+    issues = _check(party, changes, customers_private.keep_masked(changes, private) if private else [])
+    if issues:
+        raise Invalid(issues=issues)
+    values = await customers_private.columns(session, customer_id, party, changes, private, is_new=is_new)
+    values |= changes
+    if "name" in values or "masked" in values:
+        name, masked = (values.get(member) or getattr(before, member) for member in ("name", "masked"))
+        values |= {
+            "name_key": names.name_sort_key(name),
+            "search_text": customers_private.search_text(name, masked),
+        }
+    return values
+
+
+def _check(party: PartyType, changes: dict[str, Any], issues: list[Issue]) -> list[Issue]:
+    """Bring what was sent into its normal form, in place; all that breaks a rule, after what did before."""
     is_person = party == PartyType.individual
+    masked = {issue.pointer for issue in issues}
     if "name" in changes:
         changes["name"] = _checked(issues, "/name", names.normalise_name, changes["name"])
     for index, phone in enumerate(changes.get("phones", ())):
-        phone["number"] = _checked(issues, f"/phones/{index}/number", identity.check_phone, phone["number"])
+        pointer = f"/phones/{index}/number"
+        if pointer not in masked:
+            phone["number"] = _checked(issues, pointer, identity.check_phone, phone["number"])
     for member in ("gender", "birthday"):
         if changes.get(member) is not None and not is_person:
             issues.append(Issue("unknown", pointer=f"/{member}"))
     if changes.get("birthday") is not None:
         _checked(issues, "/birthday", lunar.check_partial_date, lunar.PartialDate(**changes["birthday"]))
-    number = changes.get("id_number")
-    if number is not None:
+    if changes.get("id_number") is not None:
         rule = _resident_number if is_person else identity.check_uscc
-        number = _checked(issues, "/id_number", rule, number)
-    if issues:
-        raise Invalid(issues=issues)
-    if "id_number" in changes:
-        del changes["id_number"]
-        changes.update(await _sealed(session, customer_id, is_person, number))
-    return {**changes, **_derived({**stored, **changes})}
+        changes["id_number"] = _checked(issues, "/id_number", rule, changes["id_number"])
+    return issues
 
 
 def _resident_number(text: str) -> str:
@@ -320,43 +345,3 @@ def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
     except (identity.IdentityError, names.InvalidName, lunar.InvalidDate) as error:
         issues.append(Issue(error.code, pointer=pointer))
         return value
-
-
-_TWIN = (
-    "SELECT EXISTS (SELECT 1 FROM customers c WHERE c.org_id = $1 AND c.id_type = $2 AND c.id_number_bi = ANY($3) "
-    "AND c.deleted_at IS NULL AND c.id <> $4)"
-)
-
-
-async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, number: str | None) -> dict[str, Any]:
-    """The five columns of an ID number; all null without one."""
-    if number is None:
-        return dict.fromkeys(("id_type", "id_number_enc", "id_number_bi", "id_number_bi_ver", "id_number_masked"))
-    org_id = session.info["org_id"]
-    cipher = await keyring.field_cipher(session, org_id)
-    index, version = await vault.blind(session, org_id, "customers", "id_number", number)
-    id_type = "resident_id" if is_person else "uscc"
-    # While the key of the index is rotated, an equal number may lie under its other version: no unique index sees it.
-    others = [one for one in await vault.blinds(org_id, "customers", "id_number", number) if one != index]
-    if others and await db.raw(session).fetchval(_TWIN, org_id, id_type, others, customer_id):
-        raise _taken("customers_id_number")
-    return {
-        "id_type": id_type,
-        "id_number_enc": cipher.seal("customers", "id_number", customer_id, number),
-        "id_number_bi": index,
-        "id_number_bi_ver": version,
-        "id_number_masked": identity.mask_id_number(number),
-    }
-
-
-def _derived(source: dict[str, Any]) -> dict[str, Any]:
-    """Search words, sort key and the masked copies follow from the name and the contact data."""
-    return {
-        "name_key": names.name_sort_key(source["name"]),
-        "search_text": names.search_words(source["name"], [phone["number"] for phone in source["phones"]]),
-        "masked": {
-            "phones": [{**phone, "number": identity.mask_phone(phone["number"])} for phone in source["phones"]],
-            "emails": [{**mail, "address": identity.mask_email(mail["address"])} for mail in source["emails"]],
-            "addresses": [{**place, "detail": None, "postcode": None} for place in source["addresses"]],
-        },
-    }

@@ -1,15 +1,18 @@
 """Showing what is otherwise masked: who looked, at what and what for is an audit event; the value never is."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, guesses, keyring
+from app import access, guesses
 from app.access import Actor
-from app.models.customers import CustomerReveal, CustomerRevealed
+from app.models.customers import Customer, CustomerReveal, CustomerRevealed
+from app.services import customers_private
 
 PER_HOUR = 60  # customers a person can have a reason to look up in an hour
+_CONTACTS = frozenset(("phones", "emails"))
 
 
 async def check(actor: Actor, customer_id: UUID) -> None:
@@ -22,7 +25,7 @@ async def check(actor: Actor, customer_id: UUID) -> None:
 
 
 async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: CustomerReveal) -> CustomerRevealed:
-    """The fields asked for, in clear; null where the customer has none.
+    """The fields asked for, in clear; null or empty where the customer has none.
 
     Raises:
         NotFound, Gone: the customer.
@@ -31,12 +34,20 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
     customer = await access.customer(session, actor, customer_id)
     bucket = guesses.bucket("reveal", PER_HOUR, str(actor.org_id), str(actor.id))
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
-    number = None
-    if customer.id_number_enc is not None:
-        cipher = await keyring.field_cipher(session, actor.org_id, customer.id_number_enc)
-        number = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
+    shown = await _opened(session, customer, data)
     record(session, actor, customer.id, data)
-    return CustomerRevealed(id_number=number)
+    return CustomerRevealed.model_validate(shown)
+
+
+async def _opened(session: AsyncSession, customer: Customer, data: CustomerReveal) -> dict[str, Any]:
+    """What was asked for, member by member; the one place that opens it."""
+    shown: dict[str, Any] = {}
+    if "id_number" in data.fields:
+        shown["id_number"] = await customers_private.id_number(session, customer)
+    if not _CONTACTS.isdisjoint(data.fields):
+        private = await customers_private.opened(session, customer)
+        shown |= {member: private[member] for member in _CONTACTS.intersection(data.fields)}
+    return shown
 
 
 def record(session: AsyncSession, actor: Actor, customer_id: UUID, data: CustomerReveal) -> None:

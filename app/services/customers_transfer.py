@@ -12,16 +12,16 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, db, paging, reads
+from app import access, db, reads
 from app.access import Actor
 from app.errors import Conflict, Invalid
 from app.etags import Document
 from app.models.customers import CustomerTransfer
 from app.models.users import Role, User
-from app.services import customers_phones
+from app.services import customers_phones, customers_private
 
 _MOVE = """
-UPDATE customers SET owner_id = $3, note = NULL, version = version + 1, updated_at = now()
+UPDATE customers SET owner_id = $3, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND id = ANY($2)
 """
 # Whoever is known only through them goes along.
@@ -30,31 +30,30 @@ SELECT id FROM customers
 WHERE org_id = $1 AND known_through_id = ANY($2) AND owner_id = $3 AND is_shadow AND deleted_at IS NULL
 ORDER BY id FOR UPDATE
 """
-_COUNT_NOTES = "SELECT count(*) FROM customers WHERE org_id = $1 AND id = ANY($2) AND note IS NOT NULL"
 # The living and the deleted apart: each has indexes of its own. A deleted relationship can still be restored.
 _REDACT = """
-UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
-WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note IS NOT NULL AND deleted_at IS NULL
+UPDATE relationships SET note_enc = NULL, version = version + 1, updated_at = now()
+WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note_enc IS NOT NULL AND deleted_at IS NULL
 RETURNING id
 """
 _REDACT_DELETED = """
-UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
-WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note IS NOT NULL AND deleted_at IS NOT NULL
+UPDATE relationships SET note_enc = NULL, version = version + 1, updated_at = now()
+WHERE org_id = $1 AND (left_id = ANY($2) OR right_id = ANY($2)) AND note_enc IS NOT NULL AND deleted_at IS NOT NULL
 RETURNING id
 """
 # What he wrote on ties between the customers of others, when he leaves. Locked in the order of ids.
 _REDACT_WRITTEN = """
-UPDATE relationships SET note = NULL, version = version + 1, updated_at = now()
+UPDATE relationships SET note_enc = NULL, version = version + 1, updated_at = now()
 WHERE org_id = $1 AND id = ANY(ARRAY(
-      SELECT r.id FROM relationships r WHERE r.org_id = $1 AND r.author_id = $2 AND r.note IS NOT NULL
+      SELECT r.id FROM relationships r WHERE r.org_id = $1 AND r.author_id = $2 AND r.note_enc IS NOT NULL
       ORDER BY r.id FOR NO KEY UPDATE))
 RETURNING left_id, right_id
 """
 # $2 the former agent, $3 the customers; null: whatever he did for the customers of others, when he leaves. A policy was
 # his, and stays so. Who asked the same for himself already goes on with his own. Tombstones can still be restored.
 _REDACT_INTRODUCTIONS = """
-UPDATE introductions SET note = NULL, version = version + 1, updated_at = now()
-WHERE org_id = $1 AND agent_id = $2 AND ($3::uuid[] IS NULL OR introducer_id = ANY($3)) AND note IS NOT NULL
+UPDATE introductions SET note_enc = NULL, version = version + 1, updated_at = now()
+WHERE org_id = $1 AND agent_id = $2 AND ($3::uuid[] IS NULL OR introducer_id = ANY($3)) AND note_enc IS NOT NULL
 RETURNING id
 """
 _HAND_ON_INTRODUCTIONS = """
@@ -92,9 +91,8 @@ async def transfer(session: AsyncSession, actor: Actor, customer_id: UUID, data:
     if customer.owner_id == data.to_user_id:
         raise Conflict
     await move(session, actor, customer.owner_id, {data.to_user_id: [customer.id]})
-    return paging.document(
-        await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked), customer.id
-    )
+    found = await reads.row_in(session, actor.owners, "get_customer", customer.id, actor.is_masked)
+    return await customers_private.document(actor.org_id, found, customer.id, session)
 
 
 async def receiver(session: AsyncSession, actor: Actor, user_id: UUID, *, pointer: str) -> User:
@@ -131,7 +129,7 @@ async def move(session: AsyncSession, actor: Actor, from_user_id: UUID, to: Mapp
         shadows = [row["id"] for row in await driver.fetch(_FOLLOWING, actor.org_id, customer_ids, from_user_id)]
         ids = [*customer_ids, *shadows]
         moved += ids
-        notes += await driver.fetchval(_COUNT_NOTES, actor.org_id, ids)
+        notes += await customers_private.forget_notes(session, ids)
         await driver.execute(_MOVE, actor.org_id, ids, user_id)
         for statement in (_REDACT, _REDACT_DELETED):
             notes += len(await driver.fetch(statement, actor.org_id, ids))

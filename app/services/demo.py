@@ -159,7 +159,7 @@ async def _ties(session: AsyncSession, actors: dict[str, Actor], world: DemoWorl
             }
         )
         ids.append(tie.id)
-        relationships.add(session, actor, known[tie.left.id], known[tie.right.id], types[tie.kind], data)
+        await relationships.add(session, actor, known[tie.left.id], known[tie.right.id], types[tie.kind], data)
     await session.flush()
     await relationships.refresh(session, ids)
 

@@ -42,7 +42,7 @@ _AREA = ("province", "city", "county")
 # Tombstones go along: they can still be restored, by the new owner. So do shadow contacts, behind the customer they are
 # known through (`move`).
 _CUSTOMERS = """
-SELECT id, deleted_at IS NOT NULL AS is_deleted, addresses -> 0 AS address
+SELECT id, deleted_at IS NOT NULL AS is_deleted, masked -> 'addresses' -> 0 AS address
 FROM customers WHERE org_id = $1 AND owner_id = $2 AND NOT is_shadow ORDER BY id LIMIT $3 FOR UPDATE
 """
 

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, etags, keyring, offline, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads, unsealing
 from app.access import Actor
 from app.domain import introductions as rules
 from app.domain.dossier import observation_issue
@@ -50,7 +50,7 @@ async def read(actor: Actor, introduction_id: UUID) -> Document:
         NotFound: absent, or an end is not visible. Gone: it or an end was deleted in the last 30 days.
     """
     found = await reads.row(actor.org_id, actor.owners, "get_introduction", introduction_id, *_reader(actor), MAX_STEPS)
-    return paging.document(found, introduction_id)
+    return await unsealing.document("introductions", actor.org_id, found, introduction_id)
 
 
 async def search(actor: Actor, query: IntroductionQuery) -> Page:
@@ -75,7 +75,7 @@ async def search(actor: Actor, query: IntroductionQuery) -> Page:
         *_reader(actor),
         variants=(("among", among(actor)),),
     )
-    return paging.page(key, bound, found)
+    return await unsealing.page("introductions", actor.org_id, key, bound, found)
 
 
 async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) -> tuple[Document, bool]:
@@ -112,9 +112,9 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
         reached=IntroductionStatus.asked,
         asked_on=asked_on,
         status_on=asked_on,
-        note=data.note,
         created_digest=digest,
     )
+    row.note_enc = await _sealed(session, row.id, data.note)
     session.add(row)
     parties = {"introducer_id": str(row.introducer_id), "target_id": str(row.target_id)}
     _leave_trail(session, actor, row, ends, "created", **parties)
@@ -134,7 +134,7 @@ async def update(
     row, ends = await find(session, actor, introduction_id)
     etags.check(row.version, version)
     if "note" in data.model_fields_set:
-        row.note = data.note
+        row.note_enc = await _sealed(session, introduction_id, data.note)
     row.updated_at = utc_now()
     _leave_trail(session, actor, row, ends, "updated", fields=sorted(data.model_fields_set))
     return await _stored(session, actor, introduction_id)
@@ -305,6 +305,14 @@ def _note_step(session: AsyncSession, actor: Actor, row: Introduction) -> None:
     )
 
 
+async def _sealed(session: AsyncSession, introduction_id: UUID, note: str | None) -> bytes | None:
+    """It speaks of two persons: under the key of the organisation."""
+    if note is None:
+        return None
+    cipher = await keyring.field_cipher(session, session.info["org_id"])
+    return cipher.seal("introductions", "note", introduction_id, note)
+
+
 async def _flush(session: AsyncSession) -> None:
     try:
         await session.flush()
@@ -325,7 +333,7 @@ async def _sent_before(session: AsyncSession, actor: Actor, introduction_id: UUI
 async def _stored(session: AsyncSession, actor: Actor, introduction_id: UUID) -> Document:
     """What a read would answer within this transaction."""
     found = await reads.row_in(session, actor.owners, "get_introduction", introduction_id, *_reader(actor), MAX_STEPS)
-    return paging.document(found, introduction_id)
+    return await unsealing.document("introductions", actor.org_id, found, introduction_id, session)
 
 
 def _leave_trail(

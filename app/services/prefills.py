@@ -18,7 +18,7 @@ from app.domain.form_sources import Known, Person
 from app.models.base import china_today
 from app.models.customers import Customer, PartyType
 from app.models.dossiers import DossierFact
-from app.services import form_responses, forms, kin
+from app.services import customers_private, form_responses, forms, kin
 
 _PLACE = ("province", "city", "county", "detail")
 
@@ -54,10 +54,12 @@ async def read(session: AsyncSession, actor: Actor, customer_id: UUID, form_key:
 
 
 async def _known(session: AsyncSession, actor: Actor, customer: Customer, wanted: set[str]) -> dict[str, Known]:
-    """What is asked for and known. A masked caller gets no phone and no address: a mask is no answer."""
+    """What is asked for and known. Nobody gets a phone, and a masked caller no address: a mask is no answer."""
     known = dict[str, Known]()
     if Scope.customers_read.value in actor.scopes:
-        known |= _profile(customer, is_masked=actor.is_masked)
+        known |= _profile(customer)
+        if "customer.address" in wanted and not actor.is_masked:
+            known |= await _address(session, customer)
     is_person = customer.party_type == PartyType.individual
     if is_person and any(one.startswith("dossier.personal.") for one in wanted):
         known |= await _facts(session, actor, customer)
@@ -66,7 +68,14 @@ async def _known(session: AsyncSession, actor: Actor, customer: Customer, wanted
     return known
 
 
-def _profile(customer: Customer, *, is_masked: bool) -> dict[str, Known]:
+async def _address(session: AsyncSession, customer: Customer) -> dict[str, Known]:
+    private = await customers_private.opened(session, customer)
+    places = ({key: one[key] for key in _PLACE if one.get(key)} for one in private["addresses"])
+    place = next((place for place in places if place), None)
+    return {} if place is None else {"customer.address": Known(place)}
+
+
+def _profile(customer: Customer) -> dict[str, Known]:
     born = _born(customer.birthday)
     age = None if born is None else lunar.age_on(lunar.PartialDate(born.year, born.month, born.day), china_today())
     found: dict[str, Any] = {
@@ -78,10 +87,6 @@ def _profile(customer: Customer, *, is_masked: bool) -> dict[str, Known]:
         "party_type": customer.party_type,
         "id_type": customer.id_type,
     }
-    if not is_masked:
-        found["phone"] = next((phone["number"] for phone in customer.phones), None)
-        places = ({key: one[key] for key in _PLACE if one.get(key)} for one in customer.addresses)
-        found["address"] = next((place for place in places if place), None)
     return {f"customer.{member}": Known(value) for member, value in found.items() if value is not None}
 
 

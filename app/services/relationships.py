@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, etags, keyring, offline, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads, unsealing
 from app.access import Actor
 from app.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from app.etags import Document
@@ -58,7 +58,7 @@ async def read(actor: Actor, customer_id: UUID, relationship_id: UUID) -> Docume
     found = await reads.row(
         actor.org_id, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked, actor.id
     )
-    return paging.document(found, relationship_id)
+    return await unsealing.document("relationships", actor.org_id, found, relationship_id)
 
 
 async def search(actor: Actor, customer_id: UUID, query: RelationshipQuery) -> Page:
@@ -90,7 +90,7 @@ async def search(actor: Actor, customer_id: UUID, query: RelationshipQuery) -> P
         raise NotFound
     if found["is_deleted"]:
         raise Gone
-    return paging.page(key, bound, found)
+    return await unsealing.page("relationships", actor.org_id, key, bound, found)
 
 
 async def create(
@@ -120,11 +120,11 @@ async def create(
     if other is None:
         raise Invalid.at("/other_id", "not_found")
     tie = await relation_types.resolve(session, actor, data.direction, data.type, here, other)
-    row = add(session, actor, here, other, tie, data)
+    row = await add(session, actor, here, other, tie, data)
     return await _reckoned(session, actor, customer_id, row.id), True
 
 
-def add(
+async def add(
     session: AsyncSession,
     actor: Actor,
     here: Customer,
@@ -165,9 +165,9 @@ def add(
         author_id=actor.id,
         since=data.since,
         until=data.until,
-        note=data.note,
         created_digest=_digest(actor, here.id, data) if sent is None else sent,
     )
+    row.note_enc = await _sealed(session, row.id, data.note)
     _set_roles(row, here.id, {"role": data.role, "inverse_role": data.inverse_role})
     session.add(row)
     for end in (here, other):
@@ -203,7 +203,7 @@ async def update(
     changes = data.model_dump(exclude_unset=True)
     if not changes.keys().isdisjoint(("note", "note_visibility")):
         _check_note(actor, found)
-    if found.row.note is None and changes.get("note") is not None:
+    if found.row.note_enc is None and changes.get("note") is not None:
         changes.setdefault("note_visibility", NoteVisibility.owners)  # whatever was meant for one that is gone
     _set_roles(found.row, customer_id, changes)
     if "strength" in changes:
@@ -212,7 +212,9 @@ async def update(
         found.row.confidence = Decimal(f"{changes['confidence']:.2f}")
     if changes.get("note") is not None:
         found.row.author_id = actor.id
-    for member in ("since", "until", "note", "note_visibility", "source"):
+    if "note" in changes:
+        found.row.note_enc = await _sealed(session, relationship_id, changes["note"])
+    for member in ("since", "until", "note_visibility", "source"):
         if member in changes:
             setattr(found.row, member, changes[member])
     check_period(found.row.since, found.row.until)
@@ -252,6 +254,14 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, relati
 
 def _digest(actor: Actor, customer_id: UUID, data: RelationshipCreate) -> bytes:
     return offline.digest(actor, customer_id.bytes, data.model_dump_json(exclude={"id"}).encode())
+
+
+async def _sealed(session: AsyncSession, relationship_id: UUID, note: str | None) -> bytes | None:
+    """It speaks of two persons: under the key of the organisation."""
+    if note is None:
+        return None
+    cipher = await keyring.field_cipher(session, session.info["org_id"])
+    return cipher.seal("relationships", "note", relationship_id, note)
 
 
 def _exact(strength: float) -> Decimal:
@@ -296,7 +306,7 @@ def _answers(actor: Actor, found: Found) -> list[bool]:
 def _may_note(actor: Actor, found: Found) -> bool:
     """Whether the actor reads the note, as the read statements say it; what he cannot read he does not overwrite."""
     row = found.row
-    if row.author_id == actor.id or row.note_visibility == NoteVisibility.everyone or row.note is None:
+    if row.author_id == actor.id or row.note_visibility == NoteVisibility.everyone or row.note_enc is None:
         return True
     owners = (found.here.owner_id, found.other.owner_id)
     is_theirs = actor.owners is None or not set(actor.owners).isdisjoint(owners)
@@ -368,7 +378,7 @@ async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, relatio
     found = await reads.row_in(
         session, actor.owners, "get_relationship", customer_id, relationship_id, actor.is_masked, actor.id
     )
-    return paging.document(found, relationship_id)
+    return await unsealing.document("relationships", actor.org_id, found, relationship_id, session)
 
 
 def _leave_trail(session: AsyncSession, actor: Actor, found: Found, verb: str, **detail: Any) -> None:

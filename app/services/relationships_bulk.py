@@ -131,7 +131,7 @@ async def _recorded(call: _Call, item: RelationshipItem, sent: bytes) -> Relatio
         other_id=other.id,
         **item.model_dump(mode="json", exclude=_NOT_OF_THE_TIE, exclude_unset=True),
     )
-    row = relationships.add(call.session, call.actor, here, other, tie, data, sent=sent)
+    row = await relationships.add(call.session, call.actor, here, other, tie, data, sent=sent)
     try:
         await call.session.flush()
     except IntegrityError as error:

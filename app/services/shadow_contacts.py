@@ -28,7 +28,7 @@ from app.models.shadow_contacts import (
     ShadowContactUpdate,
 )
 from app.paging import Page
-from app.services import relation_types, relationships, shadow_contacts_clock
+from app.services import customers_private, relation_types, relationships, shadow_contacts_clock
 
 _FEW = 20
 _POOLS = {
@@ -107,7 +107,7 @@ async def create(session: AsyncSession, actor: Actor, data: ShadowContactCreate)
     relation = RelationshipCreate(other_id=row.id, **data.relation.model_dump(mode="json", exclude_unset=True))
     try:
         tie = await relation_types.resolve(session, actor, relation.direction, relation.type, through, row)
-        made = relationships.add(session, actor, through, row, tie, relation)
+        made = await relationships.add(session, actor, through, row, tie, relation)
     except Invalid as error:
         raise error.below("/relation") from None
     try:
@@ -197,9 +197,8 @@ async def promote(session: AsyncSession, actor: Actor, contact_id: UUID, data: S
     row.stage = Stage(data.stage)
     row.stage_changed_at = row.updated_at = utc_now()
     _leave_trail(session, actor, row, "promoted", stage=data.stage)
-    return paging.document(
-        await reads.row_in(session, actor.owners, "get_customer", contact_id, actor.is_masked), contact_id
-    )
+    found = await reads.row_in(session, actor.owners, "get_customer", contact_id, actor.is_masked)
+    return await customers_private.document(actor.org_id, found, contact_id, session)
 
 
 async def _held_with_owner(session: AsyncSession, actor: Actor, contact_id: UUID) -> Customer:

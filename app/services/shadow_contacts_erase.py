@@ -40,7 +40,7 @@ WITH gone AS MATERIALIZED (
     WHERE c.org_id = $1 AND c.id = ANY(SELECT gone.id FROM gone)
 ), untied AS (
     UPDATE relationships r
-    SET left_role = NULL, right_role = NULL, note = NULL, author_id = NULL, created_digest = '', is_dangling = true,
+    SET left_role = NULL, right_role = NULL, note_enc = NULL, author_id = NULL, created_digest = '', is_dangling = true,
         deleted_at = coalesce(r.deleted_at, now()), updated_at = now(), version = r.version + 1
     WHERE r.org_id = $1 AND r.id = ANY(SELECT ties.id FROM ties)
 ), forgotten AS (
@@ -50,7 +50,7 @@ WITH gone AS MATERIALIZED (
     UPDATE coverage_answers a SET deleted_at = coalesce(a.deleted_at, now()), updated_at = now()
     WHERE a.org_id = $1 AND a.customer_id = ANY(SELECT gone.id FROM gone)
 ), unintroduced AS (
-    UPDATE introductions i SET note = NULL, created_digest = '', deleted_at = coalesce(i.deleted_at, now()),
+    UPDATE introductions i SET note_enc = NULL, created_digest = '', deleted_at = coalesce(i.deleted_at, now()),
         updated_at = now(), version = i.version + 1
     WHERE i.org_id = $1
       AND (i.target_id = ANY(SELECT gone.id FROM gone) OR i.introducer_id = ANY(SELECT gone.id FROM gone))

@@ -5,12 +5,12 @@ WITH ties AS MATERIALIZED (
     FROM (
         SELECT r.id, true AS is_left, r.right_id AS other_id, r.type, r.direction, r.right_role AS role,
                r.left_role AS inverse_role, r.source, r.confidence, r.strength, r.since, r.until,
-               r.note IS NOT NULL AS is_noted, r.created_at
+               r.note_enc IS NOT NULL AS is_noted, r.created_at
         FROM relationships r
         WHERE r.org_id = $1 AND r.left_id = $3 AND r.deleted_at IS NULL
         UNION ALL
         SELECT r.id, false, r.left_id, r.type, r.direction, r.left_role, r.right_role, r.source, r.confidence,
-               r.strength, r.since, r.until, r.note IS NOT NULL, r.created_at
+               r.strength, r.since, r.until, r.note_enc IS NOT NULL, r.created_at
         FROM relationships r
         WHERE r.org_id = $1 AND r.right_id = $3 AND r.deleted_at IS NULL
     ) e
@@ -60,7 +60,7 @@ CROSS JOIN LATERAL (
            ), '[]'::json) AS relationships,
            coalesce((
                SELECT json_agg(json_build_object('status', i.status, 'asked_on', i.asked_on, 'status_on', i.status_on,
-                                                 'is_noted', i.note IS NOT NULL) ORDER BY i.asked_on DESC, i.id DESC)
+                                                 'is_noted', i.note_enc IS NOT NULL) ORDER BY i.asked_on DESC, i.id DESC)
                FROM (
                    SELECT * FROM introductions i
                    WHERE i.org_id = $1 AND i.target_id = c.id AND i.deleted_at IS NULL

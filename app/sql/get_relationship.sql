@@ -1,6 +1,7 @@
 -- $1 org, $2 owners, $3 customer, $4 relationship, $5 masked, $6 caller: one relationship, read from this customer's
 -- side. It is there only for those who see both ends, and only while the other end lives.
-SELECT r.version, c.deleted_at IS NOT NULL OR r.deleted_at IS NOT NULL AS is_deleted, row_to_json(x)::text AS body
+SELECT r.version, c.deleted_at IS NOT NULL OR r.deleted_at IS NOT NULL AS is_deleted, row_to_json(x)::text AS body,
+       CASE WHEN s.is_shown THEN ARRAY[r.id] END AS note_ids, CASE WHEN s.is_shown THEN ARRAY[r.note_enc] END AS notes
 FROM relationships r
 JOIN relation_types given ON given.org_id = $1 AND given.code = r.type
 -- An auditor is told the direction only, where the type itself is delicate.
@@ -11,6 +12,10 @@ JOIN customers c ON c.org_id = $1 AND c.id = $3 AND {visible:c}
 JOIN customers o ON o.org_id = $1 AND o.id = CASE r.left_id WHEN $3 THEN r.right_id ELSE r.left_id END
  AND {visible:o} AND o.deleted_at IS NULL
 CROSS JOIN LATERAL (SELECT r.left_id = $3 AS is_left, t.code <> given.code AS is_veiled) e
+CROSS JOIN LATERAL (
+    SELECT r.note_enc IS NOT NULL AND NOT $5
+       AND (r.note_visibility = 'everyone' OR coalesce(r.author_id = $6, false) OR r.note_visibility = 'owners'
+            AND ($2::uuid[] IS NULL OR c.owner_id = ANY($2) OR o.owner_id = ANY($2))) AS is_shown) s
 CROSS JOIN LATERAL (
     SELECT r.id, c.id AS customer_id,
            json_build_object('id', o.id, 'name', o.name, 'party_type', o.party_type, 'stage', o.stage,
@@ -23,10 +28,7 @@ CROSS JOIN LATERAL (
            trim_scale(r.strength) AS strength, trim_scale(r.declared_strength) AS declared_strength,
            trim_scale(r.computed_strength) AS computed_strength, r.last_interaction_on, r.source,
            trim_scale(r.confidence) AS confidence, r.since, r.until,
-           CASE WHEN $5 THEN NULL
-                WHEN r.note_visibility = 'everyone' OR r.author_id = $6 THEN r.note
-                WHEN r.note_visibility = 'owners' AND ($2::uuid[] IS NULL OR c.owner_id = ANY($2) OR o.owner_id = ANY($2))
-                THEN r.note END AS note,
+           CASE WHEN s.is_shown THEN '"\u0001"'::json END AS note,
            r.note_visibility, r.version, iso(r.created_at) AS created_at, iso(r.updated_at) AS updated_at
 ) x
 WHERE r.org_id = $1 AND r.id = $4 AND $3 IN (r.left_id, r.right_id)

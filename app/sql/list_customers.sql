@@ -1,4 +1,4 @@
--- $1 org, $2 owners, $3 stages, $4 tag, $5 party type, $6 cursor key, $7 cursor id, $8 limit + 1, $9 and $10 search.
+-- $1 org, $2 owners, $3 stages, $4 tag, $5 party type, $6 cursor key, $7 cursor id, $8 limit + 1, $9 to $12 search.
 -- {key} is the sort column, {past} the comparison, {order} its direction, {match} the search: closed variants.
 -- {wide} is false for a caller with a few holders (agents, service teams): the page is then among the first rows of each
 -- of them, which their indexes deliver in order. Otherwise PostgreSQL would walk through the whole organisation to find

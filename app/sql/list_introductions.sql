@@ -14,7 +14,9 @@ WITH page AS (
     ORDER BY i.created_at DESC, i.id DESC
     LIMIT $8
 ), numbered AS (
-    SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS total FROM page
+    SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS total,
+           note_enc IS NOT NULL AND (agent_id = $9 OR $10::uuid[] IS NULL OR agent_id = ANY($10)) AS is_shown
+    FROM page
 )
 SELECT max(i.total) = $8 AS has_more,
        '[' || coalesce(string_agg(
@@ -27,10 +29,12 @@ SELECT max(i.total) = $8 AS has_more,
                'agent_id', i.agent_id, 'relationship_id', i.relationship_id, 'status', i.status,
                'reached', i.reached, 'reason', i.reason, 'asked_on', i.asked_on, 'status_on', i.status_on,
                'introduced_on', i.introduced_on,
-               'note', CASE WHEN i.agent_id = $9 OR $10::uuid[] IS NULL OR i.agent_id = ANY($10) THEN i.note END,
+               'note', CASE WHEN i.is_shown THEN '"\u0001"'::json END,
                'version', i.version, 'created_at', iso(i.created_at),
                'updated_at', iso(i.updated_at))::text, ',' ORDER BY i.n)
            FILTER (WHERE i.n < $8), '') || ']' AS items,
+       array_agg(i.id ORDER BY i.n) FILTER (WHERE i.n < $8 AND i.is_shown) AS note_ids,
+       array_agg(i.note_enc ORDER BY i.n) FILTER (WHERE i.n < $8 AND i.is_shown) AS notes,
        max(i.created_at::text) FILTER (WHERE i.n = $8 - 1) AS last_key,
        max(i.id::text) FILTER (WHERE i.n = $8 - 1) AS last_id
 FROM numbered i

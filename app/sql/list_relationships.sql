@@ -12,14 +12,14 @@ CROSS JOIN LATERAL (
         FROM (
             SELECT r.id, true AS is_left, r.right_id AS other_id, r.direction AS way, r.type, r.right_role AS role,
                    r.left_role AS inverse_role, r.strength, r.declared_strength, r.computed_strength,
-                   r.last_interaction_on, r.source, r.confidence, r.since, r.until, r.note, r.note_visibility,
+                   r.last_interaction_on, r.source, r.confidence, r.since, r.until, r.note_enc, r.note_visibility,
                    r.author_id, r.version, r.created_at, r.updated_at
             FROM relationships r
             WHERE r.org_id = $1 AND r.left_id = $3 AND r.deleted_at IS NULL AND {current}
             UNION ALL
             SELECT r.id, false, r.left_id, r.direction, r.type, r.left_role, r.right_role, r.strength,
                    r.declared_strength, r.computed_strength, r.last_interaction_on, r.source, r.confidence, r.since,
-                   r.until, r.note, r.note_visibility, r.author_id, r.version, r.created_at, r.updated_at
+                   r.until, r.note_enc, r.note_visibility, r.author_id, r.version, r.created_at, r.updated_at
             FROM relationships r
             WHERE r.org_id = $1 AND r.right_id = $3 AND r.deleted_at IS NULL AND {current}
         ) e
@@ -35,10 +35,16 @@ CROSS JOIN LATERAL (
         ORDER BY e.strength DESC, e.id DESC
         LIMIT $7
     ), numbered AS (
-        SELECT *, row_number() OVER (ORDER BY strength DESC, id DESC) AS n, count(*) OVER () AS total FROM page
+        SELECT *, row_number() OVER (ORDER BY strength DESC, id DESC) AS n, count(*) OVER () AS total,
+               note_enc IS NOT NULL AND NOT $8
+               AND (note_visibility = 'everyone' OR coalesce(author_id = $9, false) OR note_visibility = 'owners'
+                    AND ($2::uuid[] IS NULL OR owner_id = ANY($2) OR c.owner_id = ANY($2))) AS is_shown
+        FROM page
     )
     SELECT max(total) = $7 AS has_more,
            '[' || coalesce(string_agg(row_to_json(x)::text, ',' ORDER BY n) FILTER (WHERE n < $7), '') || ']' AS items,
+           array_agg(numbered.id ORDER BY n) FILTER (WHERE n < $7 AND is_shown) AS note_ids,
+           array_agg(note_enc ORDER BY n) FILTER (WHERE n < $7 AND is_shown) AS notes,
            max(numbered.strength::text) FILTER (WHERE n = $7 - 1) AS last_key,
            max(numbered.id::text) FILTER (WHERE n = $7 - 1) AS last_id
     FROM numbered, LATERAL (
@@ -51,10 +57,7 @@ CROSS JOIN LATERAL (
                trim_scale(numbered.strength) AS strength, trim_scale(declared_strength) AS declared_strength,
                trim_scale(computed_strength) AS computed_strength, last_interaction_on, source,
                trim_scale(confidence) AS confidence, since, until,
-               CASE WHEN $8 THEN NULL
-                    WHEN note_visibility = 'everyone' OR author_id = $9 THEN note
-                    WHEN note_visibility = 'owners'
-                     AND ($2::uuid[] IS NULL OR owner_id = ANY($2) OR c.owner_id = ANY($2)) THEN note END AS note,
+               CASE WHEN is_shown THEN '"\u0001"'::json END AS note,
                note_visibility, version, iso(created_at) AS created_at, iso(updated_at) AS updated_at
     ) x
 ) p
