@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
-MAX_PLAINTEXT_BYTES = 1 << 20
+MAX_PLAINTEXT_BYTES = 1 << 26
 BLIND_INDEX_BYTES = 16
 
 _FORMAT = 1
@@ -114,7 +114,7 @@ class FieldCipher:
         """Ciphertext of `plaintext` for exactly this place.
 
         Raises:
-            CryptoError: text with lone surrogates, or over 1 MiB of UTF-8.
+            CryptoError: text with lone surrogates, or over 64 MiB of UTF-8.
         """
         head = self._current
         return head + _sealed(self._ciphers[head], self._aad(head, table, column, row_id), _padded(plaintext))
@@ -239,7 +239,7 @@ def seal_text(key: bytes, aad: bytes, plaintext: str) -> bytes:
     For a secret only the holder of another secret may read back: the key is then `derive_key(token, purpose)`.
 
     Raises:
-        CryptoError: a key that is not 32 bytes, lone surrogates, or over 1 MiB.
+        CryptoError: a key that is not 32 bytes, lone surrogates, or over 64 MiB.
     """
     head = _head(1)
     return head + _sealed(_cipher(key), _joined(b"renmai/text", aad, head), _padded(plaintext))

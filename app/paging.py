@@ -4,9 +4,9 @@ Cursors are opaque, signed, bound to the caller and to the query that made them.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -64,8 +64,8 @@ class Page:
     next_cursor: str | None
 
 
-def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
-    """A document from the row every single read answers: version, is_deleted, body.
+def alive(found: asyncpg.Record | None) -> asyncpg.Record:
+    """The row of a single read, if there is one to show.
 
     Raises:
         NotFound: no row. Gone: deleted, or its customer is.
@@ -74,6 +74,16 @@ def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
         raise NotFound
     if found["is_deleted"]:
         raise Gone
+    return found
+
+
+def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
+    """A document from the row every single read answers: version, is_deleted, body.
+
+    Raises:
+        NotFound: no row. Gone: deleted, or its customer is.
+    """
+    found = alive(found)
     return Document(found["body"].encode(), found["version"], resource_id)
 
 
@@ -99,7 +109,7 @@ def listed(key: bytes, bound: bytes, items: Sequence[_I], limit: int, place: Cal
     return Page(f'{{"items":[{body}],"next_cursor":{orjson.dumps(cursor).decode()}}}'.encode(), cursor)
 
 
-def page(key: bytes, bound: bytes, found: asyncpg.Record | None) -> Page:
+def page(key: bytes, bound: bytes, found: asyncpg.Record | Mapping[str, Any] | None) -> Page:
     """A page from the row every list statement answers: has_more, items, last_key, last_id."""
     if found is None or found["items"] is None:
         return Page(b'{"items":[],"next_cursor":null}', None)
