@@ -141,7 +141,8 @@ async def test_response_of_version_one_is_taken_after_version_two_and_shown_unch
 
 
 @pytest.mark.parametrize("change", [
-    "answers_enc = '\\x01'", "answers_enc = NULL", "content_hash = 'x'", "status = 'draft'", "status = 'amended'", "customer_id = gen_random_uuid()",
+    "answers_enc = '\\x01'", "answers_enc = NULL",
+    "content_hash = 'x'", "status = 'draft'", "status = 'amended'", "customer_id = gen_random_uuid()",
     "needs_analysis_id = NULL", "completed_at = now()", "form_version = '2.0.0'",
     "recorded_by = gen_random_uuid()", "retraction_enc = NULL, status = 'draft'",
     "revision = 2",

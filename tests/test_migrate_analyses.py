@@ -7,12 +7,15 @@ import asyncpg
 import orjson
 from uuid_utils.compat import uuid7
 
-from app import keyring, migrate
+from app import crypto, keyring, migrate
 from app.config import Settings
+from app.crypto import FieldCipher
 from app.domain import forms
 from app.domain.household_single import life_result
 from app.domain.needs import LifeNeedResult, life_input_from_answers, life_need
+from app.envelopes import merged, texts
 from app.models.base import china_today
+from app.models.needs_analyses import NeedsAnalysis
 from tests.library_forms import FORMS
 from tests.life_form import ANSWERS
 from tests.test_migrate import fill, former
@@ -48,19 +51,32 @@ async def store(connection: asyncpg.Connection, org: UUID, customer: UUID, resul
     return analysis
 
 
+async def cipher_of(connection: asyncpg.Connection, kek: bytes, org: UUID, person: UUID) -> FieldCipher:
+    """The cipher of a customer of a database no service runs on."""
+    found = await connection.fetch("SELECT version, wrapped FROM org_keys WHERE org_id = $1", org)
+    opened = {row["version"]: crypto.unwrap_key(kek, org, row["version"], row["wrapped"]) for row in found}
+    wrapped = await connection.fetch(
+        "SELECT wrapped FROM person_keys WHERE org_id = $1 AND person_id = $2", org, person
+    )
+    return FieldCipher(org, opened, max(opened)).person(person, [row["wrapped"] for row in wrapped])
+
+
 async def test_analyses_of_the_former_release_keep_every_figure(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
         org, people, _ = await fill(connection)
         results = {name: found(answers) for name, answers in _SAID.items()}
         ids = {name: await store(connection, org, people["one"], result) for name, result in results.items()}
-        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
+        keys = keyring.derive(settings)
+        await migrate.upgrade(former, app_role="renmai_app", keys=keys)
+        key = await cipher_of(connection, keys.kek, org, people["one"])
         for name, analysis in ids.items():
             row = await connection.fetchrow("SELECT * FROM needs_analyses WHERE org_id = $1 AND id = $2", org, analysis)
-            assert orjson.loads(row["results"]) == [life_result(results[name])], name
-            assert row["as_of"] == china_today()
-            nothing = ("household", "facts", "affordability", "suitability", "supersedes_id", "life_event", "diff")
-            assert [row[column] for column in nothing] == [None] * len(nothing)
-            assert (row["need_fen"], row["gap_fen"]) == (results[name].need_fen, results[name].gap_fen)
+            said = merged(texts(key, NeedsAnalysis, analysis, row, "summary", "analysis", "facts"))
+            assert said["results"] == [life_result(results[name])], name
+            assert (row["as_of"], row["supersedes_id"]) == (china_today(), None)
+            nothing = ("household", "facts", "affordability", "suitability", "life_event", "diff")
+            assert [said[member] for member in nothing] == [None] * len(nothing)
+            assert (said["need_fen"], said["gap_fen"]) == (results[name].need_fen, results[name].gap_fen)
     finally:
         await connection.close()
