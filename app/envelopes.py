@@ -17,7 +17,7 @@ import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import keyring, vault
+from app import vault
 from app.crypto import FieldCipher
 
 _T = TypeVar("_T")
@@ -100,15 +100,14 @@ async def cipher(found: asyncpg.Record, org_id: UUID, session: AsyncSession | No
 
     Args:
         found: with `person_id` and `keys`, his wrapped keys.
-        session: the running transaction, if the row was read in one: a key it has made itself is seen only there.
+        session: the running transaction, if the row was read in one: keys it has made itself are seen only there.
 
     Raises:
         CryptoError: no key, or one that does not open.
     """
-    person, wrapped = found["person_id"], found["keys"]
     if session is None:
-        return await vault.opener(org_id, person, wrapped)
-    return (await keyring.field_cipher(session, org_id)).person(person, wrapped)
+        return await vault.opener(org_id, found["person_id"], found["keys"])
+    return await vault.of_person(session, org_id, found["person_id"])
 
 
 def texts(key: FieldCipher, table: Any, row_id: UUID, found: Mapping[str, Any], *columns: str) -> list[str]:

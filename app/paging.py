@@ -4,9 +4,9 @@ Cursors are opaque, signed, bound to the caller and to the query that made them.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -109,14 +109,18 @@ def listed(key: bytes, bound: bytes, items: Sequence[_I], limit: int, place: Cal
     return Page(f'{{"items":[{body}],"next_cursor":{orjson.dumps(cursor).decode()}}}'.encode(), cursor)
 
 
-def page(key: bytes, bound: bytes, found: asyncpg.Record | Mapping[str, Any] | None) -> Page:
-    """A page from the row every list statement answers: has_more, items, last_key, last_id."""
+def page(key: bytes, bound: bytes, found: asyncpg.Record | None, *, items: str | None = None) -> Page:
+    """A page from the row every list statement answers: has_more, items, last_key, last_id.
+
+    Args:
+        items: the items where something was put into their text.
+    """
     if found is None or found["items"] is None:
         return Page(b'{"items":[],"next_cursor":null}', None)
     cursor = None
     if found["has_more"]:
         cursor = encode(key, bound, Position(found["last_key"], UUID(found["last_id"])))
     return Page(
-        b'{"items":' + found["items"].encode() + b',"next_cursor":' + orjson.dumps(cursor) + b"}",
+        b'{"items":' + (items or found["items"]).encode() + b',"next_cursor":' + orjson.dumps(cursor) + b"}",
         cursor,
     )

@@ -60,6 +60,13 @@ async def test_members_that_are_not_put_stay(world: World) -> None:
             await envelopes.put(session, _response(world.org_id, row.customer_id), answers={})
 
 
+async def test_answers_may_be_longer_than_any_one_request(world: World) -> None:
+    draft = await create_draft(world.agent, (await create_customer(world.agent))["id"])
+    long = {str(n): "字" * 2000 for n in range(500)}
+    await sealed.put(world, FormResponse, draft["id"], "answers", answers=long)
+    assert (await sealed.opened(world, FormResponse, draft["id"])).answers == long
+
+
 async def test_envelope_of_another_row_or_column_does_not_open(world: World) -> None:
     customer = await create_customer(world.agent)
     first, second = [await create_draft(world.agent, customer["id"]) for _ in range(2)]

@@ -1,13 +1,15 @@
 """What step 0012 makes of the needs analyses of the former release."""
 
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
+import pytest
 from uuid_utils.compat import uuid7
 
-from app import crypto, keyring, migrate
+from app import keyring, migrate, vault
 from app.config import Settings
 from app.crypto import FieldCipher
 from app.domain import forms
@@ -51,25 +53,21 @@ async def store(connection: asyncpg.Connection, org: UUID, customer: UUID, resul
     return analysis
 
 
-async def cipher_of(connection: asyncpg.Connection, kek: bytes, org: UUID, person: UUID) -> FieldCipher:
-    """The cipher of a customer of a database no service runs on."""
-    found = await connection.fetch("SELECT version, wrapped FROM org_keys WHERE org_id = $1", org)
-    opened = {row["version"]: crypto.unwrap_key(kek, org, row["version"], row["wrapped"]) for row in found}
-    wrapped = await connection.fetch(
-        "SELECT wrapped FROM person_keys WHERE org_id = $1 AND person_id = $2", org, person
-    )
-    return FieldCipher(org, opened, max(opened)).person(person, [row["wrapped"] for row in wrapped])
+async def cipher_of(connection: asyncpg.Connection, org: UUID, person: UUID) -> FieldCipher:
+    """The cipher of a customer of a database no service runs on; this process has its keyring."""
+    session: Any = SimpleNamespace(info={"raw": connection, "org_id": org})
+    return await vault.of_person(session, org, person)
 
 
+@pytest.mark.usefixtures("api")
 async def test_analyses_of_the_former_release_keep_every_figure(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
         org, people, _ = await fill(connection)
         results = {name: found(answers) for name, answers in _SAID.items()}
         ids = {name: await store(connection, org, people["one"], result) for name, result in results.items()}
-        keys = keyring.derive(settings)
-        await migrate.upgrade(former, app_role="renmai_app", keys=keys)
-        key = await cipher_of(connection, keys.kek, org, people["one"])
+        await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
+        key = await cipher_of(connection, org, people["one"])
         for name, analysis in ids.items():
             row = await connection.fetchrow("SELECT * FROM needs_analyses WHERE org_id = $1 AND id = $2", org, analysis)
             said = merged(texts(key, NeedsAnalysis, analysis, row, "summary", "analysis", "facts"))

@@ -118,6 +118,7 @@ async def release() -> Any:
         yield dsn
 
 
+@pytest.mark.usefixtures("api")
 async def test_answers_of_the_former_release_say_the_same(release: str, settings: Settings) -> None:
     connection = await asyncpg.connect(release)
     try:
@@ -125,9 +126,8 @@ async def test_answers_of_the_former_release_say_the_same(release: str, settings
         for person in people:
             await _fill(connection, org, person)
         before = {table: await _rows(connection, table) for table in _TABLES}
-        keys = keyring.derive(settings)
-        await migrate.upgrade(release, app_role="renmai_app", keys=keys)
-        opened = {str(person): await cipher_of(connection, keys.kek, org, person) for person in people}
+        await migrate.upgrade(release, app_role="renmai_app", keys=keyring.derive(settings))
+        opened = {str(person): await cipher_of(connection, org, person) for person in people}
         for table, model in _TABLES.items():
             after = await _rows(connection, table)
             assert after.keys() == before[table].keys()
@@ -144,15 +144,15 @@ async def test_answers_of_the_former_release_say_the_same(release: str, settings
         await connection.close()
 
 
+@pytest.mark.usefixtures("api")
 async def test_what_the_former_release_answered_is_answered_now(release: str, settings: Settings) -> None:
     connection = await asyncpg.connect(release)
     try:
         org, (person, _) = await _world(connection)
         await _fill(connection, org, person)
         responses = await _rows(connection, "form_responses")
-        keys = keyring.derive(settings)
-        await migrate.upgrade(release, app_role="renmai_app", keys=keys)
-        key = await cipher_of(connection, keys.kek, org, person)
+        await migrate.upgrade(release, app_role="renmai_app", keys=keyring.derive(settings))
+        key = await cipher_of(connection, org, person)
         for row_id, then in responses.items():
             found = await connection.fetchrow(reads.statement("get_form_response", None), org, None, UUID(row_id))
             sealed = texts(key, FormResponse, UUID(row_id), found, "answers", "retraction")
@@ -174,11 +174,10 @@ async def test_row_47_answers_of_the_former_release_leave_no_trace(release: str,
         org, people = await _world(owner)
         for person in people:
             await _fill(owner, org, person)
+        same = "customer_id, form_key, form_version, content_hash, status, answers, recorded_by, created_digest"
         copies = (
-            "INSERT INTO form_responses (org_id, id, customer_id, form_key, form_version, content_hash, status, "
-            "answers, recorded_by, created_digest) SELECT org_id, gen_random_uuid(), customer_id, form_key, form_version, "
-            "content_hash, status, answers, recorded_by, created_digest FROM form_responses, generate_series(1, $1) "
-            "WHERE status = 'draft'"
+            f"INSERT INTO form_responses (org_id, id, {same}) SELECT org_id, gen_random_uuid(), {same} "
+            "FROM form_responses, generate_series(1, $1) WHERE status = 'draft'"
         )
         await owner.execute(copies, MANY // 2)
         await thief.execute("ANALYZE")

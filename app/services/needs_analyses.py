@@ -57,7 +57,7 @@ async def search(actor: Actor, customer_id: UUID, *, limit: int, cursor: str | N
         None if position is None else position.id,
         limit + 1,
     )
-    return paging.page(key, bound, await _lines(actor, found))
+    return paging.page(key, bound, found, items=await _items(actor, found))
 
 
 async def stored(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) -> Document:
@@ -80,13 +80,13 @@ async def _document(
     return Document(body.encode(), row["version"], needs_analysis_id)
 
 
-async def _lines(actor: Actor, found: asyncpg.Record | None) -> dict[str, Any] | None:
-    """What the page of a list is made of, with the amounts of each line opened."""
-    if found is None or not found["lines"]:
+async def _items(actor: Actor, found: asyncpg.Record | None) -> str | None:
+    """The lines of a list, as JSON, each with its amounts opened."""
+    if found is None or found["items"] is None:
         return None
     key = await envelopes.cipher(found, actor.org_id, None)
     lines = [
         envelopes.spliced([line, *envelopes.texts(key, NeedsAnalysis, row_id, {"summary_enc": sealed}, "summary")])
-        for line, row_id, sealed in zip(found["lines"], found["ids"], found["summaries"], strict=True)
+        for line, row_id, sealed in zip(found["items"], found["ids"], found["summaries"], strict=True)
     ]
-    return {**found, "items": f"[{','.join(lines)}]"}
+    return f"[{','.join(lines)}]"
