@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
-MAX_PLAINTEXT_BYTES = 1 << 20
+MAX_PLAINTEXT_BYTES = 1 << 26
 HEAD = struct.Struct(">BBI")
 
 _FORMAT = 1

@@ -145,7 +145,7 @@ class FieldCipher:
         """Ciphertext of `plaintext` for exactly this place.
 
         Raises:
-            CryptoError: text with lone surrogates, or over 1 MiB of UTF-8.
+            CryptoError: text with lone surrogates, or over 64 MiB of UTF-8.
         """
         head = self._current
         return head + aead.sealed(self._cipher(head), self._aad(head, table, column, row_id), padded(plaintext))
@@ -354,7 +354,7 @@ def seal_text(key: bytes, aad: bytes, plaintext: str, algorithm: Algorithm = _AE
     For a secret only the holder of another secret may read back: the key is then `derive_key(token, purpose)`.
 
     Raises:
-        CryptoError: a key that is not 32 bytes, lone surrogates, or over 1 MiB.
+        CryptoError: a key that is not 32 bytes, lone surrogates, or over 64 MiB.
     """
     return wrap(key, Place.text(aad), padded(plaintext), algorithm)
 

@@ -64,8 +64,8 @@ class Page:
     next_cursor: str | None
 
 
-def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
-    """A document from the row every single read answers: version, is_deleted, body.
+def alive(found: asyncpg.Record | None) -> asyncpg.Record:
+    """The row of a single read, if there is one to show.
 
     Raises:
         NotFound: no row. Gone: deleted, or its customer is.
@@ -74,6 +74,16 @@ def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
         raise NotFound
     if found["is_deleted"]:
         raise Gone
+    return found
+
+
+def document(found: asyncpg.Record | None, resource_id: UUID) -> Document:
+    """A document from the row every single read answers: version, is_deleted, body.
+
+    Raises:
+        NotFound: no row. Gone: deleted, or its customer is.
+    """
+    found = alive(found)
     return Document(found["body"].encode(), found["version"], resource_id)
 
 

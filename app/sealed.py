@@ -80,6 +80,21 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn("customers", "private_enc", "person", "id", ("customers", "private")),
     SealedColumn("relationships", "note_enc", "org", None, ("relationships", "note")),
     SealedColumn("introductions", "note_enc", "org", None, ("introductions", "note")),
+    SealedColumn("form_responses", "answers_enc", "person", "customer_id", ("form_responses", "answers")),
+    SealedColumn("form_responses", "retraction_enc", "person", "customer_id", ("form_responses", "retraction")),
+    SealedColumn("needs_analyses", "summary_enc", "person", "customer_id", ("needs_analyses", "summary")),
+    SealedColumn("needs_analyses", "analysis_enc", "person", "customer_id", ("needs_analyses", "analysis")),
+    SealedColumn("needs_analyses", "facts_enc", "person", "customer_id", ("needs_analyses", "facts")),
+    SealedColumn(
+        "needs_analysis_confirmations",
+        "reference_enc",
+        "person",
+        "customer_id",
+        ("needs_analysis_confirmations", "reference"),
+    ),
+    SealedColumn("tolerance_assessments", "result_enc", "person", "customer_id", ("tolerance_assessments", "result")),
+    SealedColumn("proposals", "content_enc", "person", "customer_id", ("proposals", "content")),
+    SealedColumn("proposals", "signature_enc", "person", "customer_id", ("proposals", "signature")),
 )
 BLIND: tuple[BlindColumn, ...] = (
     BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),

@@ -235,7 +235,7 @@ async def test_update_cannot_reach_or_move_into_another_organisation(
 
 @pytest.mark.parametrize("statement", [
     "UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events",
-    "UPDATE needs_analyses SET need_fen = 0", "DELETE FROM needs_analyses", "DELETE FROM customers",
+    "UPDATE needs_analyses SET summary_enc = NULL", "DELETE FROM needs_analyses", "DELETE FROM customers",
     "UPDATE orgs SET name = 'x'", "UPDATE signing_keys SET retired_at = now()",
     "UPDATE form_versions SET status = 'withdrawn'",
     "UPDATE org_form_versions SET definition = '{}'", "DELETE FROM org_form_versions", "DELETE FROM form_responses",

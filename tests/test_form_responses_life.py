@@ -141,9 +141,10 @@ async def test_response_of_version_one_is_taken_after_version_two_and_shown_unch
 
 
 @pytest.mark.parametrize("change", [
-    "answers = '{}'", "content_hash = 'x'", "status = 'draft'", "status = 'amended'", "customer_id = gen_random_uuid()",
-    "needs_analysis_id = NULL", "completed_at = now()", "form_version = '2.0.0'", "warnings = '[1]'",
-    "recorded_by = gen_random_uuid()", "extracted = '[1]'", "retraction_reason = NULL, status = 'draft'",
+    "answers_enc = '\\x01'", "answers_enc = NULL",
+    "content_hash = 'x'", "status = 'draft'", "status = 'amended'", "customer_id = gen_random_uuid()",
+    "needs_analysis_id = NULL", "completed_at = now()", "form_version = '2.0.0'",
+    "recorded_by = gen_random_uuid()", "retraction_enc = NULL, status = 'draft'",
     "revision = 2",
 ])  # fmt: skip
 async def test_database_refuses_to_change_what_is_completed(world: World, change: str) -> None:
@@ -163,7 +164,7 @@ async def test_service_itself_cannot_change_it_either(world: World, settings: Se
     old = await _done(world)
     async with as_app(settings, world.org_id) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="does not change"):
-            await connection.execute("UPDATE form_responses SET answers = '{}' WHERE id = $1", UUID(old["id"]))
+            await connection.execute("UPDATE form_responses SET answers_enc = NULL WHERE id = $1", UUID(old["id"]))
     async with as_app(settings, world.org_id) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await connection.execute("DELETE FROM form_responses WHERE id = $1", UUID(old["id"]))

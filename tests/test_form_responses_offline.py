@@ -108,8 +108,8 @@ async def test_id_taken_between_the_look_and_the_insert_is_409(world: World) -> 
     async with world.db.transaction():
         await world.db.execute(
             "INSERT INTO form_responses (org_id, id, customer_id, form_key, form_version, content_hash, status, "
-            "answers, recorded_by, created_digest) SELECT org_id, $3, customer_id, form_key, form_version, "
-            "content_hash, status, answers, recorded_by, created_digest FROM form_responses "
+            "answers_enc, recorded_by, created_digest) SELECT org_id, $3, customer_id, form_key, form_version, "
+            "content_hash, status, answers_enc, recorded_by, created_digest FROM form_responses "
             "WHERE org_id = $1 AND id = $2",
             world.org_id,
             UUID(draft["id"]),

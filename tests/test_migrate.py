@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -39,9 +40,9 @@ _TYPES = """SELECT code, inverse_code, direction, label, inverse_label, left_kin
             FROM relation_types WHERE org_id = $1 ORDER BY code"""
 
 
-@pytest.fixture
-async def former() -> AsyncIterator[str]:
-    """The address of a database of the former release, as its owner."""
+@asynccontextmanager
+async def database_at(revision: str) -> AsyncIterator[str]:
+    """The address of a database at a step, as its owner."""
     server = EmbeddedPostgres(Path(os.environ["RENMAI_TEST_HOME"]))
     server.start()
     name = f"former_{uuid4().hex[:12]}"
@@ -56,16 +57,25 @@ async def former() -> AsyncIterator[str]:
         config.set_main_option("script_location", "migrations:.")
         config.set_main_option("path_separator", "os")
         config.attributes.update(connection=connection, app_role="renmai_app")
-        command.upgrade(config, BEFORE_THE_NETWORK)
+        command.upgrade(config, revision)
 
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()
-    yield dsn
-    keeper = await asyncpg.connect(server.dsn("postgres", "postgres"))
-    await keeper.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await keeper.close()
+    try:
+        yield dsn
+    finally:
+        keeper = await asyncpg.connect(server.dsn("postgres", "postgres"))
+        await keeper.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await keeper.close()
+
+
+@pytest.fixture
+async def former() -> AsyncIterator[str]:
+    """The address of a database of the former release, as its owner."""
+    async with database_at(BEFORE_THE_NETWORK) as dsn:
+        yield dsn
 
 
 async def fill(connection: asyncpg.Connection) -> tuple[UUID, dict[str, UUID], list[UUID]]:

@@ -1,18 +1,23 @@
 """What step 0012 makes of the needs analyses of the former release."""
 
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
+import pytest
 from uuid_utils.compat import uuid7
 
-from app import keyring, migrate
+from app import keyring, migrate, vault
 from app.config import Settings
+from app.crypto import FieldCipher
 from app.domain import forms
 from app.domain.household_single import life_result
 from app.domain.needs import LifeNeedResult, life_input_from_answers, life_need
+from app.envelopes import merged, texts
 from app.models.base import china_today
+from app.models.needs_analyses import NeedsAnalysis
 from tests.library_forms import FORMS
 from tests.life_form import ANSWERS
 from tests.test_migrate import fill, former
@@ -48,6 +53,13 @@ async def store(connection: asyncpg.Connection, org: UUID, customer: UUID, resul
     return analysis
 
 
+async def cipher_of(connection: asyncpg.Connection, org: UUID, person: UUID) -> FieldCipher:
+    """The cipher of a customer of a database no service runs on; this process has its keyring."""
+    session: Any = SimpleNamespace(info={"raw": connection, "org_id": org})
+    return await vault.of_person(session, org, person)
+
+
+@pytest.mark.usefixtures("api")
 async def test_analyses_of_the_former_release_keep_every_figure(former: str, settings: Settings) -> None:
     connection = await asyncpg.connect(former)
     try:
@@ -55,12 +67,14 @@ async def test_analyses_of_the_former_release_keep_every_figure(former: str, set
         results = {name: found(answers) for name, answers in _SAID.items()}
         ids = {name: await store(connection, org, people["one"], result) for name, result in results.items()}
         await migrate.upgrade(former, app_role="renmai_app", keys=keyring.derive(settings))
+        key = await cipher_of(connection, org, people["one"])
         for name, analysis in ids.items():
             row = await connection.fetchrow("SELECT * FROM needs_analyses WHERE org_id = $1 AND id = $2", org, analysis)
-            assert orjson.loads(row["results"]) == [life_result(results[name])], name
-            assert row["as_of"] == china_today()
-            nothing = ("household", "facts", "affordability", "suitability", "supersedes_id", "life_event", "diff")
-            assert [row[column] for column in nothing] == [None] * len(nothing)
-            assert (row["need_fen"], row["gap_fen"]) == (results[name].need_fen, results[name].gap_fen)
+            said = merged(texts(key, NeedsAnalysis, analysis, row, "summary", "analysis", "facts"))
+            assert said["results"] == [life_result(results[name])], name
+            assert (row["as_of"], row["supersedes_id"]) == (china_today(), None)
+            nothing = ("household", "facts", "affordability", "suitability", "life_event", "diff")
+            assert [said[member] for member in nothing] == [None] * len(nothing)
+            assert (said["need_fen"], said["gap_fen"]) == (results[name].need_fen, results[name].gap_fen)
     finally:
         await connection.close()

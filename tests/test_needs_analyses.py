@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 
 from app.config import Settings
+from app.models.needs_analyses import NeedsAnalysis
+from tests import sealed
 from tests.factories import World, create_customer, if_match, unguarded
 from tests.life_form import ANSWERS, analysis_of, complete, create_analysis, create_draft, exact, paid, signed
 
@@ -284,7 +286,7 @@ async def test_no_method_changes_an_analysis(world: World) -> None:
     assert (await world.agent.get(_url(analysis))).json() == analysis
 
 
-@pytest.mark.parametrize("statement", ["UPDATE needs_analyses SET gap_fen = 0", "DELETE FROM needs_analyses"])
+@pytest.mark.parametrize("statement", ["UPDATE needs_analyses SET summary_enc = NULL", "DELETE FROM needs_analyses"])
 async def test_database_denies_the_service_any_change(settings: Settings, world: World, statement: str) -> None:
     analysis = await create_analysis(world.agent, (await create_customer(world.agent))["id"])
     connection = await asyncpg.connect(settings.database_url)
@@ -301,13 +303,9 @@ async def test_database_denies_the_service_any_change(settings: Settings, world:
 
 async def test_columns_of_the_table_equal_the_stored_result(world: World) -> None:
     analysis = await create_analysis(world.agent, (await create_customer(world.agent))["id"])
-    row = await world.db.fetchrow(
-        "SELECT need_fen, existing_cover_fen, gap_fen, method_code, method_version, version FROM needs_analyses "
-        "WHERE org_id = $1 AND id = $2",
-        world.org_id,
-        UUID(analysis["id"]),
-    )
-    assert dict(row) == {key: analysis[key] for key in row.keys()}  # noqa: SIM118 (a record iterates over its values)
+    row = await sealed.opened(world, NeedsAnalysis, analysis["id"])
+    told = ("need_fen", "existing_cover_fen", "gap_fen", "results", "method_code", "method_version", "version")
+    assert [getattr(row, name) for name in told] == [analysis[name] for name in told]
 
 
 async def test_each_completed_response_has_its_own_analysis(world: World) -> None:

@@ -8,8 +8,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app import db
+from app.models.proposals import Proposal
 from tests import household_form as family
-from tests import tolerance_form
+from tests import sealed, tolerance_form
 from tests.factories import World, create_customer, if_match, unguarded
 from tests.household_form import WAN, analyse, life, propose, proposed, qualify, sign
 from tests.life_form import create_analysis
@@ -325,7 +326,7 @@ async def test_two_who_sign_at_once_make_one_signature(world: World) -> None:
 async def test_database_refuses_to_change_anything_else(world: World) -> None:
     made = await proposed(world)
     for column, value in (
-        ("content", "'{}'"),
+        ("content_enc", "NULL"),
         ("verdict", "'suitable'"),
         ("recommended_at", "now()"),
         ("number", "''"),
@@ -350,10 +351,10 @@ async def test_tolerance_must_still_hold_where_the_opinion_rests_on_it(
     analysis = await _analysis(world)
     await tolerance_form.assess(world.agent, analysis["customer_id"], tolerance_form.BOLD)
     made = (await propose(world.agent, analysis, life(**cover))).json()
-    await world.db.execute(
-        "UPDATE proposals SET content = jsonb_set(content, '{tolerance,valid_until}', '\"2020-01-01\"') WHERE id = $1",
-        family.key(made["id"]),
-    )
+    content = (await sealed.opened(world, Proposal, made["id"])).content
+    if content["tolerance"] is not None:
+        content["tolerance"]["valid_until"] = "2020-01-01"
+    await sealed.put(world, Proposal, made["id"], "content", content=content)
     answer = await sign(world.agent, made)
     assert answer.status_code == status
     assert status == 200 or answer.json()["code"] == "tolerance_expired"

@@ -9,6 +9,8 @@ from uuid_utils.compat import uuid7
 
 from app.domain import tolerance
 from app.models.base import china_today
+from app.models.form_responses import FormResponse
+from tests import sealed
 from tests import tolerance_form as form
 from tests.factories import World, create_customer, unguarded
 from tests.household_form import analyse
@@ -112,12 +114,12 @@ async def test_stored_answers_without_his_word_or_a_class_make_none(world: World
     customer = await create_customer(world.agent)
     made = await form.assess(world.agent, customer["id"])
     await world.db.execute("DELETE FROM tolerance_assessments WHERE id = $1", UUID(made["id"]))
-    body, response = {"form_response_id": made["form_response_id"]}, UUID(made["form_response_id"])
+    body, response = {"form_response_id": made["form_response_id"]}, made["form_response_id"]
     for without, code in (("tolerance_class", "assessment_incomplete"), ("answered_by_self", "answered_for_customer")):
+        said = (await sealed.opened(world, FormResponse, response)).answers
         async with unguarded(world.db, "form_responses"):
-            await world.db.execute(
-                "UPDATE form_responses SET answers = answers - $2::text WHERE id = $1", response, without
-            )
+            rest = {link_id: value for link_id, value in said.items() if link_id != without}
+            await sealed.put(world, FormResponse, response, "answers", answers=rest)
         answer = await world.agent.post(_of(customer), json=body)
         assert (answer.status_code, answer.json()["code"]) == (409, code)
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import Field as Bound
 from pydantic import StringConstraints, TypeAdapter, WithJsonSchema
 from sqlalchemy import BigInteger, Column, Text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from app.envelopes import Sealed
 from app.models.base import WHOLE, CalendarDate, Id, Instant, Line200, Number, TenantRow, Version, Wire, absent
 from app.models.forms import FormKey, FormVersionNumber, Label, LinkId
 
@@ -40,7 +40,7 @@ class FormResponse(TenantRow, table=True):
     form_version: str
     content_hash: str
     status: ResponseStatus = Field(default=ResponseStatus.draft, sa_column=Column(Text, nullable=False))
-    answers: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    answers_enc: bytes | None = None  # null: erased
     recorded_by: UUID
     completed_at: datetime | None = None
     needs_analysis_id: UUID | None = None
@@ -48,15 +48,18 @@ class FormResponse(TenantRow, table=True):
     answered_on: date | None = None
     client_at: datetime | None = None
     client_counter: int | None = Field(default=None, sa_column=Column(BigInteger))
-    warnings: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
-    extracted: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
-    provenance: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
     revision: int = 1
     amends_id: UUID | None = None
     migrated_from_id: UUID | None = None
     retracted_at: datetime | None = None
     retracted_by: UUID | None = None
-    retraction_reason: str | None = None
+    retraction_enc: bytes | None = None
+
+    answers: ClassVar[Sealed[dict[str, Any]]] = Sealed("answers")
+    warnings: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("answers")
+    extracted: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("answers")
+    provenance: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("answers")
+    retraction_reason: ClassVar[Sealed[str | None]] = Sealed("retraction")
 
 
 _TEXT = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"  # as `domain.forms` refuses controls

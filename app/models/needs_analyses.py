@@ -6,12 +6,10 @@ from uuid import UUID
 
 from pydantic import Field as Bound
 from pydantic import StringConstraints
-from sqlalchemy import BigInteger, Column
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
 
 from app.domain.needs_methods import Source, Standing
 from app.domain.suitability import Code, Severity
+from app.envelopes import Sealed
 from app.models.base import Id, Instant, Line100, Number, ResultFen, TenantRow, Version, Wire, absent
 from app.models.forms import Label, LinkId
 from app.models.needs_assumptions import AssumptionsGiven
@@ -34,10 +32,6 @@ LifeEvent = Literal["marriage", "birth", "mortgage", "income", "job", "death", "
 MOST_RESULTS = 70
 
 
-def _json(*, nullable: bool = False) -> Any:
-    return Column(JSONB(none_as_null=True), nullable=nullable)
-
-
 class NeedsAnalysis(TenantRow, table=True):
     """One analysis; immutable by grant and by trigger.
 
@@ -52,25 +46,29 @@ class NeedsAnalysis(TenantRow, table=True):
     form_response_id: UUID
     method_code: str
     method_version: str
-    need_fen: int = Field(sa_column=Column(BigInteger, nullable=False))
-    existing_cover_fen: int = Field(sa_column=Column(BigInteger, nullable=False))
-    gap_fen: int = Field(sa_column=Column(BigInteger, nullable=False))
+    summary_enc: bytes | None = None  # null: erased
+    analysis_enc: bytes | None = None  # null: erased
+    facts_enc: bytes | None = None  # null: erased
     prepared_by: UUID
     as_of: date
     currency: str = "CNY"
-    household: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
-    results: list[dict[str, Any]] = Field(sa_column=_json())
-    affordability: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
-    tolerance: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
-    suitability: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
-    advice: list[dict[str, Any]] = Field(default_factory=list, sa_column=_json())
-    missing: list[dict[str, Any]] = Field(default_factory=list, sa_column=_json())
-    assumptions: list[dict[str, Any]] = Field(default_factory=list, sa_column=_json())
-    facts: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
-    overrides: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
     supersedes_id: UUID | None = None
-    life_event: str | None = None
-    diff: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
+
+    need_fen: ClassVar[Sealed[int]] = Sealed("summary")  # what a list shows
+    existing_cover_fen: ClassVar[Sealed[int]] = Sealed("summary")
+    gap_fen: ClassVar[Sealed[int]] = Sealed("summary")
+    life_event: ClassVar[Sealed[str | None]] = Sealed("summary")
+    household: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("analysis")
+    results: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("analysis")
+    affordability: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("analysis")
+    tolerance: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("analysis")
+    suitability: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("analysis")
+    advice: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("analysis")
+    missing: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("analysis")
+    assumptions: ClassVar[Sealed[list[dict[str, Any]]]] = Sealed("analysis")
+    diff: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("analysis")
+    facts: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("facts")
+    overrides: ClassVar[Sealed[dict[str, Any]]] = Sealed("facts")
 
 
 class NeedsAnalysisConfirmation(TenantRow, table=True):
@@ -78,11 +76,14 @@ class NeedsAnalysisConfirmation(TenantRow, table=True):
 
     __tablename__ = "needs_analysis_confirmations"
 
+    customer_id: UUID
     needs_analysis_id: UUID
     kind: str
-    reference: str
+    reference_enc: bytes | None = None  # null: erased
     confirmed_at: datetime
     recorded_by: UUID
+
+    reference: ClassVar[Sealed[str]] = Sealed("reference")
 
 
 class NeedsAnalysisCreate(Wire):

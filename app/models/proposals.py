@@ -1,18 +1,16 @@
 """Proposals 计划书: what is recommended on the ground of an analysis, the match opinion, the customer's signature."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field as Bound
 from pydantic import StringConstraints
-from sqlalchemy import Column
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
 
 from app.domain.product_catalogue import Category, Design, Peril
 from app.domain.proposal_draft import Why
 from app.domain.suitability import Band, Code, Severity
+from app.envelopes import Sealed
 from app.models.base import Block2000, Fen, Id, Line50, Line100, Line200, ResultFen, TenantRow, Version, Wire
 from app.models.forms import Label
 from app.models.needs_analyses import MemberKey
@@ -34,13 +32,16 @@ class Proposal(TenantRow, table=True):
     number: str
     language: str
     verdict: str
-    content: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    content_enc: bytes | None = None  # null: erased
     prepared_by: UUID
     assessed_at: datetime
     recommended_at: datetime
     signed_at: datetime | None = None
-    signature: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    signature_enc: bytes | None = None
     created_digest: bytes
+
+    content: ClassVar[Sealed[dict[str, Any]]] = Sealed("content")
+    signature: ClassVar[Sealed[dict[str, Any] | None]] = Sealed("signature")
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """Risk tolerance assessments: what class a customer's own answers put him in, and how long that holds."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field as Bound
 from pydantic import StringConstraints
 from sqlmodel import Field
 
+from app.envelopes import Sealed
 from app.models.base import Id, TenantRow, Version, Wire
 from app.models.products import Level
 
@@ -21,9 +22,7 @@ class ToleranceAssessment(TenantRow, table=True):
 
     customer_id: UUID
     form_response_id: UUID
-    tolerance_class: str
-    level: int
-    score: str
+    result_enc: bytes | None = None  # null: erased
     answered_by: str
     recorded_by: UUID
     assessed_at: datetime
@@ -31,6 +30,10 @@ class ToleranceAssessment(TenantRow, table=True):
     valid_until: date
     differs_from: UUID | None = None
     confirmed_at: datetime | None = Field(default=None)
+
+    tolerance_class: ClassVar[Sealed[str]] = Sealed("result")
+    level: ClassVar[Sealed[int]] = Sealed("result")
+    score: ClassVar[Sealed[str]] = Sealed("result")
 
 
 class ToleranceAssessmentCreate(Wire):

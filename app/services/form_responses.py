@@ -8,18 +8,19 @@ Every write locks the customer first. A retry that overtakes its first attempt t
 nobody can give the customer away between the look at his owner and the news to the owner's phones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, etags, keyring, offline, paging, reads
+from app import access, db, envelopes, etags, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import forms as rules
 from app.domain import lunar
@@ -48,7 +49,7 @@ async def read(actor: Actor, form_response_id: UUID) -> Document:
         NotFound: absent or not visible. Gone: its customer is deleted.
     """
     found = await reads.row(actor.org_id, actor.owners, "get_form_response", form_response_id)
-    return paging.document(found, form_response_id)
+    return await _document(actor, form_response_id, found, None)
 
 
 async def search(
@@ -114,13 +115,12 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
         form_key=data.form_key,
         form_version=data.form_version,
         content_hash=form.content_hash,
-        answers=_given(data.answers),
-        warnings=warnings,
         recorded_by=actor.id,
         client_at=data.client_at,
         client_counter=data.client_counter,
         created_digest=digest,
     )
+    await envelopes.put(session, response, **said(_given(data.answers), warnings))
     session.add(response)
     db.mark(session, response, access.holders(customer))
     access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
@@ -150,8 +150,8 @@ async def update(
     form = await forms.stored(session, response.form_key, response.form_version)
     warnings = judged(rules.check_answers(form.definition, patched, complete=False, context=context(customer)))
     if is_changed:
-        response.answers, response.warnings, response.updated_at = merged, warnings, utc_now()
-        response.status = ResponseStatus.in_progress
+        await envelopes.put(session, response, answers=merged, warnings=warnings)
+        response.status, response.updated_at = ResponseStatus.in_progress, utc_now()
         note_clock(response, data)
         db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
@@ -160,7 +160,7 @@ async def update(
 
 
 async def open_response(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
-    """The visible draft and its customer, both locked.
+    """The visible draft, opened, and its customer, both locked.
 
     Whether it is completed is told before its version: no version could make the change succeed.
 
@@ -175,7 +175,7 @@ async def open_response(session: AsyncSession, actor: Actor, form_response_id: U
 
 
 async def locked(session: AsyncSession, actor: Actor, form_response_id: UUID) -> tuple[Customer, FormResponse]:
-    """The visible response, whatever its status, and its customer, both locked.
+    """The visible response, whatever its status, opened, and its customer, both locked.
 
     Raises:
         NotFound, Gone.
@@ -195,7 +195,15 @@ async def locked(session: AsyncSession, actor: Actor, form_response_id: UUID) ->
     response = (await session.exec(held.with_for_update())).first()
     if response is None:
         raise NotFound
+    await envelopes.opened(session, [response])
     return customer, response
+
+
+def said(
+    answers: dict[str, Any], warnings: list[dict[str, Any]], provenance: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """What a new response says of its customer: the sealed members of the row."""
+    return {"answers": answers, "warnings": warnings, "extracted": [], "provenance": list(provenance)}
 
 
 def _given(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,4 +265,14 @@ def digest_of(actor: Actor, data: Wire, *place: bytes) -> bytes:
 
 async def stored(session: AsyncSession, actor: Actor, response_id: UUID) -> Document:
     """Flush, then answer exactly what a read would answer."""
-    return paging.document(await reads.row_in(session, actor.owners, "get_form_response", response_id), response_id)
+    found = await reads.row_in(session, actor.owners, "get_form_response", response_id)
+    return await _document(actor, response_id, found, session)
+
+
+async def _document(
+    actor: Actor, response_id: UUID, found: asyncpg.Record | None, session: AsyncSession | None
+) -> Document:
+    row = paging.alive(found)
+    key = await envelopes.cipher(row, actor.org_id, session)
+    sealed = envelopes.texts(key, FormResponse, response_id, row, "answers", "retraction")
+    return Document(envelopes.spliced([row["body"], *sealed]).encode(), row["version"], response_id)

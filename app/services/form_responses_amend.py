@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, offline
+from app import access, db, envelopes, offline
 from app.access import Actor
 from app.errors import Conflict
 from app.etags import Document
@@ -40,15 +40,13 @@ async def amend(
         form_key=old.form_key,
         form_version=old.form_version,
         content_hash=old.content_hash,
-        answers=old.answers,
-        warnings=old.warnings,
-        provenance=old.provenance,
         revision=old.revision + 1,
         amends_id=old.id,
         migrated_from_id=old.migrated_from_id,
         recorded_by=actor.id,
         created_digest=digest,
     )
+    await envelopes.put(session, response, **form_responses.said(old.answers, old.warnings, old.provenance))
     session.add(response)
     db.mark(session, response, access.holders(customer))
     told = {"form": old.form_key, "amends_id": str(old.id)}
@@ -76,7 +74,8 @@ async def retract(session: AsyncSession, actor: Actor, form_response_id: UUID, d
     await _refuse_followed(session, actor, response)
     response.status = ResponseStatus.entered_in_error
     response.retracted_at = response.updated_at = utc_now()
-    response.retracted_by, response.retraction_reason = actor.id, data.reason
+    response.retracted_by = actor.id
+    await envelopes.put(session, response, retraction_reason=data.reason)
     rests = select(NeedsAnalysis).where(
         col(NeedsAnalysis.org_id) == actor.org_id, col(NeedsAnalysis.form_response_id) == response.id
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, db, etags
+from app import access, db, envelopes, etags
 from app.access import Actor
 from app.domain import forms as rules
 from app.domain import needs
@@ -44,20 +44,21 @@ async def complete(
     judged = rules.judge(
         form.definition, response.answers, complete=True, context=form_responses.context(customer, day)
     )
-    response.warnings = form_responses.judged(judged.issues)
+    warnings = form_responses.judged(judged.issues)
     linked = {}
     if response.form_key in METHODS:
-        analysis = _analyse(session, actor, customer, response, judged.effective)
+        analysis = await _analyse(session, actor, customer, response, judged.effective)
         response.needs_analysis_id = analysis.id
         linked = {"needs_analysis_id": str(analysis.id)}
     # A revision ends as what it is; what it follows stays as it was.
     response.status = ResponseStatus.completed if response.amends_id is None else ResponseStatus.amended
     # Answers to what was asked in the end; a draft keeps the others, so that going back and forth loses no input.
-    response.answers = dict(judged.record)
+    await envelopes.put(session, response, answers=dict(judged.record), warnings=warnings)
     response.answered_on = day
     response.completed_at = response.updated_at = utc_now()
     form_responses.note_clock(response, data)
-    response.extracted = await form_responses_extract.store(session, actor, customer, response, form.definition)
+    extracted = await form_responses_extract.store(session, actor, customer, response, form.definition)
+    await envelopes.put(session, response, extracted=extracted)
     db.mark(session, response, access.holders(customer))
     if response.form_key == tolerance_assessments.FORM:
         await tolerance_assessments.record(session, actor, customer, response)
@@ -79,7 +80,7 @@ def _day(answered_on: date | None) -> date:
     return answered_on or today
 
 
-def _analyse(
+async def _analyse(
     session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, answers: rules.EffectiveAnswers
 ) -> NeedsAnalysis:
     """The needs analysis of these answers, written in the same transaction.
@@ -91,4 +92,4 @@ def _analyse(
         result = METHODS[response.form_key](answers)
     except needs.NeedsError as error:
         raise Invalid.at("/answers", error.code) from None
-    return needs_analyses_create.of_life(session, actor, customer, response, result)
+    return await needs_analyses_create.of_life(session, actor, customer, response, result)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db, offline
+from app import access, db, envelopes, offline
 from app.access import Actor
 from app.domain import form_migrations
 from app.domain import forms as rules
@@ -52,13 +52,12 @@ async def migrate(
             form_key=old.form_key,
             form_version=target.definition.version,
             content_hash=target.content_hash,
-            answers=made.answers,
-            warnings=_warnings(customer, target.definition, made.answers),
-            provenance=report["provenance"],
             migrated_from_id=old.id,
             recorded_by=actor.id,
             created_digest=digest,
         )
+        warnings = _warnings(customer, target.definition, made.answers)
+        await envelopes.put(session, response, **form_responses.said(made.answers, warnings, report["provenance"]))
         session.add(response)
         db.mark(session, response, access.holders(customer))
         access.record(session, actor, "form_response.created", "form_response", new_id, migrated_from_id=str(old.id))

@@ -3,14 +3,16 @@
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, keyring, paging, reads
+from app import access, envelopes, keyring, paging, reads
 from app.access import Actor
 from app.domain.household_words import explain
 from app.errors import Language
 from app.etags import Document
+from app.models.needs_analyses import NeedsAnalysis, NeedsAnalysisConfirmation
 from app.paging import Page
 
 
@@ -21,7 +23,7 @@ async def read(actor: Actor, needs_analysis_id: UUID) -> Document:
         NotFound: absent or not visible. Gone: its customer is deleted.
     """
     found = await reads.row(actor.org_id, actor.owners, "get_needs_analysis", needs_analysis_id)
-    return paging.document(found, needs_analysis_id)
+    return await _document(actor, needs_analysis_id, found, None)
 
 
 async def told(actor: Actor, needs_analysis_id: UUID, language: Language) -> Document:
@@ -55,10 +57,36 @@ async def search(actor: Actor, customer_id: UUID, *, limit: int, cursor: str | N
         None if position is None else position.id,
         limit + 1,
     )
-    return paging.page(key, bound, found)
+    return paging.page(key, bound, found, items=await _items(actor, found))
 
 
 async def stored(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) -> Document:
     """Flush, then answer exactly what a read would answer."""
     found = await reads.row_in(session, actor.owners, "get_needs_analysis", needs_analysis_id)
-    return paging.document(found, needs_analysis_id)
+    return await _document(actor, needs_analysis_id, found, session)
+
+
+async def _document(
+    actor: Actor, needs_analysis_id: UUID, found: asyncpg.Record | None, session: AsyncSession | None
+) -> Document:
+    row = paging.alive(found)
+    key = await envelopes.cipher(row, actor.org_id, session)
+    sealed = envelopes.texts(key, NeedsAnalysis, needs_analysis_id, row, "summary", "analysis")
+    confirmation = "null"
+    if row["confirmation_id"] is not None:
+        word = envelopes.texts(key, NeedsAnalysisConfirmation, row["confirmation_id"], row, "reference")
+        confirmation = envelopes.spliced([row["confirmation"], *word])
+    body = envelopes.spliced([row["body"], *sealed, f'{{"confirmation":{confirmation}}}'])
+    return Document(body.encode(), row["version"], needs_analysis_id)
+
+
+async def _items(actor: Actor, found: asyncpg.Record | None) -> str | None:
+    """The lines of a list, as JSON, each with its amounts opened."""
+    if found is None or found["items"] is None:
+        return None
+    key = await envelopes.cipher(found, actor.org_id, None)
+    lines = [
+        envelopes.spliced([line, *envelopes.texts(key, NeedsAnalysis, row_id, {"summary_enc": sealed}, "summary")])
+        for line, row_id, sealed in zip(found["items"], found["ids"], found["summaries"], strict=True)
+    ]
+    return f"[{','.join(lines)}]"

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, db
+from app import access, db, envelopes
 from app.access import Actor
 from app.domain import forms as rules
 from app.domain import household_needs, tolerance
@@ -61,9 +61,8 @@ async def create(session: AsyncSession, actor: Actor, data: NeedsAnalysisCreate)
     day = china_today()
     facts = await _facts(session, customer, response, day)
     made = household_analysis(facts, day, _checked(data.overrides))
-    analysis = _row(actor, response, made)
-    analysis.tolerance = await tolerance_of(session, actor, customer.id)
-    return await _keep(session, actor, customer, analysis)
+    held = await tolerance_of(session, actor, customer.id)
+    return await _keep(session, actor, customer, _row(actor, response, made), _said(made, held))
 
 
 async def revise(
@@ -77,6 +76,7 @@ async def revise(
             household), and as `create`.
     """
     customer, former = await _newest(session, actor, needs_analysis_id)
+    await envelopes.opened(session, [former])
     overrides, day = _checked(data.overrides), china_today()
     if "form_response_id" in data.model_fields_set:
         owner, response = await _response(session, actor, data.form_response_id)
@@ -92,14 +92,15 @@ async def revise(
         _, response = await _response(session, actor, former.form_response_id)
         overrides = overrides_of(former.overrides) | overrides
     made = household_analysis(facts, day, overrides)
-    analysis = _row(actor, response, made)
-    analysis.tolerance = await tolerance_of(session, actor, customer.id)
-    analysis.supersedes_id, analysis.life_event = former.id, data.life_event
+    held = await tolerance_of(session, actor, customer.id)
     before = None if former.facts is None else Facts.from_json(former.facts)
     sides = (former.assumptions, made.assumptions)
-    analysis.diff = diff(former.results, made.results, (before, facts), sides)
+    changed = diff(former.results, made.results, (before, facts), sides)
     db.mark(session, former, access.holders(customer))  # phones that hold it learn what took its place
-    return await _keep(session, actor, customer, analysis)
+    analysis = _row(actor, response, made)
+    analysis.supersedes_id = former.id
+    said = _said(made, held) | {"life_event": data.life_event, "diff": changed}
+    return await _keep(session, actor, customer, analysis, said)
 
 
 async def confirm(
@@ -127,20 +128,21 @@ async def confirm(
         raise Conflict("analysis_confirmed")
     confirmation = NeedsAnalysisConfirmation(
         org_id=actor.org_id,
+        customer_id=customer.id,
         needs_analysis_id=analysis.id,
         kind=data.kind,
-        reference=data.reference,
         confirmed_at=data.confirmed_at,
         recorded_by=actor.id,
     )
+    await envelopes.put(session, confirmation, reference=data.reference)
     session.add(confirmation)
     db.mark(session, analysis, access.holders(customer))
     access.record(session, actor, "needs_analysis.confirmed", "needs_analysis", analysis.id, kind=data.kind)
     return await needs_analyses.stored(session, actor, analysis.id)
 
 
-def of_life(session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse,
-            found: LifeNeedResult) -> NeedsAnalysis:  # fmt: skip
+async def of_life(session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse,
+                  found: LifeNeedResult) -> NeedsAnalysis:  # fmt: skip
     """The analysis of a completed `needs.life`: one result, and no household."""
     analysis = NeedsAnalysis(
         org_id=actor.org_id,
@@ -148,14 +150,11 @@ def of_life(session: AsyncSession, actor: Actor, customer: Customer, response: F
         form_response_id=response.id,
         method_code=found.method_code,
         method_version=found.method_version,
-        need_fen=found.need_fen,
-        existing_cover_fen=found.existing_cover_fen,
-        gap_fen=found.gap_fen,
         prepared_by=actor.id,
         as_of=china_today(),
-        results=[life_result(found)],
     )
-    _add(session, actor, customer, analysis)
+    totals = (found.need_fen, found.existing_cover_fen, found.gap_fen)
+    await _add(session, actor, customer, analysis, _nothing(totals) | {"results": [life_result(found)]})
     return analysis
 
 
@@ -204,6 +203,7 @@ async def _response(session: AsyncSession, actor: Actor, form_response_id: UUID)
     except NotFound:
         raise Invalid.at("/form_response_id", "not_found") from None
     await session.refresh(response)  # as it is under the lock
+    await envelopes.opened(session, [response])
     if response.status not in FINAL:
         raise Conflict("response_not_completed")
     if response.form_key != FORM:
@@ -240,7 +240,6 @@ async def _newest(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) 
 
 
 def _row(actor: Actor, response: FormResponse, made: household_needs.HouseholdAnalysis) -> NeedsAnalysis:
-    need, existing, gap = made.totals
     return NeedsAnalysis(
         org_id=actor.org_id,
         id=uuid7(),
@@ -248,29 +247,43 @@ def _row(actor: Actor, response: FormResponse, made: household_needs.HouseholdAn
         form_response_id=response.id,
         method_code=household_needs.METHOD,
         method_version=household_needs.VERSION,
-        need_fen=need,
-        existing_cover_fen=existing,
-        gap_fen=gap,
         prepared_by=actor.id,
         as_of=made.household.as_of,
-        household=made.household.to_json(),
-        results=list(made.results),
-        affordability=made.affordability,
-        suitability=made.suitability,
-        advice=list(made.advice),
-        missing=list(made.missing),
-        assumptions=made.assumptions,
-        facts=made.facts.to_json(),
-        overrides={name: one.to_json() for name, one in made.overrides.items()},
     )
 
 
-async def _keep(session: AsyncSession, actor: Actor, customer: Customer, analysis: NeedsAnalysis) -> Document:
-    _add(session, actor, customer, analysis)
+def _nothing(totals: tuple[int, int, int]) -> dict[str, Any]:
+    """The sealed members of an analysis that says no more than its sums over `results`: need, existing cover, gap."""
+    none = ("life_event", "household", "affordability", "tolerance", "suitability", "diff", "facts")
+    sums = dict(zip(("need_fen", "existing_cover_fen", "gap_fen"), totals, strict=True))
+    return sums | dict.fromkeys(none) | {"advice": [], "missing": [], "assumptions": [], "overrides": {}}
+
+
+def _said(made: household_needs.HouseholdAnalysis, held: dict[str, Any] | None) -> dict[str, Any]:
+    """The sealed members of the analysis of a household whose risk tolerance is `held`."""
+    return _nothing(made.totals) | {
+        "household": made.household.to_json(),
+        "results": list(made.results),
+        "affordability": made.affordability,
+        "tolerance": held,
+        "suitability": made.suitability,
+        "advice": list(made.advice),
+        "missing": list(made.missing),
+        "assumptions": made.assumptions,
+        "facts": made.facts.to_json(),
+        "overrides": {name: one.to_json() for name, one in made.overrides.items()},
+    }
+
+
+async def _keep(session: AsyncSession, actor: Actor, customer: Customer, analysis: NeedsAnalysis,
+                said: dict[str, Any]) -> Document:  # fmt: skip
+    await _add(session, actor, customer, analysis, said)
     return await needs_analyses.stored(session, actor, analysis.id)
 
 
-def _add(session: AsyncSession, actor: Actor, customer: Customer, analysis: NeedsAnalysis) -> None:
+async def _add(session: AsyncSession, actor: Actor, customer: Customer, analysis: NeedsAnalysis,
+               said: dict[str, Any]) -> None:  # fmt: skip
+    await envelopes.put(session, analysis, **said)
     session.add(analysis)
     db.mark(session, analysis, access.holders(customer))
     linked = {"form_response_id": str(analysis.form_response_id)}

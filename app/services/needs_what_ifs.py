@@ -5,12 +5,13 @@ from uuid import UUID
 
 import orjson
 
-from app import paging, reads
+from app import envelopes, paging, reads
 from app.access import Actor
 from app.domain.annuities import NeedsError
 from app.domain.household_facts import SETTINGS, Facts, overrides_of
 from app.domain.household_needs import gaps
 from app.errors import Conflict, Invalid
+from app.models.needs_analyses import NeedsAnalysis
 from app.models.needs_what_ifs import NeedsWhatIf
 from app.services.needs_analyses_create import household_analysis
 
@@ -23,7 +24,9 @@ async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes
             result past 2^53 - 1 fen.
     """
     found = await reads.row(actor.org_id, actor.owners, "calculate_what_if", needs_analysis_id)
-    rests_on = orjson.loads(paging.document(found, needs_analysis_id).body)
+    row = paging.alive(found)
+    key = await envelopes.cipher(row, actor.org_id, None)
+    rests_on = envelopes.merged(envelopes.texts(key, NeedsAnalysis, needs_analysis_id, row, "facts"))
     if rests_on["facts"] is None:
         raise Conflict("analysis_not_household")
     tried = {name: {"value": value, "set_by": "agent"} for name, value in data.assumptions.items()}
@@ -32,12 +35,12 @@ async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes
     except NeedsError as error:
         place = f"/assumptions/{error.field}" if error.field in SETTINGS else "/assumptions"
         raise Invalid.at(place, error.code) from None
-    day = date.fromisoformat(rests_on["as_of"])
+    day: date = row["as_of"]
     facts = Facts.from_json(rests_on["facts"])
     made = household_analysis(facts, day, overrides, root="/assumptions", is_brief=True)
     return orjson.dumps(
         {
-            "as_of": rests_on["as_of"],
+            "as_of": day,
             "results": gaps(made.results),
             "affordability": made.affordability,
             "suitability": made.suitability,

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, keyring, offline, paging, reads
+from app import access, envelopes, keyring, offline, paging, reads
 from app.access import Actor
 from app.domain import proposal_facts, suitability
 from app.domain.dossier import china_date
@@ -69,12 +69,13 @@ async def create(session: AsyncSession, actor: Actor, data: ProposalCreate) -> t
         number=f"JH-{china_date(now):%Y%m%d}-{proposal_id.hex[-8:].upper()}",
         language=data.language,
         verdict=opinion.verdict.code,
-        content={**content, "customer": {"name": customer.name}, "organization": {"name": organization.name}},
         prepared_by=actor.id,
         assessed_at=opinion.assessed_at,
         recommended_at=now,
         created_digest=digest,
     )
+    content = {**content, "customer": {"name": customer.name}, "organization": {"name": organization.name}}
+    await envelopes.put(session, row, content=content, signature=None)
     session.add(row)
     try:
         await session.flush()
@@ -114,7 +115,7 @@ async def sign(session: AsyncSession, actor: Actor, proposal_id: UUID, data: Pro
     await proposals_opinion.basis(session, actor, row.needs_analysis_id)
     await _check_class(session, actor, row)
     told = data.model_dump(mode="json", exclude={"is_customer_himself", "is_opinion_told"})
-    row.signature = {**told, "recorded_by": str(actor.id)}
+    await envelopes.put(session, row, signature={**told, "recorded_by": str(actor.id)})
     row.signed_at = row.updated_at = now
     await session.flush()
     access.record(session, actor, "proposal.signed", "proposal", row.id, kind=data.kind)
@@ -176,7 +177,7 @@ async def calculate(
 
 
 async def find(session: AsyncSession, actor: Actor, proposal_id: UUID, *, lock: bool = False) -> Proposal:
-    """The visible proposal; to sign it, its customer is locked first.
+    """The visible proposal, opened; to sign it, its customer is locked first.
 
     Raises:
         NotFound: absent or not visible. Gone: its customer is deleted.
@@ -189,7 +190,9 @@ async def find(session: AsyncSession, actor: Actor, proposal_id: UUID, *, lock: 
         raise NotFound
     access.check_alive(customer)
     held = select(Proposal).where(*wanted)
-    return (await session.exec(held.with_for_update() if lock else held)).one()
+    row = (await session.exec(held.with_for_update() if lock else held)).one()
+    await envelopes.opened(session, [row])
+    return row
 
 
 def _content(ground: Basis, opinion: Opinion, data: ProposalCreate) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from app.domain.proposal_filling import report
 from app.domain.proposal_report import Language, ProposalError
 from app.errors import Conflict, NotFound, Unavailable
 from app.models.proposals import Proposal
-from app.services import proposals
+from app.services import proposals, proposals_opinion
 
 LOOK = "2"  # of the template: another look is another document
 
@@ -40,10 +40,11 @@ async def prepare(actor: Actor, proposal_id: UUID) -> Printable:
     async with db.transaction(actor.org_id) as session:
         row = await proposals.find(session, actor, proposal_id)
         found = await reads.row_in(session, actor.owners, "get_proposal_basis", row.needs_analysis_id)
-    if found is None:
-        raise NotFound
+        if found is None:
+            raise NotFound
+        analysis = await proposals_opinion.opened(session, actor, found)
     tag = orjson.dumps([LOOK, str(row.id), row.number])
-    return Printable(row.id, row.number, row.version, tag, row, orjson.loads(found["body"]))
+    return Printable(row.id, row.number, row.version, tag, row, analysis)
 
 
 async def export(actor: Actor, what: Printable, request_id: str) -> bytes:

@@ -7,18 +7,18 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import reads
+from app import envelopes, paging, reads
 from app.access import Actor
 from app.domain import proposal_facts, suitability, tolerance
 from app.domain.dossier import china_date
 from app.domain.product_catalogue import CATEGORIES
 from app.domain.proposal_facts import Moment, Recommended
 from app.domain.suitability import Reason, Thresholds, Verdict
-from app.errors import Conflict, Gone, Invalid, Issue, NotFound
+from app.errors import Conflict, Invalid, Issue
+from app.models.needs_analyses import NeedsAnalysis
 from app.models.products import Product
 from app.models.proposals import ProposalCreate, RecommendationCreate
 from app.models.sales_rules import SalesRules
@@ -58,23 +58,21 @@ async def basis(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) ->
             `analysis_retracted`: the answers it rests on were entered in error.
     """
     found = await reads.row_in(session, actor.owners, "get_proposal_basis", needs_analysis_id)
-    return checked(found, needs_analysis_id)
-
-
-def checked(found: asyncpg.Record | None, needs_analysis_id: UUID) -> Basis:
-    """As `basis`, of a row that was read already."""
-    if found is None:
-        raise NotFound
-    if found["is_deleted"]:
-        raise Gone
-    analysis = orjson.loads(found["body"])
+    row = paging.alive(found)
+    analysis = await opened(session, actor, row)
     if not analysis["household"]:
         raise Conflict("analysis_not_household")
-    if found["is_superseded"]:
+    if row["is_superseded"]:
         raise Conflict("analysis_superseded")
-    if found["is_retracted"]:
+    if row["is_retracted"]:
         raise Conflict("analysis_retracted")
-    return Basis(needs_analysis_id, found["customer_id"], found["created_at"], analysis)
+    return Basis(needs_analysis_id, row["customer_id"], row["created_at"], analysis)
+
+
+async def opened(session: AsyncSession, actor: Actor, row: asyncpg.Record) -> dict[str, Any]:
+    """The analysis in a row of `get_proposal_basis.sql`, with what it rests on."""
+    key = await envelopes.cipher(row, actor.org_id, session)
+    return envelopes.merged(envelopes.texts(key, NeedsAnalysis, row["id"], row, "analysis", "facts"))
 
 
 async def form(session: AsyncSession, actor: Actor, ground: Basis, data: ProposalCreate, at: datetime) -> Opinion:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
 
-from app import access, keyring, paging
+from app import access, envelopes, keyring, paging
 from app.access import Actor
 from app.domain import tolerance as rules
 from app.domain.dossier import china_date
@@ -55,7 +55,9 @@ async def create(
     known = _all(actor, customer.id).where(col(ToleranceAssessment.form_response_id) == response.id)
     row = (await session.exec(known)).first()
     is_new = row is None
+    await envelopes.opened(session, [] if row is None else [row])
     if row is None:
+        await envelopes.opened(session, [response])
         row = await record(session, actor, customer, response)
     return await _document(session, actor, row), is_new
 
@@ -63,7 +65,7 @@ async def create(
 async def record(
     session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse
 ) -> ToleranceAssessment:
-    """The assessment a completed response makes. The caller has locked the customer.
+    """The assessment a completed response makes. The caller has locked the customer and opened the response.
 
     One whose class differs from the one that holds now counts once the customer has confirmed it.
 
@@ -90,9 +92,6 @@ async def record(
         id=uuid7(),
         customer_id=customer.id,
         form_response_id=response.id,
-        tolerance_class=found,
-        level=rules.level_of(found),
-        score=said["score"],
         answered_by="customer",
         recorded_by=actor.id,
         assessed_at=at,
@@ -101,6 +100,8 @@ async def record(
         differs_from=before.id if differs and before is not None else None,
         confirmed_at=None if differs else at,
     )
+    result = {"tolerance_class": found, "level": rules.level_of(found), "score": said["score"]}
+    await envelopes.put(session, row, **result)
     session.add(row)
     await session.flush()
     access.record(session, actor, "tolerance_assessment.created", "tolerance_assessment", row.id)
@@ -163,6 +164,7 @@ async def search(session: AsyncSession, actor: Actor, customer_id: UUID, *, limi
         place = tuple_(col(ToleranceAssessment.created_at), col(ToleranceAssessment.id))
         statement = statement.where(place < (datetime.fromisoformat(position.key), position.id))
     rows = (await session.exec(statement.limit(limit + 1))).all()
+    await envelopes.opened(session, rows)
     held = await current(session, actor, customer.id)
     items = _public(rows, held)
     places = {row.id: Position(row.created_at.isoformat(), row.id) for row in rows}
@@ -178,17 +180,25 @@ async def current(session: AsyncSession, actor: Actor, customer_id: UUID) -> Tol
 async def last(session: AsyncSession, actor: Actor, customer_id: UUID) -> ToleranceAssessment | None:
     """The newest confirmed assessment, expired or not."""
     newest = _standing(actor, customer_id).where(col(ToleranceAssessment.confirmed_at).is_not(None))
-    return (await session.exec(newest.limit(1))).first()
+    return await _first(session, newest)
 
 
 async def level(session: AsyncSession, actor: Actor, customer_id: UUID) -> int | None:
     """Up to which product level the customer may be recommended anything: that of the newest confirmed assessment, or
     of a later one nobody has confirmed yet, where that is lower. None: never assessed."""
     held = await last(session, actor, customer_id)
-    newest = (await session.exec(_standing(actor, customer_id).limit(1))).first()
+    newest = await _first(session, _standing(actor, customer_id))
     if held is None or newest is None or newest.valid_until < china_today():
         return None if held is None else held.level
     return min(held.level, newest.level)
+
+
+async def _first(
+    session: AsyncSession, statement: SelectOfScalar[ToleranceAssessment]
+) -> ToleranceAssessment | None:  # fmt: skip
+    row = (await session.exec(statement.limit(1))).first()
+    await envelopes.opened(session, [] if row is None else [row])
+    return row
 
 
 def _all(actor: Actor, customer_id: UUID) -> SelectOfScalar[ToleranceAssessment]:
@@ -233,7 +243,9 @@ async def _find(
         raise NotFound
     access.check_alive(customer)
     held = select(ToleranceAssessment).where(*wanted)
-    return (await session.exec(held.with_for_update() if lock else held)).one()
+    row = (await session.exec(held.with_for_update() if lock else held)).one()
+    await envelopes.opened(session, [row])
+    return row
 
 
 async def _document(session: AsyncSession, actor: Actor, row: ToleranceAssessment) -> Document:

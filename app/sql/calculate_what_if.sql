@@ -1,6 +1,6 @@
--- $1 org, $2 owners, $3 analysis: what it was calculated from.
-SELECT a.version, c.deleted_at IS NOT NULL AS is_deleted,
-       jsonb_build_object('as_of', a.as_of, 'facts', a.facts, 'overrides', a.overrides)::text AS body
+-- $1 org, $2 owners, $3 analysis: what it was calculated from, sealed, with the keys of its customer.
+SELECT a.as_of, a.facts_enc, c.deleted_at IS NOT NULL AS is_deleted, c.id AS person_id,
+       ARRAY(SELECT k.wrapped FROM person_keys k WHERE k.org_id = $1 AND k.person_id = c.id) AS keys
 FROM needs_analyses a
 JOIN customers c ON c.org_id = $1 AND c.id = a.customer_id AND {visible:c}
     AND (c.deleted_at IS NULL OR c.deleted_at > now() - interval '30 days')
