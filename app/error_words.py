@@ -121,6 +121,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),
     "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
+    "consent_missing": ("尚未取得所需的同意", "The person has not consented to this"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -204,4 +205,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "form_mismatch": ("不是该问卷的答卷", "is a response to another form"),
     "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
     "band_reversed": ("下限高于上限", "is above its upper end"),
+    "consent_general": ("缺少对一般信息的同意", "needs consent: general data"),
+    "consent_identity": ("缺少对身份证件信息的单独同意", "needs consent of its own: identity papers"),
+    "consent_health": ("缺少对健康信息的单独同意", "needs consent of its own: health"),
+    "consent_financial": ("缺少对财务信息的单独同意", "needs consent of its own: finances"),
+    "consent_whereabouts": ("缺少对行踪信息的单独同意", "needs consent of its own: whereabouts"),
+    "consent_minors": ("缺少对未成年人信息的单独同意", "needs consent of its own: children"),
+    "consent_religion": ("缺少对宗教信仰信息的单独同意", "needs consent of its own: religion"),
+    "consent_biometrics": ("缺少对生物识别信息的单独同意", "needs consent of its own: biometrics"),
+    "consent_third_party": ("缺少对他人信息的单独同意", "needs consent of its own: other people"),
+    "consent_other_sensitive": ("缺少对其他敏感信息的单独同意", "needs consent of its own: other sensitive matters"),
 }
