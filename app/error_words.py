@@ -122,6 +122,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),
     "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
     "consent_missing": ("尚未取得所需的同意", "The person has not consented to this"),
+    "consent_text_superseded": ("同意书已更新,请出示现行文本", "Another text is in force: show it, and ask again"),
+    "consent_refused": ("该记录为拒绝,无可撤回", "This was a refusal; there is nothing to withdraw"),
+    "too_many_consents": ("该客户的同意记录已达上限", "The customer has as many recorded decisions as he may have"),
+    "too_many_consent_texts": ("同意书版本数量已达上限", "There are as many texts of this purpose as there may be"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -205,6 +209,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "form_mismatch": ("不是该问卷的答卷", "is a response to another form"),
     "design_mismatch": ("该类别没有这种设计类型", "is not a design this category is sold in"),
     "band_reversed": ("下限高于上限", "is above its upper end"),
+    "consent_not_separate": ("敏感个人信息须逐项单独同意", "must be true: sensitive data are decided about one by one"),
+    "consent_text_mismatch": ("与所示文本不符", "is not the digest of the text of this version"),
+    "guardian_required": (
+        "不满十四周岁须由监护人同意",
+        "has to be the guardian: this is about somebody under fourteen",
+    ),
+    "guardian_not_needed": ("本人已满十四周岁,由本人决定", "has to be the person himself, who is old enough"),
+    "birthday_unknown": ("请先询问并登记生日", "cannot be judged before the birthday is asked for and recorded"),
     "consent_general": ("缺少对一般信息的同意", "needs consent: general data"),
     "consent_identity": ("缺少对身份证件信息的单独同意", "needs consent of its own: identity papers"),
     "consent_health": ("缺少对健康信息的单独同意", "needs consent of its own: health"),

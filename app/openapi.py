@@ -259,6 +259,7 @@ _TAGS = {
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
+    "consents": "What people decided about their data, by which text, and how it stands.",
 }
 
 _SCHEMES = {

@@ -49,6 +49,26 @@ class Decision(StrEnum):
     refused = "refused"
 
 
+class Channel(StrEnum):
+    """How he said it."""
+
+    on_screen_signature = "on_screen_signature"
+    paper = "paper"
+    phone_recording = "phone_recording"
+    app = "app"
+    message = "message"
+
+
+class Relation(StrEnum):
+    """What a guardian is to the child (民法典 27)."""
+
+    father = "father"
+    mother = "mother"
+    grandparent = "grandparent"
+    sibling = "sibling"
+    other = "other"
+
+
 class GivenBy(StrEnum):
     """Who spoke: the person, or the one who has custody of the child the data are about."""
 
@@ -76,6 +96,10 @@ class ConsentStatus(StrEnum):
 
 SEPARATE: Final = frozenset(FieldGroup) - {FieldGroup.general}
 GUARDED_YEARS: Final = 14
+# What leaves something behind that can be shown later; of the others the record of the app or the message is the proof.
+WITH_EVIDENCE: Final = frozenset({Channel.on_screen_signature, Channel.paper, Channel.phone_recording})
+# Nobody is asked again for so long after he refused, unless the record says another day.
+QUIET: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +151,30 @@ def status(one: Decided, today: date) -> ConsentStatus:
     return ConsentStatus.given
 
 
-def needs_guardian(group: FieldGroup, person: Age) -> bool:
-    """Whether only a guardian can consent to this group for a person of this age."""
-    return group is FieldGroup.minors or person is Age.under_14
+def speaker_issue(given_by: GivenBy, is_own_guardian: bool, groups: Collection[FieldGroup], person: Age) -> str | None:
+    """The code of the rule a speaker breaks, or None.
+
+    `guardian_required`: data of children, or of somebody under fourteen, are for the guardian to decide about;
+    `guardian_not_needed`: the person is of age and speaks for himself; `birthday_unknown`: which of the two it is has
+    to be asked first.
+    """
+    others = set(groups) - {FieldGroup.minors}
+    is_outsider = given_by is GivenBy.guardian and not is_own_guardian
+    if person is Age.under_14:
+        return None if is_outsider else "guardian_required"
+    if given_by is GivenBy.person:
+        return "guardian_required" if FieldGroup.minors in groups else None
+    if is_own_guardian and FieldGroup.minors not in groups:
+        return "guardian_not_needed"
+    if is_own_guardian or others:
+        return _spoken_for(is_outsider, person)
+    return None
+
+
+def _spoken_for(is_outsider: bool, person: Age) -> str | None:
+    if person is Age.unknown:
+        return "birthday_unknown"
+    return "guardian_not_needed" if is_outsider else None
 
 
 def carrying(
@@ -159,10 +204,10 @@ def carrying(
 
 
 def _may_speak(one: Decided, group: FieldGroup, person: Age) -> bool:
-    if not needs_guardian(group, person):
-        return True
-    is_child_himself = one.is_own_guardian and person is Age.under_14
-    return one.given_by is GivenBy.guardian and not is_child_himself
+    is_outsider = one.given_by is GivenBy.guardian and not one.is_own_guardian
+    if person is Age.under_14:
+        return is_outsider
+    return one.given_by is GivenBy.guardian if group is FieldGroup.minors else not is_outsider
 
 
 def _ends(decided: Iterable[Decided]) -> dict[FieldGroup, datetime]:

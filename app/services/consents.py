@@ -4,7 +4,7 @@ Nothing is kept in memory: what was withdrawn carries nothing from the next stat
 with the customer locked, and so does a withdrawal: one of the two sees the other.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import db
 from app.access import Actor
+from app.domain import consent_groups, lunar
 from app.domain import consents as rules
-from app.domain import lunar
 from app.domain.consents import FieldGroup, Purpose
+from app.domain.forms import FormDefinition
 from app.errors import ConsentMissing
 from app.models.base import china_today
 from app.models.customers import Customer
@@ -31,6 +32,11 @@ SELECT t.field_group, max(t.text_version) AS version
 FROM consent_texts t
 WHERE t.org_id = $1 AND t.purpose = $2 AND t.recipient = $3 AND t.is_material
 GROUP BY t.field_group
+"""
+_USED = """
+INSERT INTO consent_uses (org_id, object_type, object_id, field_group, consent_id)
+SELECT $1, $2, $3, g.field_group, g.consent_id FROM unnest($4::text[], $5::uuid[]) AS g (field_group, consent_id)
+ON CONFLICT DO NOTHING
 """
 
 
@@ -80,6 +86,26 @@ async def covering(
     if missing:
         raise ConsentMissing(purpose.value, [group.value for group in missing])
     return {group: found[group] for group in groups}
+
+
+async def check_answers(
+    session: AsyncSession, actor: Actor, customer: Customer, form: FormDefinition, answers: Mapping[str, Any]
+) -> dict[FieldGroup, UUID]:
+    """`check` for answers to a form, which are asked for advice: nothing where nothing sensitive is answered.
+
+    Raises:
+        ConsentMissing.
+    """
+    return await check(session, actor, customer, Purpose.advice, consent_groups.of_answers(form, answers))
+
+
+async def note_use(
+    session: AsyncSession, actor: Actor, carried: Mapping[FieldGroup, UUID], object_type: str, object_id: UUID
+) -> None:
+    """Write down what something on record rests on, so that a withdrawal can tell of it."""
+    if carried:
+        groups, ids = [group.value for group in carried], list(carried.values())
+        await db.raw(session).execute(_USED, actor.org_id, object_type, object_id, groups, ids)
 
 
 def decided(row: Any) -> rules.Decided:

@@ -12,6 +12,7 @@ def upgrade() -> None:
     _texts()
     _consents()
     _events()
+    _uses()
 
 
 def _texts() -> None:
@@ -25,7 +26,6 @@ def _texts() -> None:
             words jsonb NOT NULL,
             is_material boolean NOT NULL,
             published_by uuid,
-            created_digest bytea,
             CONSTRAINT consent_texts_version UNIQUE (org_id, purpose, recipient, field_group, text_version))""",
         """CREATE TRIGGER consent_texts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_texts
            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
@@ -88,7 +88,7 @@ def _events() -> None:
             consent_id uuid NOT NULL,
             at timestamptz NOT NULL,
             kind text NOT NULL CHECK (kind IN ('given', 'refused', 'withdrawn')),
-            channel text NOT NULL,
+            channel text,
             recorded_by uuid NOT NULL,
             PRIMARY KEY (org_id, id),
             FOREIGN KEY (org_id, consent_id) REFERENCES consents (org_id, id))""",
@@ -97,3 +97,22 @@ def _events() -> None:
            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
     )
     protect("consent_events", "SELECT, INSERT")
+
+
+def _uses() -> None:
+    sql(
+        # What rests on which consent: a withdrawal tells of it.
+        """CREATE TABLE consent_uses (
+            org_id uuid NOT NULL REFERENCES orgs (id),
+            object_type text NOT NULL,
+            object_id uuid NOT NULL,
+            field_group text NOT NULL,
+            consent_id uuid NOT NULL,
+            at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (org_id, object_type, object_id, field_group, consent_id),
+            FOREIGN KEY (org_id, consent_id) REFERENCES consents (org_id, id))""",
+        "CREATE INDEX consent_uses_consent ON consent_uses (org_id, consent_id)",
+        """CREATE TRIGGER consent_uses_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_uses
+           FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
+    )
+    protect("consent_uses", "SELECT, INSERT")

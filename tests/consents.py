@@ -1,0 +1,67 @@
+"""Consents as tests give them: one call for whoever posts sensitive answers."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from app.domain.consents import SEPARATE, FieldGroup
+
+GROUPS = tuple(group for group in FieldGroup if group in SEPARATE)
+PAPER = {"channel": "paper", "evidence": {"reference": "档案柜 3-17"}}
+MOTHER = {
+    "is_customer": False, "relation": "mother", "name": "何静姝", "evidence": {"reference": "档案柜 3-18"},
+}  # fmt: skip
+
+
+async def grounds(
+    client: httpx.AsyncClient, *groups: str, purpose: str = "advice", language: str = "zh"
+) -> list[dict[str, Any]]:
+    """The groups with the texts in force, as a consent names them."""
+    texts = (await client.get("/v1/consent-texts", params={"purpose": purpose})).json()["items"]
+    shown = {text["field_group"]: text for text in texts if text["recipient"] is None}
+    return [
+        {
+            "field_group": group,
+            "text_version": shown[group]["text_version"],
+            "text_hash": shown[group]["words"][language]["text_hash"],
+        }
+        for group in groups
+    ]
+
+
+async def body(client: httpx.AsyncClient, *groups: str, **over: Any) -> dict[str, Any]:
+    """A valid consent on paper to these groups, each decided about by itself."""
+    told = {key: over[key] for key in ("purpose", "language") if key in over}
+    made = {
+        "decision": "given", "purpose": "advice", "grounds": await grounds(client, *groups, **told),
+        "is_separate": True, "language": "zh", "given_by": "person", **PAPER, **over,
+    }  # fmt: skip
+    return {key: value for key, value in made.items() if value is not None}
+
+
+async def give(client: httpx.AsyncClient, customer_id: str, *groups: str, **over: Any) -> dict[str, Any]:
+    """A consent of the customer; the answer's body."""
+    sent = await body(client, *groups, **over)
+    answer = await client.post(
+        f"/v1/customers/{customer_id}/consents", json=sent, headers={"Idempotency-Key": uuid4().hex}
+    )
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def consented(client: httpx.AsyncClient, customer: dict[str, Any] | str) -> str:
+    """Everything a form may ask is consented to, that of children by their mother; the customer's id."""
+    customer_id = customer if isinstance(customer, str) else str(customer["id"])
+    await give(client, customer_id, *(group for group in GROUPS if group is not FieldGroup.minors))
+    await give(client, customer_id, FieldGroup.minors, given_by="guardian", guardian=MOTHER)
+    return customer_id
+
+
+async def withdraw(client: httpx.AsyncClient, consent: dict[str, Any]) -> dict[str, Any]:
+    """What the service answers to a withdrawal."""
+    answer = await client.post(f"/v1/customers/{consent['customer_id']}/consents/{consent['id']}/withdraw")
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
