@@ -42,7 +42,11 @@ async def body(client: httpx.AsyncClient, *groups: str, **over: Any) -> dict[str
 
 async def give(client: httpx.AsyncClient, customer_id: str, *groups: str, **over: Any) -> dict[str, Any]:
     """A consent of the customer; the answer's body."""
-    sent = await body(client, *groups, **over)
+    return await post(client, customer_id, await body(client, *groups, **over))
+
+
+async def post(client: httpx.AsyncClient, customer_id: str, sent: dict[str, Any]) -> dict[str, Any]:
+    """The stored decision."""
     answer = await client.post(
         f"/v1/customers/{customer_id}/consents", json=sent, headers={"Idempotency-Key": uuid4().hex}
     )
@@ -54,8 +58,11 @@ async def give(client: httpx.AsyncClient, customer_id: str, *groups: str, **over
 async def consented(client: httpx.AsyncClient, customer: dict[str, Any] | str) -> str:
     """Everything a form may ask is consented to, that of children by their mother; the customer's id."""
     customer_id = customer if isinstance(customer, str) else str(customer["id"])
-    await give(client, customer_id, *(group for group in GROUPS if group is not FieldGroup.minors))
-    await give(client, customer_id, FieldGroup.minors, given_by="guardian", guardian=MOTHER)
+    said = await body(client, *GROUPS)
+    of_children = [one for one in said["grounds"] if one["field_group"] == FieldGroup.minors]
+    others = [one for one in said["grounds"] if one not in of_children]
+    await post(client, customer_id, {**said, "grounds": others})
+    await post(client, customer_id, {**said, "grounds": of_children, "given_by": "guardian", "guardian": MOTHER})
     return customer_id
 
 
