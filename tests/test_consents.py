@@ -1,6 +1,5 @@
 """Consents: recorded with text and proof, read with their history, withdrawn by one call."""
 
-
 from tests.consents import consented, give, withdraw
 from tests.factories import World, create_customer
 
