@@ -40,7 +40,7 @@ Language = Literal["zh-CN", "en"]
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One broken rule: where (exactly one of pointer, parameter, header) and which."""
+    """One broken rule: where (one of pointer, parameter, header; none where something is missing) and which."""
 
     code: str
     pointer: str | None = None

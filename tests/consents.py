@@ -5,13 +5,20 @@ from uuid import uuid4
 
 import httpx
 
-from app.domain.consents import SEPARATE, FieldGroup
+from app.domain import consent_texts
+from app.domain.consents import SEPARATE, FieldGroup, Purpose
 
 GROUPS = tuple(group for group in FieldGroup if group in SEPARATE)
 PAPER = {"channel": "paper", "evidence": {"reference": "档案柜 3-17"}}
 MOTHER = {
     "is_customer": False, "relation": "mother", "name": "何静姝", "evidence": {"reference": "档案柜 3-18"},
 }  # fmt: skip
+
+
+def built_in(purpose: Purpose, group: FieldGroup, org_name: str = "测试机构") -> dict[str, Any]:
+    """A ground with the built-in Chinese text of an organisation, without asking for it."""
+    text = consent_texts.render(consent_texts.built_in(purpose, group, "zh", org_name), group, "zh", None)
+    return {"field_group": group.value, "text_version": 1, "text_hash": consent_texts.text_hash(text)}
 
 
 async def grounds(

@@ -70,7 +70,7 @@ async def _unfounded(
         _UNFOUNDED, actor.org_id, row.customer_id, row.purpose, row.recipient, [group.value for group in groups], _MOST
     )
     items = [
-        {"object_type": one["object_type"], "object_id": one["object_id"], "field_groups": one["groups"]}
+        {"object_type": one["object_type"], "object_id": str(one["object_id"]), "field_groups": one["groups"]}
         for one in found
     ]
     return items, found[0]["total"] if found else 0
