@@ -157,7 +157,7 @@ async def test_coverage_tells_what_ends_soon_and_what_does_not_hold_yet(world: W
 
 async def test_phones_hear_of_consents_and_of_customers_given_away(world: World) -> None:
     customer = await create_customer(world.agent)
-    team = await create_service_team(world, "mate")
+    team = await create_service_team(world, "agent", "mate")
     made = await give(world.agent, customer["id"], "health")
     feed = "SELECT scope, removed FROM feed WHERE collection = 'consents' AND id = $1"
     assert [tuple(row) for row in await world.db.fetch(feed, made["id"])] == [(world.users["agent"], False)]

@@ -134,7 +134,7 @@ async def test_row_56_draft_changes_and_completion_ask_too(world: World) -> None
     assert (sorted(told["uncovered"]), told["unfounded_total"]) == (groups, 1)
     (object_,) = told["unfounded"]
     assert object_ == {"object_type": "form_response", "object_id": draft["id"], "field_groups": groups}
-    assert_problem(await save(world.agent, await held(), {"income_self": 1}), 403, "consent_missing")
+    assert_problem(await save(world.agent, await held(), {"income_self": 2}), 403, "consent_missing")
     assert_problem(await complete(world.agent, await held()), 403, "consent_missing")
     taken = await save(world.agent, await held(), {"spend_health": None})
     assert taken.status_code == 200, "what is there can be taken away"
