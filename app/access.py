@@ -70,6 +70,9 @@ class Scope(StrEnum):
     products_write = "products:write"
     proposals_read = "proposals:read"
     proposals_write = "proposals:write"
+    consents_read = "consents:read"
+    consents_write = "consents:write"
+    consent_texts_write = "consent_texts:write"
 
 
 _AGENT = frozenset(
@@ -98,6 +101,8 @@ _AGENT = frozenset(
         Scope.products_read,
         Scope.proposals_read,
         Scope.proposals_write,
+        Scope.consents_read,
+        Scope.consents_write,
     }
 )
 _MANAGER = _AGENT | {
@@ -128,6 +133,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.audit_events_read,
             Scope.session_own,
             Scope.products_read,
+            Scope.consents_read,
         }
     ),
 }

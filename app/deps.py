@@ -247,6 +247,9 @@ ProductsRead = Annotated[Actor, _with(Scope.products_read)]
 ProductsWrite = Annotated[Actor, _with(Scope.products_write)]
 ProposalsRead = Annotated[Actor, _with(Scope.proposals_read)]
 ProposalsWrite = Annotated[Actor, _with(Scope.proposals_write)]
+ConsentsRead = Annotated[Actor, _with(Scope.consents_read)]
+ConsentsWrite = Annotated[Actor, _with(Scope.consents_write)]
+ConsentTextsWrite = Annotated[Actor, _with(Scope.consent_texts_write)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 

@@ -121,6 +121,11 @@ TITLES: dict[str, tuple[str, str]] = {
     "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),
     "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
+    "consent_missing": ("尚未取得所需的同意", "The person has not consented to this"),
+    "consent_text_superseded": ("同意书已更新,请出示现行文本", "Another text is in force: show it, and ask again"),
+    "consent_refused": ("该记录为拒绝,无可撤回", "This was a refusal; there is nothing to withdraw"),
+    "too_many_consents": ("该客户的同意记录已达上限", "The customer has as many recorded decisions as he may have"),
+    "too_many_consent_texts": ("同意书版本数量已达上限", "There are as many texts of this purpose as there may be"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -206,4 +211,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "band_reversed": ("下限高于上限", "is above its upper end"),
     "mask_unknown": ("没有与此掩码相符的已存内容", "is masked, and nothing that is stored has this mask"),
     "mask_ambiguous": ("多项已存内容与此掩码相符,请填写完整内容", "is the mask of several; send it in full"),
+    "consent_not_separate": ("敏感个人信息须逐项单独同意", "must be true: sensitive data are decided about one by one"),
+    "consent_text_mismatch": ("与所示文本不符", "is not the digest of the text of this version"),
+    "guardian_required": (
+        "不满十四周岁须由监护人同意",
+        "has to be the guardian: this is about somebody under fourteen",
+    ),
+    "guardian_not_needed": ("本人已满十四周岁,由本人决定", "has to be the person himself, who is old enough"),
+    "birthday_unknown": ("请先询问并登记生日", "cannot be judged before the birthday is asked for and recorded"),
+    "consent_general": ("缺少对一般信息的同意", "needs consent: general data"),
+    "consent_identity": ("缺少对身份证件信息的单独同意", "needs consent of its own: identity papers"),
+    "consent_health": ("缺少对健康信息的单独同意", "needs consent of its own: health"),
+    "consent_financial": ("缺少对财务信息的单独同意", "needs consent of its own: finances"),
+    "consent_whereabouts": ("缺少对行踪信息的单独同意", "needs consent of its own: whereabouts"),
+    "consent_minors": ("缺少对未成年人信息的单独同意", "needs consent of its own: children"),
+    "consent_religion": ("缺少对宗教信仰信息的单独同意", "needs consent of its own: religion"),
+    "consent_biometrics": ("缺少对生物识别信息的单独同意", "needs consent of its own: biometrics"),
+    "consent_third_party": ("缺少对他人信息的单独同意", "needs consent of its own: other people"),
+    "consent_other_sensitive": ("缺少对其他敏感信息的单独同意", "needs consent of its own: other sensitive matters"),
 }

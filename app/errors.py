@@ -6,6 +6,7 @@
     │   ├── ProofRefused     401  the device's key was not proven
     │   └── StepUpRequired   401  known, but too long ago
     ├── Forbidden            403  visible, but not allowed
+    │   └── ConsentMissing   403  the person has not agreed to it
     ├── NotFound             404  absent, or not yours
     ├── MethodNotAllowed     405
     ├── Conflict             409  against the current state
@@ -39,7 +40,7 @@ Language = Literal["zh-CN", "en"]
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One broken rule: where (exactly one of pointer, parameter, header) and which."""
+    """One broken rule: where (one of pointer, parameter, header; none where something is missing) and which."""
 
     code: str
     pointer: str | None = None
@@ -118,6 +119,18 @@ class StepUpRequired(Unauthenticated):
 
 class Forbidden(AppError):
     status, code = 403, "forbidden"
+
+
+class ConsentMissing(Forbidden):
+    """A person has not consented, or not any more.
+
+    Args:
+        purpose, groups: code words of what he would have to consent to; nothing of what was sent.
+    """
+
+    def __init__(self, purpose: str, groups: Sequence[str]) -> None:
+        issues = [Issue(f"consent_{group}") for group in groups]
+        super().__init__("consent_missing", issues=issues, extra={"purpose": purpose, "field_groups": list(groups)})
 
 
 class NotFound(AppError):

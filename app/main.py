@@ -18,6 +18,8 @@ from app.routers import (
     audit_events,
     auth,
     companies,
+    consent_texts,
+    consents,
     coverages,
     customers,
     departures,
@@ -93,6 +95,8 @@ _ROUTERS = (
     sales_rules,
     tolerance_assessments,
     proposals,
+    consents,
+    consent_texts,
 )
 
 

@@ -152,6 +152,8 @@ _PROBLEM = {
         "current_version": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 2147483647},
         "required_scope": _text(60),
         "max_age": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 86400},
+        "purpose": {**_text(60), "pattern": "^[a-z_]+$"},
+        "field_groups": {"type": "array", "maxItems": 50, "items": {**_text(60), "pattern": "^[a-z_]+$"}},
         "errors": {
             "type": "array",
             "maxItems": 50,
@@ -257,6 +259,7 @@ _TAGS = {
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
+    "consents": "What people decided about their data, by which text, and how it stands.",
 }
 
 _SCHEMES = {

@@ -95,6 +95,7 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn("tolerance_assessments", "result_enc", "person", "customer_id", ("tolerance_assessments", "result")),
     SealedColumn("proposals", "content_enc", "person", "customer_id", ("proposals", "content")),
     SealedColumn("proposals", "signature_enc", "person", "customer_id", ("proposals", "signature")),
+    SealedColumn("consents", "details_enc", "person", "customer_id", ("consents", "details")),
 )
 BLIND: tuple[BlindColumn, ...] = (
     BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),

@@ -9,7 +9,7 @@ from app import db, keyring, reads, shared_counts
 from app.config import Settings, get_settings
 from app.services import sessions
 
-_OPEN = (
+OPEN = (
     (db, "_engine"),
     (db, "_gate"),
     (reads, "_pool"),
@@ -26,7 +26,7 @@ def apart(settings: Settings) -> Iterator[pytest.MonkeyPatch]:
     Nothing may ask the application inside the block.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in _OPEN:
+        for module, name in OPEN:
             patch.setattr(module, name, None)
         patch.setenv("RENMAI_ENVIRONMENT", "test")
         patch.setenv("RENMAI_DATABASE_URL", settings.database_url or "")

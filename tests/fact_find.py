@@ -9,6 +9,7 @@ import httpx
 
 from app.domain.forms import effective_answers
 from app.domain.household_facts import Facts, facts_of
+from tests.consents import consented
 from tests.factories import if_match
 from tests.library_forms import FORMS, TODAY
 from tests.life_form import exact
@@ -123,7 +124,8 @@ def facts(answers: dict[str, Any]) -> Facts:
 async def completed(
     client: httpx.AsyncClient, customer_id: str, answers: dict[str, Any] | None = None, form: str = FORM
 ) -> str:
-    """The id of a completed fact find."""
+    """The id of a completed fact find; what it asks is consented to."""
+    await consented(client, customer_id)
     body = {"customer_id": customer_id, "form_key": form, "form_version": "1.0.0", "answers": answers or FAMILY}
     made = await client.post("/v1/form-responses", json=body)
     assert made.status_code == 201, made.text

@@ -296,6 +296,9 @@ HARMLESS = frozenset(
         "POST /v1/proposals",
         "POST /v1/proposals/{proposal_id}/sign",
         "POST /v1/needs-analyses/{needs_analysis_id}/recommendations",  # nothing is stored
+        "POST /v1/customers/{customer_id}/consents",
+        "POST /v1/customers/{customer_id}/consents/{consent_id}/withdraw",
+        "POST /v1/consent-texts",
     }
 )
 

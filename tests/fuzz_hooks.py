@@ -17,7 +17,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import CoverageScenario
 
-from tests import fuzz_households
+from tests import fuzz_consents, fuzz_households
 from tests import fuzz_network as network
 from tests import fuzz_proposals as proposals
 from tests import fuzz_repair as repair
@@ -70,7 +70,7 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
     drawn = [case.path_parameters, case.query, case.body if isinstance(case.body, dict) else None]
     chance = Random(json.dumps(drawn, sort_keys=True, default=str))
     if case.path_parameters and not meta.is_negative_at(Place.PATH):
-        AIMS.get(case.operation.label, _aim)(case, chance)
+        (AIMS | fuzz_consents.AIMS).get(case.operation.label, _aim)(case, chance)
     if case.path == network.PATHS and case.query is None:
         case.query = {}
     if (case.query or case.path == network.PATHS) and not meta.is_negative_at(Place.QUERY):
@@ -368,4 +368,5 @@ _BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
     "POST /v1/proposals": lambda case, body, chance: proposals.fit_proposal(case, body, chance, asker(case)),
     "POST /v1/proposals/{proposal_id}/sign": proposals.fit_signature,
     "POST /v1/needs-analyses/{needs_analysis_id}/recommendations": proposals.fit_bands,
+    **fuzz_consents.BODIES,
 }

@@ -11,6 +11,7 @@ from app.domain.household_facts import SETTINGS
 from tests import fuzz_repair as repair
 from tests.fact_find import FAMILY
 from tests.fuzz_aims import is_stateful
+from tests.fuzz_consents import consented
 from tests.fuzz_world import ADMIN, AGENT, DEMO
 from tests.own_forms import ANSWERS, MAP, pet, pet_two
 
@@ -23,7 +24,8 @@ VERBS = ("confirm", "revise", "what-if")
 
 def new_fact_find(who: str = AGENT) -> str:
     """The id of a completed fact find of a person nobody else knows of."""
-    body = {"customer_id": DEMO.new_person(), "form_key": "needs.fact_find", "form_version": "1.0.0", "answers": FAMILY}
+    form = {"form_key": "needs.fact_find", "form_version": "1.0.0", "answers": FAMILY}
+    body = {"customer_id": consented(DEMO.new_person(), who), **form}
     made = DEMO.ask("POST", "/v1/form-responses", who, json=body).json()
     headers = {"Idempotency-Key": uuid4().hex, "If-Match": f'"{made["version"]}"'}
     done = DEMO.ask("POST", f"/v1/form-responses/{made['id']}/complete", who, headers=headers)

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from tests import household_form, tolerance_form
+from tests.fuzz_consents import consented
 from tests.fuzz_world import ADMIN, DEMO
 
 Case: TypeAlias = Any
@@ -50,7 +51,7 @@ def new_assessment(who: str) -> str:
 def new_analysis(who: str) -> str:
     """The id of the analysis of a household, by somebody who may sell."""
     _qualify(who)
-    response = _completed(who, DEMO.new_person(), household_form.FORM, household_form.answers())
+    response = _completed(who, consented(DEMO.new_person(), who), household_form.FORM, household_form.answers())
     return str(_post("/v1/needs-analyses", who, {"form_response_id": response})["id"])
 
 

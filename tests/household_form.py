@@ -8,6 +8,7 @@ import httpx
 import orjson
 
 from app.models.base import china_today
+from tests.consents import consented
 from tests.factories import World, create_customer, if_match
 
 FORM = {"form_key": "needs.fact_find", "form_version": "1.0.0"}
@@ -76,7 +77,8 @@ def answers(**over: Any) -> dict[str, Any]:
 
 
 async def complete(client: httpx.AsyncClient, customer_id: str, **over: Any) -> str:
-    """The id of a completed fact find."""
+    """The id of a completed fact find; what it asks is consented to."""
+    await consented(client, customer_id)
     body = {"customer_id": customer_id, "answers": answers(**over), **FORM}
     made = await client.post("/v1/form-responses", json=body)
     assert made.status_code == 201, made.text

@@ -169,6 +169,12 @@ ROWS = {
     "sign_proposal": Row(THEIRS, make.proposal, SIGNED),
     "export_proposal_document": Row(THEIRS, make.proposal),
     "calculate_recommendations": Row(THEIRS, make.household_analysis, {}),
+    "list_consents": Row(SEEN, make.customer),
+    "create_consent": Row(THEIRS, make.customer, make.REFUSAL, 201),
+    "get_consent": Row(SEEN, make.consent),
+    "withdraw_consent": Row(THEIRS, make.consent),
+    "get_consent_coverage": Row(SEEN, make.customer),
+    "get_consent_text": Row(COMMON, make.consent_text),
 }
 
 # Operations on something that belongs to something else.
@@ -207,6 +213,7 @@ BODIES: dict[str, Any] = {
         "needs_analysis_id": "{needs_analysis_id}",
         "recommendations": [life(category=None, product_id="{product_id}")],
     },
+    "publish_consent_text": make.TEXT,
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.

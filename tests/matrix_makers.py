@@ -8,6 +8,8 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from app import deps
+from app.domain.consents import FieldGroup, Purpose
+from tests.consents import built_in, give
 from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.household_form import analyse, propose, qualify
@@ -297,6 +299,22 @@ async def proposal(world: World, name: str) -> Ids:
     return {"proposal_id": answer.json()["id"]}
 
 
+TEXT = {"purpose": "service", "field_group": "health", "is_material": False}
+REFUSAL = {
+    "decision": "refused", "purpose": "advice", "grounds": [built_in(Purpose.advice, FieldGroup.health)],
+    "language": "zh", "channel": "app", "given_by": "person",
+}  # fmt: skip
+
+
+async def consent(world: World, name: str) -> Ids:
+    made = await give(getattr(world, name), (await customer(world, name))["customer_id"], "health")
+    return {"customer_id": made["customer_id"], "consent_id": made["id"]}
+
+
+async def consent_text(world: World, name: str) -> Ids:
+    return {"consent_text_id": (await _made(world, "/v1/consent-texts", TEXT))["id"]}
+
+
 async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = await world.admin.post(url, json=body)
     assert answer.status_code == 201, answer.text
@@ -307,7 +325,7 @@ async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
 # Those that answer two ids for a path: one below the other.
 NESTED = (
     fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
-    interaction,
+    interaction, consent,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import httpx
 from app.error_words import TITLES
 
 _MEMBERS = {"type", "title", "status", "code", "request_id", "errors", "current_version", "required_scope",
-            "max_age"}  # fmt: skip
+            "max_age", "purpose", "field_groups"}  # fmt: skip
 # How to prove oneself where it is not said by the realm alone.
 _CHALLENGES = {
     "dpop_proof_invalid": 'DPoP realm="renmai", error="invalid_dpop_proof"',

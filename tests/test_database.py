@@ -117,6 +117,8 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "network_scores": "DELETE INSERT SELECT UPDATE", **QUEUE,
         "tolerance_assessments": "INSERT SELECT", "proposals": "INSERT SELECT",
         "org_form_versions": "INSERT SELECT",  # UPDATE of the columns that withdraw one only
+        "consents": "INSERT SELECT", "consent_texts": "INSERT SELECT", "consent_events": "INSERT SELECT",
+        "consent_uses": "INSERT SELECT",
     }  # fmt: skip
     for table in {*await tenant_tables(owner_db), *SHARED, *QUEUE}:
         assert granted.pop(table) == special.get(table, "INSERT SELECT UPDATE"), table

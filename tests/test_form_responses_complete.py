@@ -8,6 +8,7 @@ import pytest
 from app.domain.form_types import kind_of
 from app.domain.forms import Place
 from app.services.form_responses_complete import METHODS
+from tests.consents import consented
 from tests.factories import World, create_company, create_customer, if_match
 from tests.form_answers import least, said
 from tests.library_forms import FORMS, RAW
@@ -146,6 +147,7 @@ async def test_result_past_exact_integers_is_422_and_keeps_the_draft(world: Worl
 async def test_every_published_form_can_be_answered_and_completed(world: World, form_key: str) -> None:
     form = FORMS[form_key]
     customer = await (create_company if form.subject == "company" else create_customer)(world.agent)
+    await consented(world.agent, customer)
     answers = least(form)
     draft = await create_draft(
         world.agent, customer["id"], form_key=form_key, form_version=form.version, answers=answers
@@ -184,7 +186,7 @@ async def test_answers_of_every_type_come_back_as_they_were_given(world: World) 
     answers = {link_id: said(place) for link_id, place in form.index.items() if _is_asked(place)}
     draft = await create_draft(
         world.agent,
-        (await create_customer(world.agent))["id"],
+        await consented(world.agent, await create_customer(world.agent)),
         form_key=form.form_key,
         form_version=form.version,
         answers=answers,
@@ -201,7 +203,7 @@ async def test_warnings_are_answered_stored_and_said_in_both_languages(world: Wo
     form = FORMS["household.budget"]
     draft = await create_draft(
         world.agent,
-        (await create_customer(world.agent))["id"],
+        await consented(world.agent, await create_customer(world.agent)),
         form_key=form.form_key,
         form_version=form.version,
         answers=least(form),

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from tests.consents import consented
 from tests.factories import World, create_company, create_customer, if_match
 from tests.form_answers import least
 from tests.library_forms import FORMS
@@ -81,6 +82,7 @@ async def test_another_fact_is_a_conflict_until_it_is_applied(world: World) -> N
 
 async def test_profile_is_filled_where_it_is_empty_and_never_overwritten(world: World) -> None:
     empty = await create_customer(world.agent)
+    await consented(world.agent, empty)
     done = await _done(world, empty, _FAMILY, **{_JOB: "中学教师"})
     assert _states(done["extracted"])["customer.occupation"] == "stored"
     profile = (await world.agent.get(f"/v1/customers/{empty['id']}")).json()
@@ -99,6 +101,7 @@ async def test_birthday_of_either_calendar_is_compared_as_a_day(world: World) ->
     born = next(key for key, place in form.index.items() if place.item.extract == "customer.birthday")
     lunar = {"year": 1985, "month": 8, "day": 15, "calendar": "lunar"}
     known = await create_customer(world.agent, birthday=lunar, gender="male")
+    await consented(world.agent, known)
     for day, state in (("1985-09-29", "same"), ("1985-09-30", "conflict")):
         done = await _done(world, known, form, **{born: day})
         assert _states(done["extracted"])["customer.birthday"] == state
@@ -165,6 +168,7 @@ async def test_others_apply_nothing(world: World, other_world: World) -> None:
 
 async def test_change_of_the_profile_says_in_the_trail_which_response_it_came_from(world: World) -> None:
     customer = await create_customer(world.agent)
+    await consented(world.agent, customer)
     done = await _done(world, customer, _FAMILY, **{_JOB: "中学教师"})
     details = await world.db.fetch(
         "SELECT detail ->> 'form_response_id' AS came_from, detail -> 'fields' AS fields FROM audit_events"
@@ -177,6 +181,7 @@ async def test_change_of_the_profile_says_in_the_trail_which_response_it_came_fr
 
 async def test_profile_that_changed_since_it_was_looked_at_stays_as_it_is(world: World) -> None:
     customer = await create_customer(world.agent, occupation="中学教师")
+    await consented(world.agent, customer)
     done = await _done(world, customer, _FAMILY, **{_JOB: "医生"})
     url = f"/v1/customers/{customer['id']}"
     seen = (await world.agent.get(url)).json()

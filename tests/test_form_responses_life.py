@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from app.config import Settings
 from app.models.base import china_today
+from tests.consents import consented
 from tests.factories import World, create_customer, if_match
 from tests.form_answers import least
 from tests.library_forms import FORMS
@@ -90,9 +91,9 @@ async def test_ages_are_reckoned_for_the_day_of_the_answers(world: World) -> Non
                                            "child_age": 99, "education_goal": "none"}]}  # fmt: skip
     ages = []
     for back in (0, 60):
-        customer = await create_customer(world.agent)
+        customer_id = await consented(world.agent, await create_customer(world.agent))
         draft = await create_draft(
-            world.agent, customer["id"], form_key=form.form_key, form_version=form.version, answers=answers
+            world.agent, customer_id, form_key=form.form_key, form_version=form.version, answers=answers
         )
         headers = {"Idempotency-Key": uuid4().hex, **if_match(draft)}
         day = (today - timedelta(days=back)).isoformat()

@@ -10,6 +10,7 @@ import pytest
 from app.config import Settings
 from app.domain.household_needs import analyse
 from app.models.base import china_today
+from tests.consents import consented
 from tests.fact_find import WAN, completed, create_household, facts, family, result_of
 from tests.factories import World, create_customer
 from tests.life_form import create_analysis, create_draft, exact, places
@@ -75,7 +76,7 @@ async def test_retry_answers_the_same_analysis(world: World) -> None:
 
 
 async def test_only_a_completed_fact_find_is_analysed(world: World) -> None:
-    customer = (await create_customer(world.agent))["id"]
+    customer = await consented(world.agent, await create_customer(world.agent))
     form = {"form_key": "needs.fact_find", "form_version": "1.0.0"}
     draft = await create_draft(world.agent, customer, answers=family(), **form)
     answer = await world.agent.post(URL, json={"form_response_id": draft["id"]})

@@ -13,13 +13,16 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.access import SCOPES, Actor
+from app.domain import consent_texts as notices
 from app.domain import demo_world
+from app.domain.consents import FieldGroup, Purpose
 from app.domain.demo_households import FORM as FACT_FIND
 from app.domain.demo_households import FactFind
 from app.domain.demo_introductions import DemoIntroduction
 from app.domain.demo_network import Learned
 from app.domain.demo_papers import FORM, Dossier, Interview
 from app.domain.demo_world import ORG_CODE, DemoWorld
+from app.models.consents import ConsentCreate
 from app.models.coverages import CoverageAnswerPut
 from app.models.customers import Customer, CustomerCreate, CustomerUpdate
 from app.models.dossiers import DossierFactCreate
@@ -35,6 +38,7 @@ from app.models.tasks import Task
 from app.models.users import Role, User, UserUpdate
 from app.services import (
     api_keys,
+    consents_create,
     coverages,
     customers,
     dossiers,
@@ -186,12 +190,39 @@ async def _fact_finds(session: AsyncSession, actors: dict[str, Actor], found: It
     form_key, version = FACT_FIND
     for one in found:
         actor = actors[one.customer.owner]
+        await _consent(session, actor, one)
         data = FormResponseCreate(
             id=one.id, customer_id=one.customer.id, form_key=form_key, form_version=version, answers=one.answers
         )
         draft, _ = await form_responses.create(session, actor, data)
         await form_responses_complete.complete(session, actor, draft.id, draft.version, FormResponseComplete())
         await needs_analyses_create.create(session, actor, NeedsAnalysisCreate(form_response_id=one.id))
+
+
+async def _consent(session: AsyncSession, actor: Actor, one: FactFind) -> None:
+    """What a fact find asks, agreed to on paper; the parent speaks for the children, too."""
+    grounds = []
+    for group in (FieldGroup.financial, FieldGroup.health, FieldGroup.minors):
+        notice = notices.built_in(Purpose.advice, group, "zh", demo_world.ORG_NAME)
+        digest = notices.text_hash(notices.render(notice, group, "zh", None))
+        grounds.append({"field_group": group, "text_version": notices.BUILT_IN, "text_hash": digest})
+    data = ConsentCreate.model_validate(
+        {
+            "decision": "given",
+            "purpose": Purpose.advice,
+            "grounds": grounds,
+            "is_separate": True,
+            "language": "zh",
+            "channel": "paper",
+            "evidence": {"reference": f"同意书 {one.id.hex[-8:]}"},
+            "given_by": "guardian",
+            "guardian": {
+                "is_customer": True,
+                "relation": "father" if one.answers["gender"] == "male" else "mother",
+            },
+        }
+    )
+    await consents_create.create(session, actor, one.customer.id, data)
 
 
 async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:

@@ -37,7 +37,7 @@ from app.models.form_responses import (
     ResponseStatus,
 )
 from app.paging import Page
-from app.services import forms
+from app.services import consents, forms
 
 _INDIVIDUAL = {"needs.life"}  # published before a form said of whom it asks
 
@@ -90,6 +90,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     Raises:
         Invalid: unknown customer, form or version, or an answer breaks a rule of the form.
         Gone: the customer is deleted.
+        ConsentMissing: the customer has not agreed to what sensitive answers say.
         Conflict: `id_taken`, `customer_not_individual`, `customer_not_organization`, `form_withdrawn`.
     """
     try:
@@ -108,6 +109,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     if not form.takes(data.client_at):
         raise Conflict("form_withdrawn")
     warnings = judged(rules.check_answers(form.definition, data.answers, complete=False, context=context(customer)))
+    carried = await consents.check_answers(session, actor, customer, form.definition, data.answers)
     response = FormResponse(
         org_id=actor.org_id,
         id=data.id or uuid7(),
@@ -124,6 +126,7 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     session.add(response)
     db.mark(session, response, access.holders(customer))
     access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
+    await consents.note_use(session, actor, carried, "form_response", response.id)
     try:
         return await stored(session, actor, response.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
@@ -140,6 +143,7 @@ async def update(
 
     Raises:
         NotFound, Gone, PreconditionFailed, Invalid. Conflict: `response_completed`.
+        ConsentMissing: as `create`, for the answers of this patch: what is there can be taken away without.
     """
     customer, response = await open_response(session, actor, form_response_id)
     patched = {**response.answers, **data.answers}
@@ -150,6 +154,8 @@ async def update(
     form = await forms.stored(session, response.form_key, response.form_version)
     warnings = judged(rules.check_answers(form.definition, patched, complete=False, context=context(customer)))
     if is_changed:
+        carried = await consents.check_answers(session, actor, customer, form.definition, data.answers)
+        await consents.note_use(session, actor, carried, "form_response", response.id)
         await envelopes.put(session, response, answers=merged, warnings=warnings)
         response.status, response.updated_at = ResponseStatus.in_progress, utc_now()
         note_clock(response, data)

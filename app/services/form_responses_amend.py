@@ -14,7 +14,7 @@ from app.etags import Document
 from app.models.base import utc_now
 from app.models.form_responses import FINAL, FormResponse, FormResponseAmend, FormResponseRetract, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
-from app.services import form_responses, forms
+from app.services import consents, form_responses, forms
 
 
 async def amend(
@@ -25,14 +25,17 @@ async def amend(
     Raises:
         NotFound, Gone. Conflict: `response_not_completed`, `response_retracted`, `response_amended`: another revision
             follows it already; `form_withdrawn`: none could be completed; `id_taken`.
+        ConsentMissing: the answers would be written anew, and the customer does not agree any more.
     """
     customer, old = await form_responses.locked(session, actor, form_response_id)
     digest = form_responses.digest_of(actor, data, b"amend", old.id.bytes)
     if data.id is not None and await offline.is_sent_before(session, actor, FormResponse, data.id, digest):
         return await form_responses.stored(session, actor, data.id), False
     await check_latest(session, actor, old)
-    if (await forms.stored(session, old.form_key, old.form_version)).is_over:
+    form = await forms.stored(session, old.form_key, old.form_version)
+    if form.is_over:
         raise Conflict("form_withdrawn")
+    carried = await consents.check_answers(session, actor, customer, form.definition, old.answers)
     response = FormResponse(
         org_id=actor.org_id,
         id=data.id or uuid7(),
@@ -51,6 +54,7 @@ async def amend(
     db.mark(session, response, access.holders(customer))
     told = {"form": old.form_key, "amends_id": str(old.id)}
     access.record(session, actor, "form_response.created", "form_response", response.id, **told)
+    await consents.note_use(session, actor, carried, "form_response", response.id)
     try:
         return await form_responses.stored(session, actor, response.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer

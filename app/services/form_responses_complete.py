@@ -16,7 +16,14 @@ from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, FormResponseComplete, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
-from app.services import form_responses, form_responses_extract, forms, needs_analyses_create, tolerance_assessments
+from app.services import (
+    consents,
+    form_responses,
+    form_responses_extract,
+    forms,
+    needs_analyses_create,
+    tolerance_assessments,
+)
 
 LATEST = timedelta(days=90)  # how long after the visit a phone may come with its answers
 
@@ -34,6 +41,7 @@ async def complete(
         NotFound, Gone, PreconditionFailed. Conflict: `response_completed`, `response_retracted`, `form_withdrawn`,
             and as `tolerance_assessments.record`.
         Invalid: answers missing or out of bounds, a result past 2^53 - 1 fen, a day out of range.
+        ConsentMissing: the customer does not agree (any more) to what sensitive answers say.
     """
     customer, response = await form_responses.open_response(session, actor, form_response_id)
     etags.check(response.version, version)
@@ -45,6 +53,8 @@ async def complete(
         form.definition, response.answers, complete=True, context=form_responses.context(customer, day)
     )
     warnings = form_responses.judged(judged.issues)
+    carried = await consents.check_answers(session, actor, customer, form.definition, judged.record)
+    await consents.note_use(session, actor, carried, "form_response", response.id)
     linked = {}
     if response.form_key in METHODS:
         analysis = await _analyse(session, actor, customer, response, judged.effective)

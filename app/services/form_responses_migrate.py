@@ -16,7 +16,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.etags import Document
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, FormResponseMigrate, ResponseStatus
-from app.services import form_responses, forms, forms_publish
+from app.services import consents, form_responses, forms, forms_publish
 
 
 async def migrate(
@@ -28,7 +28,7 @@ async def migrate(
 
     Raises:
         NotFound, Gone. Invalid: `/to_version` is none. Conflict: `response_retracted`, `migration_missing`,
-            `form_withdrawn`, `id_taken`.
+            `form_withdrawn`, `id_taken`. ConsentMissing: as for any writing of sensitive answers.
     """
     customer, old = await form_responses.locked(session, actor, form_response_id)
     try:
@@ -45,6 +45,7 @@ async def migrate(
         return None, orjson.dumps({**report, "form_response_id": None})
     new_id = data.id or uuid7()
     if not is_known:
+        carried = await consents.check_answers(session, actor, customer, target.definition, made.answers)
         response = FormResponse(
             org_id=actor.org_id,
             id=new_id,
@@ -61,6 +62,7 @@ async def migrate(
         session.add(response)
         db.mark(session, response, access.holders(customer))
         access.record(session, actor, "form_response.created", "form_response", new_id, migrated_from_id=str(old.id))
+        await consents.note_use(session, actor, carried, "form_response", new_id)
     try:
         document = await form_responses.stored(session, actor, new_id)
     except IntegrityError:  # the id was taken between the look and the insert, under another customer

@@ -1,0 +1,65 @@
+"""Which answers of a form need consent, and to what. Pure data and one walk.
+
+An item of sensitivity `sensitive` that a person answers belongs to one group: by the table, an identity number by its
+type, in a form of an organisation's own `other_sensitive`, and of the built-in forms everything else is money. What the
+server calculates from answers needs nothing of its own.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.domain.consents import FieldGroup
+from app.domain.form_shapes import FormDefinition, Item
+
+OWN: Final = "org."  # what keys of an organisation's own forms begin with
+# Of built-in forms; what is not named here and sensitive is money.
+GROUPS: Final[Mapping[str, FieldGroup]] = {
+    "child_name": FieldGroup.minors,
+    "child_birth_date": FieldGroup.minors,
+    "child_social_medical": FieldGroup.minors,
+    "education_goal": FieldGroup.minors,
+    "education_cost_yearly": FieldGroup.minors,
+    "education_fund": FieldGroup.minors,
+    "food_avoided": FieldGroup.health,
+    "spend_health": FieldGroup.health,
+    "medical_yearly": FieldGroup.health,
+    "treated": FieldGroup.health,
+    "itinerary": FieldGroup.whereabouts,
+    "away_until": FieldGroup.whereabouts,
+}
+# Contact data of people who are no customers: not sensitive by themselves, but not the customer's to give either.
+THIRD_PARTY: Final = frozenset({"relative_name", "relative_phone"})
+
+
+def of_answers(form: FormDefinition, answers: Mapping[str, Any]) -> frozenset[FieldGroup]:
+    """The groups these answers need consent to; empty where nothing sensitive is answered."""
+    places = (form.index.get(link_id) for link_id in _answered(answers))
+    groups = (group_of(form.form_key, place.item) for place in places if place is not None)
+    return frozenset(group for group in groups if group is not None)
+
+
+def group_of(form_key: str, item: Item) -> FieldGroup | None:
+    """The group an item's answer belongs to; None where it needs no consent of its own."""
+    is_own = form_key.startswith(OWN)
+    if not is_own and item.link_id in THIRD_PARTY:
+        return FieldGroup.third_party
+    if item.sensitivity != "sensitive" or item.calculated is not None:
+        return None
+    if item.type == "id_number":
+        return FieldGroup.identity
+    if is_own:
+        return FieldGroup.other_sensitive
+    return GROUPS.get(item.link_id, FieldGroup.financial)
+
+
+def _answered(answers: Mapping[str, Any]) -> set[str]:
+    """The items with an answer, in rows too."""
+    found: set[str] = set()
+    for link_id, value in answers.items():
+        if value is None or value == []:
+            continue
+        found.add(link_id)
+        for row in value if isinstance(value, list) else ():
+            if isinstance(row, Mapping):
+                found |= {key for key, cell in row.items() if cell is not None and cell != []}
+    return found
