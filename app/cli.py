@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import db, logs, runtime, serving
+from app import db, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_keys import keys_app, rotate_keys
 from app.cli_organizations import key_app, org_app, team_app
@@ -43,6 +43,7 @@ def serve(
     """Run the service. Without RENMAI_DATABASE_URL it starts its own PostgreSQL and migrates it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again after its graceful stop
     with attended(get_settings()) as (ready, revive):
+        keyring.derive(ready)  # keys that are unfit stop the start here, with a clear word
         access = serving.load_demo(ready)[1] if demo else None
         serving.run(ready, access, revive)
 

@@ -246,6 +246,10 @@ def organisation_part(wrapped: bytes) -> bytes:
 class BlindKeys:
     """The keys of an organisation's blind indexes; a version a row may still be indexed under is kept until none is.
 
+    An index has 16 bytes that are equal exactly when the value is, within one organisation, table, column and key
+    version. The caller normalises the value first (a phone to E.164, an ID number to upper case). Such values are few
+    enough to try them all: the key is the protection, so it never appears in SQL or logs.
+
     Args:
         org_id: the owner of all rows.
         keys: version (1..2^32-1) to 32-byte key.
@@ -267,44 +271,23 @@ class BlindKeys:
         """The blind index of a normalised value under the current key, or that of another version.
 
         Raises:
-            CryptoError: an unknown version, or as for `blind_index`.
+            CryptoError: empty value (all rows without one would look alike), lone surrogates, or an unknown version.
         """
         place = (self.current if version is None else version, table, column)
         key = self._columns.get(place)
         if key is None:
             if place[0] not in self._keys:
                 raise CryptoError("unknown version of a blind index")
-            key = _blind_key(self._keys[place[0]], self._org.bytes, table, column, place[0])
-            self._columns[place] = key
-        return _blind(key, value)
+            info = joined(b"renmai/blind", self._org.bytes, table.encode(), column.encode(), aead.head_of(place[0]))
+            key = self._columns[place] = hkdf(self._keys[place[0]], b"", info, KEY_BYTES)
+        if not value:
+            raise CryptoError("an empty value has no blind index")
+        return keyed_hash(key, utf8(value))[:BLIND_INDEX_BYTES]
 
     def indexes(self, table: str, column: str, value: str) -> list[bytes]:
         """One index for every version, the current first."""
         others = sorted(self._keys.keys() - {self.current})
         return [self.index(table, column, value, version) for version in (self.current, *others)]
-
-
-def blind_index(root_key: bytes, org_id: UUID, table: str, column: str, value: str, version: int = 1) -> bytes:
-    """16 bytes that are equal exactly when `value` is, within one organisation, table, column and key version.
-
-    The caller normalises `value` first (a phone to E.164, an ID number to upper case). Such values are few enough
-    to try them all: the key is the protection, so it never appears in SQL or logs.
-
-    Raises:
-        CryptoError: empty value (all rows without one would look alike), lone surrogates, or a short key.
-    """
-    return _blind(_blind_key(root_key, org_id.bytes, table, column, version), value)
-
-
-def _blind(key: bytes, value: str) -> bytes:
-    if not value:
-        raise CryptoError("an empty value has no blind index")
-    return keyed_hash(key, utf8(value))[:BLIND_INDEX_BYTES]
-
-
-def _blind_key(root_key: bytes, org: bytes, table: str, column: str, version: int) -> bytes:
-    info = joined(b"renmai/blind", org, table.encode(), column.encode(), aead.head_of(version))
-    return hkdf(checked_key(root_key), b"", info, KEY_BYTES)
 
 
 def keyed_hash(key: bytes, data: bytes) -> bytes:

@@ -53,7 +53,6 @@ class Keyring:
     wrapper: KeyWrapper
     algorithm: Algorithm
     kek: bytes
-    blind: bytes
     refresh: bytes
     api_keys: bytes
     passwords: bytes
@@ -94,7 +93,6 @@ def derive(settings: Settings) -> Keyring:
         wrapper=LocalKeys(settings, purpose("kek")),
         algorithm=algorithm,
         kek=purpose("kek"),
-        blind=purpose("blind"),
         refresh=purpose("refresh"),
         api_keys=purpose("api_keys"),
         passwords=purpose("passwords"),

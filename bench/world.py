@@ -75,6 +75,9 @@ _EDGE_COLUMNS = [
 ]
 
 
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
     """A name with what is derived from it."""
@@ -134,6 +137,14 @@ def queries() -> list[str]:
 def phone_number(dice: random.Random) -> str:
     """A mobile number in E.164 that nobody was asked for."""
     return f"+86{dice.choice(_PREFIXES)}{dice.randrange(10**8):08d}"
+
+
+def id_number(serial: int) -> str:
+    """A resident ID number with a right check digit (GB 11643), a different one for every serial up to 300,000."""
+    days, order = divmod(serial, 1000)
+    month, day = divmod(days, 28)
+    body = f"110105{1950 + month // 12}{month % 12 + 1:02}{day + 1:02}{order:03}"
+    return body + "10X98765432"[sum(w * int(d) for w, d in zip(_WEIGHTS, body, strict=True)) % 11]
 
 
 async def fill(db: asyncpg.Connection, ring: Keyring, *, agents: int, customers: int, edges: int) -> World:

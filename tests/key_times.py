@@ -1,6 +1,7 @@
 """Time for rotations without waiting: what was done to the keys is moved back instead, and so is what is known."""
 
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
@@ -22,10 +23,10 @@ async def pass_time(db: asyncpg.Connection, seconds: float) -> None:
         known[org_id] = keyring.OrgKeys(keys.fields, keys.blinds, keys.loaded_at - seconds)
 
 
-def work(db: asyncpg.Connection, **over: object) -> Work:
+def work(db: asyncpg.Connection, **over: Any) -> Work:
     """A rotation by this process over this connection of the owner role."""
 
     async def pause(seconds: float) -> None:
         await pass_time(db, seconds)
 
-    return Work(**{"connection": db, "ring": keyring.current(), "pause": pause, **over})  # type: ignore[arg-type]
+    return Work(**{"connection": db, "ring": keyring.current(), "pause": pause, **over})

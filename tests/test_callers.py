@@ -113,7 +113,7 @@ def test_secret_is_the_root_keys_and_no_other_purposes(tmp_path: Path) -> None:
     settings = Settings(var_dir=tmp_path, master_key=None, _env_file=None)
     first, again = keyring.derive(settings), keyring.derive(settings)
     assert first.limits == again.limits
-    assert first.limits not in (first.blind, first.refresh, first.api_keys, first.cursors, first.digests, first.kek)
+    assert first.limits not in (first.refresh, first.api_keys, first.cursors, first.digests, first.kek)
 
 
 # --- through the whole service ---------------------------------------------------------------------------------

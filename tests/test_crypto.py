@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import aead, crypto
-from app.crypto import CryptoError, FieldCipher
+from app.crypto import BlindKeys, CryptoError, FieldCipher
 
 VECTORS = Path(__file__).parents[2] / "shared/vectors/wycheproof"
 needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason="the public Wycheproof vectors are not on this machine")
@@ -203,29 +203,46 @@ def test_short_root_or_no_purpose_is_refused(root: bytes, purpose: str) -> None:
 def test_derivation_is_frozen() -> None:
     # Changing any of these makes stored data unreadable or unfindable: a new version, not a new value.
     assert crypto.derive_key(ROOT, "tokens").hex() == FROZEN_DERIVED
-    assert crypto.blind_index(ROOT, UUID(int=1), "dossier", "id_number", ID_NUMBER).hex() == FROZEN_BLIND
+    assert BlindKeys(UUID(int=1), {1: ROOT}, 1).index("dossier", "id_number", ID_NUMBER).hex() == FROZEN_BLIND
 
 
 def test_blind_index_is_equal_only_in_the_same_place() -> None:
-    base = (ROOT, ORG, "dossier", "id_number", ID_NUMBER, 1)
-    others: list[tuple[bytes, UUID, str, str, str, int]] = [
+    base = (ROOT, ORG, 1, "dossier", "id_number", ID_NUMBER)
+    others: list[tuple[bytes, UUID, int, str, str, str]] = [
         (bytes(32), *base[1:]),
         (ROOT, uuid4(), *base[2:]),
-        (ROOT, ORG, "customer", *base[3:]),
-        (ROOT, ORG, "dossier", "phone", *base[4:]),
-        (ROOT, ORG, "dossieri", "d_number", *base[4:]),
-        (*base[:4], ID_NUMBER.lower(), 1),
-        (*base[:5], 2),
+        (ROOT, ORG, 2, *base[3:]),
+        (*base[:3], "customer", *base[4:]),
+        (*base[:4], "phone", ID_NUMBER),
+        (*base[:3], "dossieri", "d_number", ID_NUMBER),
+        (*base[:5], ID_NUMBER.lower()),
     ]
-    assert crypto.blind_index(*base) == crypto.blind_index(*base)
-    assert len({crypto.blind_index(*args) for args in [base, *others]}) == 8
-    assert len(crypto.blind_index(*base)) == 16
+    made = [
+        BlindKeys(org, {version: key}, version).index(*place) for key, org, version, *place in (*others, base, base)
+    ]
+    assert made[-1] == made[-2]
+    assert len(set(made)) == 8
+    assert {len(index) for index in made} == {16}
+
+
+def test_blind_indexes_of_all_versions_begin_with_the_current() -> None:
+    keys = BlindKeys(ORG, {1: bytes(32), 2: ROOT, 3: KEYS[1]}, 2)
+    place = ("dossier", "phone", "+8613800138000")
+    assert keys.indexes(*place) == [keys.index(*place, version) for version in (2, 1, 3)]
+    with pytest.raises(CryptoError):
+        keys.index(*place, 4)
 
 
 @pytest.mark.parametrize("value", ["", "\ud800"])
 def test_blind_index_of_nothing_is_refused(value: str) -> None:
     with pytest.raises(CryptoError):
-        crypto.blind_index(ROOT, ORG, "dossier", "id_number", value)
+        BlindKeys(ORG, {1: ROOT}, 1).index("dossier", "id_number", value)
+
+
+@pytest.mark.parametrize(("keys", "current"), [({1: bytes(31)}, 1), ({}, 1), ({1: ROOT, 2: ROOT}, 1), ({0: ROOT}, 0)])
+def test_unfit_keys_of_blind_indexes_are_refused(keys: dict[int, bytes], current: int) -> None:
+    with pytest.raises(CryptoError):
+        BlindKeys(ORG, keys, current)
 
 
 def test_keyed_hash_needs_a_key() -> None:
@@ -302,7 +319,7 @@ def test_row_49_wycheproof_aes_gcm(monkeypatch: pytest.MonkeyPatch) -> None:
         cipher = aead.cipher_of(key) if len(key) == crypto.KEY_BYTES else AESGCM(key)  # shorter keys are not ours
         if case["result"] == "valid":
             assert aead.opened(cipher, aad, iv + ciphertext + tag) == message
-            monkeypatch.setattr(aead.os, "urandom", lambda _, iv=iv: iv)
+            monkeypatch.setattr("os.urandom", lambda _, iv=iv: iv)
             assert aead.sealed(cipher, aad, message) == iv + ciphertext + tag
         else:
             with pytest.raises(CryptoError):
