@@ -283,10 +283,11 @@ def people(ask: Capture, agent: str) -> None:
     ask("disable_user", "POST", f"{path}/disable", ids=ids)
     ask("enable_user", "POST", f"{path}/enable", ids=ids)
     known = ask.http.get("/v1/users?role=agent&limit=1").json()["items"][0]
-    person = {"party_type": "individual", "name": "欧阳雪梅", "id_number": id_number()}
+    phones = [{"number": "13800000000", "kind": "mobile"}]
+    person = {"party_type": "individual", "name": "欧阳雪梅", "id_number": id_number(), "phones": phones}
     customer = ask.http.post("/v1/customers", json=person, headers={"Authorization": agent}).json()
     one, at = {"customer_id": customer["id"]}, f"/v1/customers/{customer['id']}"
-    looked = {"fields": ["id_number"], "purpose": "application"}
+    looked = {"fields": ["id_number", "phones"], "purpose": "application"}
     ask("reveal_customer", "POST", f"{at}/reveal", body=looked, ids=one, Idempotency_Key=f"example-{customer['id']}")
     ask("transfer_customer", "POST", f"{at}/transfer", body={"to_user_id": user_id}, ids=one)
     leaving = {"left_on": "2026-11-01", "to_user_id": known["id"]}

@@ -245,6 +245,10 @@ def _fit_contact(body: Body) -> None:
         body["name"] = repair.name(body["name"])
     if body.get("phones"):
         body["phones"] = [{**phone, "number": repair.phone(phone["number"])} for phone in body["phones"]]
+    # Of a mask nobody knows whose it is; what is sent is sent in full.
+    for mail in body.get("emails") or ():
+        if mail["address"].endswith("@"):
+            mail["address"] = f"{len(mail['address'])}@example.cn"
     if body.get("birthday") is not None:
         body["birthday"] = repair.birthday(body["birthday"])
 

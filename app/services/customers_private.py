@@ -30,10 +30,12 @@ _TAKEN = """
 SELECT true FROM customers WHERE org_id = $1 AND id_type = $2 AND id_number_bi = ANY($3) AND id <> $4
 AND deleted_at IS NULL LIMIT 1
 """
-_SEALED = f"""
-SELECT c.id, c.private_enc, {vault.KEYS} AS wrapped FROM customers c
+_SEALED = """
+SELECT c.id, c.private_enc,
+       ARRAY(SELECT k.wrapped FROM person_keys k WHERE k.org_id = $1 AND k.person_id = c.id) AS wrapped
+FROM customers c
 WHERE c.org_id = $1 AND c.id = ANY($2::uuid[]) AND c.private_enc IS NOT NULL
-"""  # noqa: S608  # a constant
+"""
 _RESEAL = """
 UPDATE customers c SET private_enc = n.sealed FROM unnest($2::uuid[], $3::bytea[]) AS n (id, sealed)
 WHERE c.org_id = $1 AND c.id = n.id
