@@ -70,6 +70,7 @@ class Scope(StrEnum):
     products_write = "products:write"
     proposals_read = "proposals:read"
     proposals_write = "proposals:write"
+    fact_definitions_write = "fact_definitions:write"
 
 
 _AGENT = frozenset(

@@ -247,6 +247,7 @@ ProductsRead = Annotated[Actor, _with(Scope.products_read)]
 ProductsWrite = Annotated[Actor, _with(Scope.products_write)]
 ProposalsRead = Annotated[Actor, _with(Scope.proposals_read)]
 ProposalsWrite = Annotated[Actor, _with(Scope.proposals_write)]
+FactDefinitionsWrite = Annotated[Actor, _with(Scope.fact_definitions_write)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 

@@ -22,6 +22,7 @@ from app.routers import (
     customers,
     departures,
     dossiers,
+    fact_definitions,
     form_responses,
     forms,
     influences,
@@ -93,6 +94,7 @@ _ROUTERS = (
     sales_rules,
     tolerance_assessments,
     proposals,
+    fact_definitions,
 )
 
 

@@ -26,6 +26,8 @@ from app.models.base import (
     absent,
     utc_now,
 )
+from app.models.dossiers import FactRevealed
+from app.models.fact_definitions import FactField
 
 
 class PartyType(StrEnum):
@@ -259,7 +261,7 @@ class RevealPurpose(StrEnum):
 class CustomerReveal(Wire):
     """What is to be shown, and what for."""
 
-    fields: Annotated[list[Literal["id_number"]], Bound(min_length=1, max_length=1)]
+    fields: Annotated[list[Literal["id_number"] | FactField], Bound(min_length=1, max_length=50)]
     purpose: RevealPurpose
 
 
@@ -267,6 +269,9 @@ class CustomerRevealed(Wire):
     """The fields asked for, in clear; null where there is nothing."""
 
     id_number: str | None = Bound(max_length=18)
+    facts: list[FactRevealed] | None = Bound(
+        default=None, max_length=2000, description="The current facts behind the fields of dossiers"
+    )
 
 
 class PhonePublic(Wire):

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app import access, guesses, keyring
 from app.access import Actor
 from app.models.customers import CustomerReveal, CustomerRevealed
+from app.services import dossiers_reveal
 
 PER_HOUR = 60  # customers a person can have a reason to look up in an hour
 
@@ -26,17 +27,19 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
 
     Raises:
         NotFound, Gone: the customer.
+        Invalid: a field that is no fact of his dossiers.
         TooManyRequests: `quota_exceeded`: more than 60 in an hour.
     """
     customer = await access.customer(session, actor, customer_id)
     bucket = guesses.bucket("reveal", PER_HOUR, str(actor.org_id), str(actor.id))
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
     number = None
-    if customer.id_number_enc is not None:
+    if "id_number" in data.fields and customer.id_number_enc is not None:
         cipher = await keyring.field_cipher(session, actor.org_id)
         number = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
+    facts = await dossiers_reveal.reveal(session, actor, customer, data.fields)
     record(session, actor, customer.id, data)
-    return CustomerRevealed(id_number=number)
+    return CustomerRevealed(id_number=number, facts=facts)
 
 
 def record(session: AsyncSession, actor: Actor, customer_id: UUID, data: CustomerReveal) -> None:
