@@ -293,7 +293,7 @@ async def test_customer_is_found_by_the_tail_of_his_phone(login: Login) -> None:
 
 async def test_dossier_shows_the_generated_facts(login: Login) -> None:
     dossier = next(one for one in WORLD.dossiers if one.customer.owner == "agent1")
-    body = (await (await login("agent1")).get(f"/v1/customers/{dossier.customer.id}/dossier")).json()
+    body = (await (await login("agent1")).get(f"/v1/customers/{dossier.customer.id}/dossiers/personal")).json()
     assert {fact["fact_key"]: fact["value"] for fact in body["facts"]} == {
         fact.fact_key: fact.value for fact in dossier.facts
     }

@@ -27,7 +27,7 @@ from app.models.base import (
     utc_now,
 )
 from app.models.dossiers import FactRevealed
-from app.models.fact_definitions import FactField
+from app.models.fact_definitions import FACT_FIELD
 
 
 class PartyType(StrEnum):
@@ -258,19 +258,26 @@ class RevealPurpose(StrEnum):
     correction = "correction"
 
 
+RevealField = Annotated[
+    str,
+    StringConstraints(max_length=90, pattern=f"^(id_number|{FACT_FIELD})$"),
+    Bound(description="A member of the profile, or a fact: `dossier.<dossier>.<fact_key>`"),
+]
+
+
 class CustomerReveal(Wire):
     """What is to be shown, and what for."""
 
-    fields: Annotated[list[Literal["id_number"] | FactField], Bound(min_length=1, max_length=50)]
+    fields: Annotated[list[RevealField], Bound(min_length=1, max_length=50)]
     purpose: RevealPurpose
 
 
 class CustomerRevealed(Wire):
-    """The fields asked for, in clear; null where there is nothing."""
+    """The fields asked for, in clear, and no others; null or empty where the customer has none."""
 
-    id_number: str | None = Bound(max_length=18)
-    facts: list[FactRevealed] | None = Bound(
-        default=None, max_length=2000, description="The current facts behind the fields of dossiers"
+    id_number: str | None = Bound(default=None, max_length=18)
+    facts: list[FactRevealed] = Bound(
+        default_factory=list, max_length=2000, description="The current facts behind the fields of dossiers"
     )
 
 

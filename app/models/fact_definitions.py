@@ -22,12 +22,8 @@ FactKey = Annotated[
     Bound(description="Stable name of a kind of fact; an organisation's own begin with `org.`"),
 ]
 OwnFactKey = Annotated[str, StringConstraints(min_length=5, max_length=64, pattern=r"^org\.[a-z][a-z0-9_]*$")]
-FactField = Annotated[
-    str,
-    StringConstraints(
-        max_length=90, pattern=r"^dossier\.(personal|corporate|competitor|project)\.(org\.)?[a-z][a-z0-9_]{0,63}$"
-    ),
-]
+FACT_FIELD = r"dossier\.(personal|corporate|competitor|project)\.(org\.)?[a-z][a-z0-9_]{0,63}"
+FactField = Annotated[str, StringConstraints(max_length=90, pattern=f"^{FACT_FIELD}$")]
 Days = Annotated[int, Bound(ge=1, le=36_500, json_schema_extra={"format": "int32"}), WHOLE]
 Order = Annotated[int, Bound(ge=1, le=10_000, json_schema_extra={"format": "int32"}), WHOLE]
 _Flag = Annotated[bool, Bound(strict=True)]

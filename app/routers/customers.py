@@ -215,11 +215,14 @@ async def transfer_customer(
 async def reveal_customer(
     session: SessionDep, actor: CustomersReveal, once: OnceRequired, customer_id: UUID, data: CustomerReveal
 ) -> Response:
-    """The ID number, for a stated purpose. Needs a fresh proof of presence; every look is on record."""
+    """The ID number, and facts of dossiers, for a stated purpose.
+
+    Needs a fresh proof of presence; every look is on record.
+    """
 
     async def make() -> Response:
         shown = await customers_reveal.reveal(session, actor, customer_id, data)
-        return Response(shown.model_dump_json(), media_type="application/json")
+        return Response(shown.model_dump_json(exclude_unset=True), media_type="application/json")
 
     await customers_reveal.check(actor, customer_id)
     answer = await once(make)

@@ -13,8 +13,8 @@ from app import db
 from app.services import fact_definitions
 
 # $1 org, $2 customers, $3 who holds them no longer, $4 facts that phones may not keep. A relationship or introduction
-# is held by the holders of both its ends. Whoever holds a thing through several customers forgets it only when none of them is left to him. A task is its
-# owner's; he forgets it with the customer.
+# is held by the holders of both its ends. Whoever holds a thing through several customers forgets it only when none of
+# them is left to him. A task is its owner's; he forgets it with the customer.
 _TELL = """
 WITH parts AS MATERIALIZED (
     SELECT 'customers' AS collection, c.id, c.id AS customer_id, false AS is_withheld FROM customers c

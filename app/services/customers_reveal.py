@@ -1,12 +1,14 @@
 """Showing what is otherwise masked: who looked, at what and what for is an audit event; the value never is."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, guesses, keyring
 from app.access import Actor
+from app.errors import Invalid
 from app.models.customers import CustomerReveal, CustomerRevealed
 from app.services import dossiers_reveal
 
@@ -27,19 +29,21 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
 
     Raises:
         NotFound, Gone: the customer.
-        Invalid: a field that is no fact of his dossiers.
+        Invalid: a field twice, or one that is no fact of his dossiers.
         TooManyRequests: `quota_exceeded`: more than 60 in an hour.
     """
+    if len(set(data.fields)) != len(data.fields):
+        raise Invalid.at("/fields", "repeated")
     customer = await access.customer(session, actor, customer_id)
     bucket = guesses.bucket("reveal", PER_HOUR, str(actor.org_id), str(actor.id))
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
-    number = None
+    shown: dict[str, Any] = {"id_number": None} if "id_number" in data.fields else {}
     if "id_number" in data.fields and customer.id_number_enc is not None:
         cipher = await keyring.field_cipher(session, actor.org_id)
-        number = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
-    facts = await dossiers_reveal.reveal(session, actor, customer, data.fields)
+        shown["id_number"] = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
+    shown |= await dossiers_reveal.reveal(session, actor, customer, data.fields)
     record(session, actor, customer.id, data)
-    return CustomerRevealed(id_number=number, facts=facts)
+    return CustomerRevealed.model_validate(shown)
 
 
 def record(session: AsyncSession, actor: Actor, customer_id: UUID, data: CustomerReveal) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
 
 from app import access, db, etags, offline, vault
@@ -188,7 +189,8 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
         fact.superseded_at, fact.superseded_by = now, end.superseded_by
     session.add(fact)
     leave_trail(session, here, fact, "created", **detail)
-    await session.flush()  # it must be there before anything says that it is superseded by it
+    if end.superseded:
+        await session.flush()  # it must be there before anything says that it is superseded by it
     for one in present:
         if one.id in end.superseded:
             supersede(session, here, one, fact.id)
@@ -265,7 +267,7 @@ async def _wordings(session: AsyncSession, actor: Actor, fact: DossierFact) -> S
     return (await session.exec(statement.order_by(col(DossierFact.id)).with_for_update())).all()
 
 
-def _facts(actor: Actor, customer_id: UUID) -> Any:
+def _facts(actor: Actor, customer_id: UUID) -> SelectOfScalar[DossierFact]:
     return select(DossierFact).where(
         col(DossierFact.org_id) == actor.org_id, col(DossierFact.customer_id) == customer_id
     )

@@ -114,7 +114,7 @@ def _keep_wording(session: AsyncSession, here: Place, fact: DossierFact) -> None
     """The fact as it stands, as a row of history. Values are sealed for one row: it is sealed anew."""
     now = utc_now()
     kept = ("id", "version", "updated_at", "value_enc", "teller_enc", "created_digest")
-    columns = {name: value for name, value in fact.model_dump().items() if name not in kept}
+    columns = {name: getattr(fact, name) for name in DossierFact.model_fields if name not in kept}
     past = DossierFact(**columns, id=uuid7(), value_enc=None, teller_enc=None, created_digest=b"")
     here.seal(past, here.value(fact), here.teller(fact).label)
     past.superseded_at, past.superseded_by, past.wording_of = now, fact.id, fact.id

@@ -19,7 +19,7 @@ from app.access import Actor
 from app.crypto import FieldCipher
 from app.domain import dossier as rules
 from app.domain.fact_definitions import FactDefinition
-from app.errors import Gone, NotFound
+from app.errors import Gone, Invalid, Issue, NotFound
 from app.etags import Document
 from app.models.dossiers import DossierFactQuery
 from app.paging import Page
@@ -105,7 +105,7 @@ async def search(actor: Actor, customer_id: UUID, query: DossierFactQuery) -> Pa
 
     Raises:
         NotFound, Gone: the customer.
-        Malformed: the cursor is not one this query made.
+        Malformed: the cursor is not one this query made. Invalid: no such key.
     """
     ring = keyring.current()
     bound = paging.binding(
@@ -125,6 +125,8 @@ async def search(actor: Actor, customer_id: UUID, query: DossierFactQuery) -> Pa
     )
     row = of_customer(found)
     eye = await reader(actor, customer_id, row, is_for_phone=query.for_ is not None)
+    if query.fact_key is not None and eye.known.catalogue.current(query.fact_key) is None:
+        raise Invalid(issues=[Issue("choice", parameter="fact_key")])
     facts = orjson.loads(row["items"])
     shown = [
         eye.show(fact, sealed, teller)

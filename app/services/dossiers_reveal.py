@@ -20,8 +20,8 @@ PREFIX: Final = "dossier."
 
 async def reveal(
     session: AsyncSession, actor: Actor, customer: Customer, fields: Sequence[str]
-) -> list[FactRevealed] | None:
-    """The current facts behind the fields `dossier.<dossier>.<key>`; None where no such field is asked for.
+) -> dict[str, list[FactRevealed]]:
+    """`facts`: the current facts behind the fields `dossier.<dossier>.<key>`; nothing where no such field is asked for.
 
     Of contradicting facts all are shown. What nobody knows is not in the list.
 
@@ -29,7 +29,7 @@ async def reveal(
         Invalid: a field that is no fact, or of a dossier the customer does not have.
     """
     if not any(name.startswith(PREFIX) for name in fields):
-        return None
+        return {}
     wanted = await _definitions(session, customer, fields)
     statement = (
         select(DossierFact)
@@ -44,15 +44,16 @@ async def reveal(
     )
     facts = (await session.exec(statement)).all()
     if not facts:
-        return []
+        return {"facts": []}
     cipher = await vault.of_person(session, actor.org_id, customer.id)
 
     def value(fact: DossierFact) -> Any:
         return None if fact.value_enc is None else vault.open_json(cipher, TABLE, VALUE, fact.id, fact.value_enc)
 
-    return [
+    shown = [
         FactRevealed(dossier_fact_id=fact.id, field=wanted[fact.fact_key].field, value=value(fact)) for fact in facts
     ]
+    return {"facts": shown}
 
 
 async def _definitions(session: AsyncSession, customer: Customer, fields: Sequence[str]) -> dict[str, FactDefinition]:

@@ -70,8 +70,9 @@ async def of_actor(actor: Actor) -> Known:
 
 
 async def of_session(session: AsyncSession) -> Known:
-    """The definitions inside a transaction."""
-    return known_of(_there(await reads.row_in(session, None, "list_fact_definitions")))
+    """The definitions inside a transaction, as it was flushed last: who asks may be in the middle of a change."""
+    sql = reads.statement("list_fact_definitions", None)
+    return known_of(_there(await db.raw(session).fetchrow(sql, session.info["org_id"], None)))
 
 
 async def read_all(actor: Actor, dossier: DossierName | None) -> bytes:
@@ -108,6 +109,7 @@ async def create(session: AsyncSession, actor: Actor, data: FactDefinitionCreate
     session.add(row)
     await session.flush()
     _add_version(session, actor, row, data.dossier, data)
+    await session.flush()
     access.record(session, actor, "fact_definition.created", "fact_definition", row.id, fact_key=row.fact_key)
     return _document(await of_session(session), row.fact_key, None)
 
