@@ -71,7 +71,8 @@ async def resolve(
     now = utc_now()
     for one in present:
         if data.decision is Decision.keep_all:
-            one.settled_at = one.updated_at = now
+            one.settled_at = one.settled_at or now  # what was kept on an earlier day was kept then
+            one.updated_at = now
             dossiers.leave_trail(session, here, one, "kept")
         elif one.id != fact.id:
             dossiers.supersede(session, here, one, fact.id)
