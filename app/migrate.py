@@ -1,7 +1,7 @@
 """Bringing a database to the current schema: alembic steps, then the repeatable functions, then published forms."""
 
 from importlib import resources
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -22,9 +22,7 @@ class Keys(Protocol):
     """What a step needs to seal what a former version kept in clear."""
 
     @property
-    def kek(self) -> bytes: ...
-    @property
-    def blind(self) -> bytes: ...
+    def wrapper(self) -> Any: ...
 
 
 async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:

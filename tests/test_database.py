@@ -108,7 +108,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
     granted = {row["table_name"]: row["granted"] for row in rows}
     special = {
         "orgs": "SELECT", "schema_version": "SELECT", "form_versions": "SELECT", "signing_keys": "INSERT SELECT",
-        "org_keys": "INSERT SELECT", "person_keys": "INSERT SELECT",
+        "org_keys": "INSERT SELECT", "person_keys": "INSERT SELECT", "blind_keys": "INSERT SELECT",
         "audit_events": "INSERT SELECT", "needs_analyses": "INSERT SELECT",
         "needs_analysis_confirmations": "INSERT SELECT",
         "departures": "INSERT SELECT", "introduction_steps": "INSERT SELECT", "team_members": "DELETE INSERT SELECT",

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, offline, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads, vault
 from app.access import Actor
 from app.domain import identity, lunar, names
 from app.errors import Conflict, Invalid, Issue
@@ -323,15 +323,17 @@ def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
 
 
 async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, number: str | None) -> dict[str, Any]:
-    """The four columns of an ID number; all null without one."""
+    """The five columns of an ID number; all null without one."""
     if number is None:
-        return {"id_type": None, "id_number_enc": None, "id_number_bi": None, "id_number_masked": None}
+        return dict.fromkeys(("id_type", "id_number_enc", "id_number_bi", "id_number_bi_ver", "id_number_masked"))
     org_id = session.info["org_id"]
     cipher = await keyring.field_cipher(session, org_id)
+    index, version = await vault.blind(session, org_id, "customers", "id_number", number)
     return {
         "id_type": "resident_id" if is_person else "uscc",
         "id_number_enc": cipher.seal("customers", "id_number", customer_id, number),
-        "id_number_bi": crypto.blind_index(keyring.current().blind, org_id, "customers", "id_number", number),
+        "id_number_bi": index,
+        "id_number_bi_ver": version,
         "id_number_masked": identity.mask_id_number(number),
     }
 

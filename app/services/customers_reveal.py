@@ -39,7 +39,7 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
     shown: dict[str, Any] = {"id_number": None} if "id_number" in data.fields else {}
     if "id_number" in data.fields and customer.id_number_enc is not None:
-        cipher = await keyring.field_cipher(session, actor.org_id)
+        cipher = await keyring.field_cipher(session, actor.org_id, customer.id_number_enc)
         shown["id_number"] = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
     shown |= await dossiers_reveal.reveal(session, actor, customer, data.fields)
     record(session, actor, customer.id, data)

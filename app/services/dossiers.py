@@ -32,7 +32,7 @@ from app.models.base import utc_now
 from app.models.customers import Customer
 from app.models.dossiers import DossierFact, DossierFactCreate, FactSource, Teller
 from app.services import consents, dossiers_read, fact_definitions
-from app.services.dossiers_read import TABLE, TELLER, VALUE
+from app.services.dossiers_read import TABLE, TELLER, VALUE, Reader
 from app.services.fact_definitions import Known
 
 MISFIT = {DossierName.personal: "customer_not_individual", DossierName.corporate: "customer_not_organization"}
@@ -52,6 +52,11 @@ class Place:
     customer: Customer
     cipher: FieldCipher
     known: Known
+
+    @property
+    def eye(self) -> Reader:
+        """What reads the answer of a write."""
+        return Reader(self.known, self.cipher)
 
     def value(self, fact: DossierFact) -> Any:
         """A stored value in clear; None where it is gone."""
@@ -117,7 +122,7 @@ async def create(
     digest = offline.digest(actor, customer_id.bytes, data.model_dump_json(exclude={"id"}).encode())
     here = await place(session, actor, customer)
     if data.id is not None and await offline.is_sent_before(session, actor, DossierFact, data.id, digest):
-        return await dossiers_read.stored(session, actor, customer_id, here.known, data.id), False
+        return await dossiers_read.stored(session, actor, customer_id, here.eye, data.id), False
     definition = _definition(here, data)
     check_value(definition, data.value)
     check_days(data.observed_on, data.review_by)
@@ -140,7 +145,7 @@ async def create(
     )
     try:
         await put(session, here, news)
-        return await dossiers_read.stored(session, actor, customer_id, here.known, news.id), True
+        return await dossiers_read.stored(session, actor, customer_id, here.eye, news.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
         raise offline.id_taken() from None
 
@@ -236,7 +241,7 @@ async def restore(session: AsyncSession, actor: Actor, customer_id: UUID, fact_i
         for one in (fact, *(one for one in await _wordings(session, actor, fact) if one.deleted_at == gone_at)):
             one.deleted_at, one.updated_at = None, now
             leave_trail(session, here, one, "restored")
-    return await dossiers_read.stored(session, actor, customer_id, here.known, fact_id)
+    return await dossiers_read.stored(session, actor, customer_id, here.eye, fact_id)
 
 
 async def find(

@@ -51,7 +51,7 @@ async def update(
         fact.settled_at = None
     fact.updated_at = utc_now()
     dossiers.leave_trail(session, here, fact, "updated", fields=sorted(sent))
-    return await dossiers_read.stored(session, actor, customer_id, here.known, fact_id)
+    return await dossiers_read.stored(session, actor, customer_id, here.eye, fact_id)
 
 
 async def resolve(
@@ -78,7 +78,7 @@ async def resolve(
             dossiers.supersede(session, here, one, fact.id)
     if data.decision is Decision.choose:
         dossiers.leave_trail(session, here, fact, "chosen")
-    return await dossiers_read.stored(session, actor, customer_id, here.known, fact_id)
+    return await dossiers_read.stored(session, actor, customer_id, here.eye, fact_id)
 
 
 def _definition(here: Place, fact: DossierFact) -> FactDefinition:

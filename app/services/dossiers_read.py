@@ -144,11 +144,10 @@ def of_customer(found: asyncpg.Record | None) -> asyncpg.Record:
     return found
 
 
-async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, known: Known, fact_id: UUID) -> Document:
+async def stored(session: AsyncSession, actor: Actor, customer_id: UUID, eye: Reader, fact_id: UUID) -> Document:
     """Flush, then answer exactly what a read would answer."""
     found = of_customer(await reads.row_in(session, actor.owners, "get_dossier_fact", customer_id, fact_id))
-    cipher = (await keyring.field_cipher(session, actor.org_id)).person(customer_id, found["wrapped"])
-    return _document(Reader(known, cipher), found, fact_id)
+    return _document(eye, found, fact_id)
 
 
 def _document(eye: Reader, found: asyncpg.Record, fact_id: UUID) -> Document:
