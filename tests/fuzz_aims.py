@@ -296,6 +296,11 @@ HARMLESS = frozenset(
         "POST /v1/proposals",
         "POST /v1/proposals/{proposal_id}/sign",
         "POST /v1/needs-analyses/{needs_analysis_id}/recommendations",  # nothing is stored
+        "POST /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}/resolve",
+        "POST /v1/fact-definitions",  # under a key of its own
+        "PUT /v1/fact-definitions/{fact_key}",  # one of the product's is refused
+        "PATCH /v1/fact-definitions/{fact_key}",
+        "POST /v1/fact-definitions/{fact_key}/withdraw",  # one of the product's is refused
     }
 )
 

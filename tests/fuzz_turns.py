@@ -43,6 +43,7 @@ SHARED = frozenset(
         "GET /v1/forms/{form_key}/versions/{form_version}",
         "GET /v1/products/{product_id}",
         "GET /v1/organizations/{organization_id}/sales-rules",
+        "GET /v1/fact-definitions/{fact_key}",
     }
 )
 

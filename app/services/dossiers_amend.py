@@ -17,7 +17,7 @@ from app.errors import Conflict, Invalid
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.dossiers import Decision, DossierFact, DossierFactResolve, DossierFactUpdate, FactSource
-from app.services import dossiers, dossiers_read
+from app.services import dossiers, dossiers_check, dossiers_read
 from app.services.dossiers import Place
 
 _PLAIN = ("source", "basis", "observed_on", "review_by")
@@ -94,21 +94,23 @@ async def _check(
 ) -> None:
     sent = data.model_fields_set
     if "value" in sent:
-        dossiers.check_value(definition, data.value)
+        dossiers_check.check_value(definition, data.value)
         if definition.key == opportunity.STAGE and data.value["stage"] != here.value(fact)["stage"]:
             raise Conflict("stage_not_reachable")
-    dossiers.check_days(data.observed_on if "observed_on" in sent else None, data.review_by)
+    dossiers_check.check_days(data.observed_on if "observed_on" in sent else None, data.review_by, dossiers.today())
     if "basis" in sent or "source" in sent:
         basis = data.basis if "basis" in sent else fact.basis
         if definition.bases or basis is not None:
-            dossiers.check_basis(definition, basis)
+            dossiers_check.check_basis(definition, basis)
     source = data.source if "source" in sent else FactSource(fact.source)
     if "teller" in sent:
-        dossiers.check_teller(source, data.teller)
+        dossiers_check.check_teller(source, data.teller)
     elif source is FactSource.customer and (fact.teller_id is not None or fact.teller_enc is not None):
         raise Invalid.at("/source", "teller_of_customer")
     value = data.value if "value" in sent else here.value(fact)
-    await dossiers.check_parties(session, here.actor, definition, value, data.teller if "teller" in sent else None)
+    await dossiers_check.check_parties(
+        session, here.actor, definition, value, data.teller if "teller" in sent else None
+    )
 
 
 def _keep_wording(session: AsyncSession, here: Place, fact: DossierFact) -> None:
