@@ -73,6 +73,7 @@ class Scope(StrEnum):
     consents_read = "consents:read"
     consents_write = "consents:write"
     consent_texts_write = "consent_texts:write"
+    fact_definitions_write = "fact_definitions:write"
 
 
 _AGENT = frozenset(

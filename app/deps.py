@@ -250,6 +250,7 @@ ProposalsWrite = Annotated[Actor, _with(Scope.proposals_write)]
 ConsentsRead = Annotated[Actor, _with(Scope.consents_read)]
 ConsentsWrite = Annotated[Actor, _with(Scope.consents_write)]
 ConsentTextsWrite = Annotated[Actor, _with(Scope.consent_texts_write)]
+FactDefinitionsWrite = Annotated[Actor, _with(Scope.fact_definitions_write)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 

@@ -126,6 +126,12 @@ TITLES: dict[str, tuple[str, str]] = {
     "consent_refused": ("该记录为拒绝,无可撤回", "This was a refusal; there is nothing to withdraw"),
     "too_many_consents": ("该客户的同意记录已达上限", "The customer has as many recorded decisions as he may have"),
     "too_many_consent_texts": ("同意书版本数量已达上限", "There are as many texts of this purpose as there may be"),
+    "stage_not_reachable": ("项目不能直接进入该阶段", "The project cannot get there from its present stage"),
+    "conflict_changed": ("该信息又有新记录,请重新查看", "There is another fact by now; look at it first"),
+    "fact_definition_exists": ("该信息项代码已被使用", "The key of this fact definition is in use"),
+    "fact_definition_built_in": ("系统自带的信息项不能改写或停用", "A definition of the product is not rewritten"),
+    "fact_definition_withdrawn": ("该信息项已停用", "The fact definition is withdrawn"),
+    "too_many_fact_definitions": ("信息项或其版本数量已达上限", "There are as many definitions or versions as may be"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".
@@ -229,4 +235,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "consent_biometrics": ("缺少对生物识别信息的单独同意", "needs consent of its own: biometrics"),
     "consent_third_party": ("缺少对他人信息的单独同意", "needs consent of its own: other people"),
     "consent_other_sensitive": ("缺少对其他敏感信息的单独同意", "needs consent of its own: other sensitive matters"),
+    "other_dossier": ("不属于该档案", "belongs to another dossier"),
+    "other_purpose": ("不属于该用途", "is not kept for this purpose"),
+    "teller_of_customer": ("客户本人告知时不填转述人", "is not named where the customer said it himself"),
+    "reasons_before_decision": ("仅成交或未成交时填写原因", "are given with won or lost only"),
+    "group_mismatch": ("与敏感级别不符", "does not go with the sensitivity"),
+    "bases_mismatch": ("仅他人信息需要注明依据,且必须注明", "go with data about third persons, and only with those"),
+    "shape_mismatch": ("不适用于这种取值", "does not go with this kind of value"),
 }

@@ -24,6 +24,7 @@ from app.routers import (
     customers,
     departures,
     dossiers,
+    fact_definitions,
     form_responses,
     forms,
     influences,
@@ -97,6 +98,7 @@ _ROUTERS = (
     proposals,
     consents,
     consent_texts,
+    fact_definitions,
 )
 
 

@@ -234,7 +234,7 @@ def _examples(document: dict[str, Any]) -> None:
 
 
 _DESCRIPTION = """The service behind a life-insurance agent's phone: customer profiles, the penetration network 渗透网,
-needs analyses, personal dossiers, and what partner banks may see.
+needs analyses, dossiers, and what partner banks may see.
 
 Conventions, errors, paging, concurrency and the stability promise stand in `openapi/README.md`."""
 
@@ -246,7 +246,7 @@ _TAGS = {
     "relation types": "What two parties can be to each other: a built-in catalogue, and the organisation's own.",
     "introductions": "Who is asked to introduce whom, what becomes of it, and whom that does credit.",
     "tasks": "What a user owes somebody by a day: thanks, to begin with.",
-    "dossiers": "The twelve personal facts, each with source and date.",
+    "dossiers": "What is known of a customer in four dossiers: each fact sealed, with source, date and basis.",
     "form-responses": "Answers to forms: drafts and completed records.",
     "needs-analyses": "Protection need, existing cover and gap, with every step.",
     "forms": "Published form versions, ready for offline use.",

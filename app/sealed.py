@@ -96,6 +96,8 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn("proposals", "content_enc", "person", "customer_id", ("proposals", "content")),
     SealedColumn("proposals", "signature_enc", "person", "customer_id", ("proposals", "signature")),
     SealedColumn("consents", "details_enc", "person", "customer_id", ("consents", "details")),
+    SealedColumn("dossier_facts", "value_enc", "person", "customer_id", ("dossier_facts", "value")),
+    SealedColumn("dossier_facts", "teller_enc", "person", "customer_id", ("dossier_facts", "teller")),
 )
 BLIND: tuple[BlindColumn, ...] = (
     BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),

@@ -160,14 +160,20 @@ def fill_form(client: httpx.Client, profile: dict[str, Any], console: Console) -
 
 def record_facts(client: httpx.Client, profile: dict[str, Any], console: Console) -> None:
     """Ask the next two questions of the dossier and record the answers."""
-    path = f"/v1/customers/{profile['id']}/dossier"
+    path, facts = f"/v1/customers/{profile['id']}/dossiers/personal", f"/v1/customers/{profile['id']}/dossier-facts"
     invented = ("老家黄冈,父母同住;孩子上初中", "周末喜欢钓鱼和羽毛球")
     for value in invented:
         dossier = ask(client, "GET", path)
         following = dossier["next_question"]
         key = following["fact_key"] if following else dossier["facts"][0]["fact_key"]
+        definition = ask(client, "GET", f"/v1/fact-definitions/{key}")
+        if definition["sensitivity"] == "sensitive_personal":
+            console.print("下一个问题涉及敏感信息,须先取得单独同意 the next question needs a separate consent")
+            break
         fact = {"fact_key": key, "value": value, "source": "customer", "observed_on": f"{datetime.now(UTC):%Y-%m-%d}"}
-        ask(client, "POST", f"{path}-facts", json=fact)
+        if definition["bases"]:
+            fact["basis"] = "told_by_customer"
+        ask(client, "POST", facts, json=fact)
         if following:
             console.print(f"问 asked: {following['question']}  [dim]→ {value}[/]")
     dossier = ask(client, "GET", path)

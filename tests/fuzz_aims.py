@@ -299,6 +299,11 @@ HARMLESS = frozenset(
         "POST /v1/customers/{customer_id}/consents",
         "POST /v1/customers/{customer_id}/consents/{consent_id}/withdraw",
         "POST /v1/consent-texts",
+        "POST /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}/resolve",
+        "POST /v1/fact-definitions",  # under a key of its own
+        "PUT /v1/fact-definitions/{fact_key}",  # one of the product's is refused
+        "PATCH /v1/fact-definitions/{fact_key}",
+        "POST /v1/fact-definitions/{fact_key}/withdraw",  # one of the product's is refused
     }
 )
 

@@ -168,7 +168,7 @@ def _aim(case: Case, chance: Random) -> None:
         aim_task(case, chance, asker(case))
     if "customer_id" in given:
         path = f"/v1/customers/{given['customer_id']}"
-        # A company has no dossier (409).
+        # A company has no personal dossier (409).
         is_mistaken = "dossier" in case.path and given["customer_id"] in DEMO.companies
         if (is_mistaken and (is_new or chance.random() < 0.9)) or _is_to_replace(case, "customer_id", path, chance):
             given["customer_id"] = DEMO.new_person() if is_new else chance.choice(DEMO.customers(chance))
@@ -287,8 +287,17 @@ def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
 def _fact(case: Case, body: Body, chance: Random) -> Body:
     if "observed_on" in body:
         body["observed_on"] = repair.past_day(body["observed_on"])
-    if "value" in body and not body["value"].strip():
+    if "fact_key" in body:  # a key anybody has a value for, and nothing that must fit to it
+        body["fact_key"] = chance.choice(("food", "leisure", "pets", "books"))
+        for member in ("dossier", "purpose", "basis", "supersedes", "teller"):
+            body.pop(member, None)
+    if "value" in body or "fact_key" in body:
         body["value"] = "爬山"
+    if body.get("review_by"):
+        body["review_by"] = repair.past_day(body["review_by"])
+    if case.method == "PATCH":
+        for member in ("basis", "teller"):
+            body.pop(member, None)
     return body
 
 

@@ -44,6 +44,7 @@ SHARED = frozenset(
         "GET /v1/products/{product_id}",
         "GET /v1/organizations/{organization_id}/sales-rules",
         "GET /v1/consent-texts/{consent_text_id}",
+        "GET /v1/fact-definitions/{fact_key}",
     }
 )
 

@@ -84,7 +84,6 @@ ROWS = {
     "update_relationship": Row(THEIRS, make.relationship, {"note": "x"}),
     "delete_relationship": Row(THEIRS, make.relationship, good=204),
     "restore_relationship": Row(THEIRS, make.deleted_relationship),
-    "get_dossier": Row(THEIRS, make.customer),
     "list_dossier_facts": Row(THEIRS, make.customer),
     "create_dossier_fact": Row(THEIRS, make.customer, make.FACT, 201),
     "get_dossier_fact": Row(THEIRS, make.fact),
@@ -175,6 +174,8 @@ ROWS = {
     "withdraw_consent": Row(THEIRS, make.consent),
     "get_consent_coverage": Row(SEEN, make.customer),
     "get_consent_text": Row(COMMON, make.consent_text),
+    "get_dossier": Row(THEIRS, make.customer_and_dossier),
+    "resolve_dossier_fact": Row(THEIRS, make.fact, {"decision": "keep_all", "fact_ids": ["{dossier_fact_id}"]}),
 }
 
 # Operations on something that belongs to something else.

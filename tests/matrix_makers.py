@@ -358,3 +358,7 @@ async def extracted(world: World, name: str) -> Ids:
 
 async def customer_and_form(world: World, name: str) -> Ids:
     return {**await customer(world, name), **FORM}
+
+
+async def customer_and_dossier(world: World, name: str) -> Ids:
+    return {**await customer(world, name), "dossier": "personal"}

@@ -55,7 +55,7 @@ async def test_number_is_nowhere_but_in_the_answer(world: World) -> None:
     first, again = [await world.agent.post(f"{url}/reveal", json=body, headers=headers) for _ in range(2)]
     assert first.json() == again.json() == {"id_number": NUMBER}
     assert len(await looks(world, customer)) == 2  # an answer that is sent once more is one more look
-    for place in (url, "/v1/customers", f"{url}/dossier", f"{url}/network"):
+    for place in (url, "/v1/customers", f"{url}/dossiers/personal", f"{url}/network"):
         assert NUMBER not in (await world.agent.get(place)).text
     for table in ("customers", "audit_events", "idempotency_keys"):
         rows = await world.db.fetch(f"SELECT * FROM {table} WHERE org_id = $1", world.org_id)

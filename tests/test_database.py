@@ -116,6 +116,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "idempotency_keys": "DELETE INSERT SELECT UPDATE", "dpop_proofs": "DELETE INSERT SELECT UPDATE",
         "network_scores": "DELETE INSERT SELECT UPDATE", **QUEUE,
         "tolerance_assessments": "INSERT SELECT", "proposals": "INSERT SELECT",
+        "fact_definition_versions": "INSERT SELECT",
         "org_form_versions": "INSERT SELECT",  # UPDATE of the columns that withdraw one only
         "consents": "INSERT SELECT", "consent_texts": "INSERT SELECT", "consent_events": "INSERT SELECT",
         "consent_uses": "INSERT SELECT",

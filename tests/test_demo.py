@@ -84,7 +84,9 @@ async def _count(owner: asyncpg.Connection, table: str, condition: str = "true")
 
 
 async def test_everything_generated_is_stored(loaded: DemoAccess, owner_db: asyncpg.Connection) -> None:
-    facts = sum(len(dossier.facts) for dossier in WORLD.dossiers)
+    facts = sum(len(dossier.facts) for dossier in (*WORLD.dossiers, *WORLD.business))
+    # A stage takes the place of the one before.
+    facts -= sum(max(0, sum(fact.fact_key == "stage" for fact in one.facts) - 1) for one in WORLD.business)
     assert await _count(owner_db, "teams") == 3
     assert await _count(owner_db, "users") == 6
     assert await _count(owner_db, "customers", "deleted_at IS NULL AND NOT is_shadow") == 400
@@ -293,11 +295,29 @@ async def test_customer_is_found_by_the_tail_of_his_phone(login: Login) -> None:
 
 async def test_dossier_shows_the_generated_facts(login: Login) -> None:
     dossier = next(one for one in WORLD.dossiers if one.customer.owner == "agent1")
-    body = (await (await login("agent1")).get(f"/v1/customers/{dossier.customer.id}/dossier")).json()
+    body = (await (await login("agent1")).get(f"/v1/customers/{dossier.customer.id}/dossiers/personal")).json()
+    masked = {fact["fact_key"] for fact in body["facts"] if fact["is_masked"]}
     assert {fact["fact_key"]: fact["value"] for fact in body["facts"]} == {
-        fact.fact_key: fact.value for fact in dossier.facts
+        fact.fact_key: None if fact.fact_key in masked else fact.value for fact in dossier.facts
     }
     assert body["completeness"]["known"] == len(dossier.facts)
+
+
+async def test_there_are_facts_in_all_four_dossiers_and_a_conflict_to_look_at(login: Login) -> None:
+    client = await login("admin1")
+    seen: dict[str, int] = {"corporate": 0, "competitor": 0, "project": 0}
+    conflicts, stages = 0, set()
+    for dossier in WORLD.business:
+        for name in seen:
+            answer = await client.get(f"/v1/customers/{dossier.customer.id}/dossiers/{name}")
+            body = answer.json()
+            seen[name] += len(body.get("facts", ()))
+            conflicts += len(body.get("conflicts", ()))
+            if body.get("opportunity"):
+                stages.add(body["opportunity"]["stage"])
+    assert min(seen.values()) >= 20
+    assert conflicts >= 2
+    assert len(stages - {None}) >= 3
 
 
 async def test_analyses_of_the_completed_interviews_can_be_read(login: Login) -> None:

@@ -22,7 +22,7 @@ from app.domain.demo_business import degrees
 from app.domain.demo_families import Party, Tie
 from app.domain.demo_network import OWNERS
 from app.domain.demo_source import AS_OF, Source
-from app.domain.dossier import FactKey
+from app.domain.fact_definitions import DossierName, shipped
 from app.domain.introductions import DECLINED, STEPS, may_follow
 from app.models.customers import CustomerCreate
 
@@ -81,7 +81,7 @@ def test_ids_are_unique_uuid7() -> None:
     ids = [one.id for group in (WORLD.teams, WORLD.users, WORLD.ties, WORLD.parties) for one in group]
     ids += [WORLD.org_id, *(one.id for one in WORLD.interviews)]
     ids += [*(one.id for one in WORLD.introductions), *(one.id for one in WORLD.fact_finds)]
-    ids += [fact.id for dossier in WORLD.dossiers for fact in dossier.facts]
+    ids += [fact.id for dossier in (*WORLD.dossiers, *WORLD.business) for fact in dossier.facts]
     assert len(set(ids)) == len(ids)
     assert {(one.version, one.variant) for one in ids} == {(7, "specified in RFC 4122")}
 
@@ -265,11 +265,12 @@ def test_fact_finds_are_complete_and_of_families_nobody_else_asked() -> None:
     assert not asked & {one.customer.id for one in WORLD.fact_finds}
 
 
-def test_dossiers_have_three_to_eleven_known_facts_of_adults() -> None:
+def test_dossiers_have_up_to_eleven_known_facts_of_adults() -> None:
     assert len({dossier.customer.id for dossier in WORLD.dossiers}) == 25
     for dossier in WORLD.dossiers:
-        keys = [FactKey(fact.fact_key) for fact in dossier.facts]
-        assert 3 <= len(keys) <= 11
+        keys = [fact.fact_key for fact in dossier.facts]
+        assert set(keys) <= {one.key for one in shipped().of(DossierName.personal)} - {"itinerary"}
+        assert 2 <= len(keys) <= 11
         assert len(set(keys)) == len(keys)
         assert dossier.customer.age >= 18
         assert all(fact.observed_on <= AS_OF for fact in dossier.facts)

@@ -1,152 +1,162 @@
-"""The rules of the personal dossier, without a service around them."""
+"""The rules of a dossier, without a service around them: completeness, two sources of one thing, the stages."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID
 
+import networkx as nx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.domain import dossier
-from app.domain.dossier import BY_KEY, KINDS, FactKey
+from app.domain import dossier, opportunity
+from app.domain.dossier import Teller, Told
+from app.domain.fact_definitions import DossierName, shipped
 
 TODAY = date(2026, 11, 23)
-ALL_FRESH: dict[FactKey, date] = {kind.key: TODAY for kind in KINDS}
+ASKED = [one.key for one in shipped().of(DossierName.personal)]
+ME, MATE = UUID(int=1), UUID(int=2)
+DAYS = st.integers(0, 400).map(lambda back: TODAY - timedelta(days=back))
+TELLERS = st.builds(
+    Teller,
+    st.sampled_from(["customer", "observed", "third_party", "public", "document"]),
+    st.sampled_from([None, UUID(int=7), UUID(int=8)]),
+    st.sampled_from([None, "邻居", "年报"]),
+    st.sampled_from([ME, MATE]),
+)
+CURRENT = st.lists(st.tuples(TELLERS, DAYS), max_size=6).map(
+    lambda found: [Told(UUID(int=100 + n), teller, day) for n, (teller, day) in enumerate(found)]
+)
 
 
-def aged(key: FactKey, over: int) -> date:
-    """A day of observation `over` days past the freshness of the fact."""
-    return TODAY - timedelta(days=BY_KEY[key].freshness_days + over)
-
-
-def test_the_twelve_facts_of_the_source_are_all_there_once() -> None:
-    assert {kind.label[0] for kind in KINDS} == {
-        "家庭状况和家乡", "毕业的学校", "喜欢的休闲方式", "喜欢的餐厅和食物", "宠物", "喜欢的书籍",
-        "上次度假的地点和下次休假的计划", "行程", "在机构中的作用", "同事之间的关系", "今年的工作目标",
-        "个人发展计划和志向",
-    }  # fmt: skip
-    assert len(KINDS) == 12
-    assert set(BY_KEY) == set(FactKey)
-
-
-def test_keys_are_a_promise() -> None:
-    assert [key.value for key in FactKey] == [
-        "family_hometown", "work_role", "leisure", "food", "school", "vacation", "pets", "year_goals", "books",
-        "itinerary", "ambitions", "colleagues",
-    ]  # fmt: skip
-
-
-def test_asking_order_begins_with_family_and_ends_with_trust() -> None:
-    order = [kind.key for kind in KINDS]
-    assert order[:2] == [FactKey.family_hometown, FactKey.work_role]
-    assert order[-2:] == [FactKey.ambitions, FactKey.colleagues]
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key.value)
-def test_every_kind_can_be_asked_in_both_languages(kind: dossier.FactKind) -> None:
-    zh, en = kind.question
-    assert zh.endswith("？")
-    assert en.endswith("?")
-    assert en.isascii()
-    assert kind.label[1].isascii()
-    assert kind.freshness_days > 0
-
-
-def test_questions_and_labels_are_all_different() -> None:
-    for texts in ([kind.label for kind in KINDS], [kind.question for kind in KINDS]):
-        assert len({zh for zh, _ in texts}) == len({en for _, en in texts}) == 12
-
-
-@pytest.mark.parametrize(("language", "index"), [("zh-CN", 0), ("en", 1), ("en-GB", 1), ("zh", 0), ("fr", 0)])
-def test_language_picks_label_and_question_alike(language: str, index: int) -> None:
-    kind = BY_KEY[FactKey.pets]
-    assert kind.label_in(language) == kind.label[index]
-    assert kind.question_in(language) == kind.question[index]
-
-
-def test_freshness_follows_how_fast_a_thing_changes() -> None:
-    days = {kind.key: kind.freshness_days for kind in KINDS}
-    assert min(days, key=lambda key: days[key]) is FactKey.itinerary
-    assert max(days, key=lambda key: days[key]) is FactKey.school
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key.value)
-def test_a_fact_is_stale_from_the_day_after_its_period(kind: dossier.FactKind) -> None:
-    assert not dossier.is_stale(kind.key, TODAY, TODAY)
-    assert not dossier.is_stale(kind.key, aged(kind.key, 0), TODAY)
-    assert dossier.is_stale(kind.key, aged(kind.key, 1), TODAY)
-
-
-def test_a_fact_observed_tomorrow_elsewhere_is_fresh() -> None:
-    assert not dossier.is_stale(FactKey.itinerary, TODAY + timedelta(days=1), TODAY)
-
-
-def test_empty_dossier_asks_for_the_first_kind() -> None:
-    standing = dossier.assess({}, TODAY)
+def test_nothing_known_is_zero_percent_and_asks_the_first() -> None:
+    standing = dossier.assess(ASKED, {}, TODAY)
     assert (standing.known, standing.total, standing.percent, standing.stale) == (0, 12, 0, 0)
-    assert standing.ask_next is KINDS[0]
+    assert standing.ask_next == "family_hometown"
+    assert dossier.assess([], {}, TODAY) == dossier.Standing(0, 0, 100, 0, None)
 
 
-def test_full_fresh_dossier_asks_nothing() -> None:
-    standing = dossier.assess(ALL_FRESH, TODAY)
-    assert (standing.known, standing.percent, standing.stale, standing.ask_next) == (12, 100, 0, None)
+def test_percent_is_rounded_down_so_that_100_means_all() -> None:
+    found = [dossier.assess(ASKED, dict.fromkeys(ASKED[:n], TODAY), TODAY).percent for n in range(13)]
+    assert found == [0, 8, 16, 25, 33, 41, 50, 58, 66, 75, 83, 91, 100]
 
 
-def test_percent_never_falls_and_is_100_only_when_all_are_known() -> None:
-    percents = [dossier.assess({kind.key: TODAY for kind in KINDS[:count]}, TODAY).percent for count in range(13)]
-    assert percents == [0, 8, 16, 25, 33, 41, 50, 58, 66, 75, 83, 91, 100]
+def test_a_fact_holds_on_its_last_day_and_is_stale_after_it() -> None:
+    until = dossier.review_by(TODAY, 30)
+    assert until == date(2026, 12, 23)
+    assert [dossier.is_stale(until, until + timedelta(days=n)) for n in (-1, 0, 1)] == [False, False, True]
 
 
-def test_questions_come_in_order_as_facts_are_learned() -> None:
-    observed: dict[FactKey, date] = {}
-    asked = []
-    while (kind := dossier.assess(observed, TODAY).ask_next) is not None:
-        asked.append(kind)
-        observed[kind.key] = TODAY
-    assert asked == list(KINDS)
+@given(st.dictionaries(st.sampled_from(ASKED), DAYS))
+def test_unknown_is_asked_before_stale_and_in_the_order_of_asking(good_until: dict[str, date]) -> None:
+    standing = dossier.assess(ASKED, good_until, TODAY)
+    unknown = [key for key in ASKED if key not in good_until]
+    stale = [key for key in ASKED if key in good_until and good_until[key] < TODAY]
+    assert standing.known == 12 - len(unknown)
+    assert standing.stale == len(stale)
+    assert standing.ask_next == ([*unknown, *stale, None])[0]
 
 
-def test_a_gap_in_the_middle_is_asked_before_what_follows() -> None:
-    observed: dict[FactKey, date] = {
-        key: day for key, day in ALL_FRESH.items() if key not in (FactKey.food, FactKey.books)
-    }
-    assert dossier.assess(observed, TODAY).ask_next is BY_KEY[FactKey.food]
+def test_day_is_chinas_whatever_the_clock_says() -> None:
+    assert dossier.china_date(datetime(2026, 11, 22, 15, 59, tzinfo=UTC)) == date(2026, 11, 22)
+    assert dossier.china_date(datetime(2026, 11, 22, 16, 0, tzinfo=UTC)) == date(2026, 11, 23)
 
 
-def test_unknown_is_asked_before_stale() -> None:
-    observed: dict[FactKey, date] = {FactKey.family_hometown: aged(FactKey.family_hometown, 1)}
-    standing = dossier.assess(observed, TODAY)
-    assert (standing.known, standing.percent, standing.stale) == (1, 8, 1)
-    assert standing.ask_next is BY_KEY[FactKey.work_role]
-
-
-def test_stale_facts_of_a_full_dossier_are_asked_in_order() -> None:
-    observed: dict[FactKey, date] = {**ALL_FRESH, **{key: aged(key, 1) for key in (FactKey.colleagues, FactKey.pets)}}
-    standing = dossier.assess(observed, TODAY)
-    assert (standing.known, standing.percent, standing.stale) == (12, 100, 2)
-    assert standing.ask_next is BY_KEY[FactKey.pets]
-    observed[FactKey.pets] = TODAY
-    assert dossier.assess(observed, TODAY).ask_next is BY_KEY[FactKey.colleagues]
-
-
-def test_the_passing_of_time_alone_moves_the_question() -> None:
-    later = TODAY + timedelta(days=31)
-    assert dossier.assess(ALL_FRESH, TODAY + timedelta(days=30)).ask_next is None
-    assert dossier.assess(ALL_FRESH, later).ask_next is BY_KEY[FactKey.itinerary]
+def test_day_of_observation_is_past_and_not_before_1900() -> None:
+    assert dossier.observation_issue(TODAY, TODAY) is None
+    assert dossier.observation_issue(TODAY + timedelta(days=1), TODAY) == "in_future"
+    assert dossier.observation_issue(date(1899, 12, 31), TODAY) == "out_of_range"
 
 
 @pytest.mark.parametrize(
-    ("day", "code"),
+    ("one", "other", "is_same"),
     [
-        (TODAY, None),
-        (TODAY + timedelta(days=1), "in_future"),
-        (date(1900, 1, 1), None),
-        (date(1899, 12, 31), "out_of_range"),
-        (date.max, "in_future"),
-        (date.min, "out_of_range"),
+        (Teller("customer", None, None, ME), Teller("customer", None, None, MATE), True),
+        (Teller("observed", None, None, ME), Teller("observed", None, None, ME), True),
+        (Teller("observed", None, None, ME), Teller("observed", None, None, MATE), False),
+        (Teller("third_party", None, None, ME), Teller("third_party", None, None, MATE), False),
+        (Teller("third_party", UUID(int=7), None, ME), Teller("third_party", UUID(int=7), None, MATE), True),
+        (Teller("third_party", UUID(int=7), None, ME), Teller("third_party", UUID(int=8), None, ME), False),
+        (Teller("document", None, "年报", ME), Teller("document", None, "年报", MATE), True),
+        (Teller("document", None, "年报", ME), Teller("document", None, "合同", ME), False),
+        (Teller("customer", None, None, ME), Teller("observed", None, None, ME), False),
     ],
 )
-def test_day_of_observation_lies_between_1900_and_today(day: date, code: str | None) -> None:
-    assert dossier.observation_issue(day, TODAY) == code
+def test_who_speaks_with_one_voice(one: Teller, other: Teller, is_same: bool) -> None:
+    assert one.is_same(other) is other.is_same(one) is is_same
 
 
-def test_the_day_turns_at_midnight_in_china() -> None:
-    assert dossier.china_date(datetime(2026, 11, 22, 15, 59, 59, tzinfo=UTC)) == date(2026, 11, 22)
-    assert dossier.china_date(datetime(2026, 11, 22, 16, 0, tzinfo=UTC)) == date(2026, 11, 23)
+@given(CURRENT, TELLERS, DAYS, st.sets(st.integers(100, 105)))
+def test_nothing_is_replaced_but_by_its_own_source_or_by_name(
+    current: list[Told], teller: Teller, day: date, named: set[int]
+) -> None:
+    wanted = {UUID(int=n) for n in named}
+    end = dossier.settle(current, teller, day, named=wanted)
+    known = {one.id: one for one in current}
+    for one in end.superseded:
+        assert one in wanted or (known[one].teller.is_same(teller) and known[one].observed_on <= day)
+    assert wanted & set(known) <= set(end.superseded)
+    if end.superseded_by is None:  # it is current: whatever its own source said before is history
+        left = [one for one in current if one.id not in end.superseded]
+        assert not any(one.teller.is_same(teller) for one in left)
+    else:  # a late word about the past: its source has said something newer
+        newer = known[end.superseded_by]
+        assert newer.teller.is_same(teller)
+        assert newer.observed_on > day
+        assert end.superseded_by not in end.superseded
+
+
+@given(CURRENT, TELLERS, DAYS)
+def test_there_is_only_ever_one_of_a_single_fact(current: list[Told], teller: Teller, day: date) -> None:
+    end = dossier.settle(current[:1], teller, day, is_single=True)
+    assert (len(end.superseded) == len(current[:1])) is (end.superseded_by is None)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", 3, {"year": 2026}]), st.booleans()), min_size=1, max_size=5))
+def test_facts_contradict_until_they_agree_or_all_are_kept(values: list[tuple[Any, bool]]) -> None:
+    differ = any(one != other for (one, _), (other, _) in product(values, values))
+    assert dossier.contradict(values) is (differ and not all(is_kept for _, is_kept in values))
+
+
+# --- the project -----------------------------------------------------------------------------------------------
+
+
+def test_every_stage_can_be_reached_and_every_open_one_can_be_lost() -> None:
+    graph = nx.DiGraph((one, after) for one in opportunity.STAGES for after in opportunity.next_stages(one))
+    assert nx.is_strongly_connected(graph)
+    assert set(graph) == set(opportunity.STAGES)
+    open_ones = [one for one in opportunity.STAGES if one not in opportunity.DECIDED]
+    assert all(graph.has_edge(one, "lost") for one in open_ones)
+    assert list(graph.predecessors("won")) == ["deciding"]
+    assert list(opportunity.next_stages(None)) == open_ones
+
+
+def test_the_same_stage_may_be_told_again_and_a_decided_project_begins_anew() -> None:
+    assert all(opportunity.may_follow(one, one) for one in opportunity.STAGES)
+    assert not opportunity.may_follow("idea", "won")
+    assert not opportunity.may_follow(None, "won")
+    assert opportunity.may_follow("won", "idea")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"stage": "idea"}, None),
+        ({"stage": "lost", "reasons": ["price"]}, None),
+        ({"stage": "won"}, ("/reasons", "missing")),
+        ({"stage": "idea", "reasons": ["price"]}, ("/reasons", "reasons_before_decision")),
+    ],
+)
+def test_reasons_go_with_a_decision(value: dict[str, Any], problem: tuple[str, str] | None) -> None:
+    assert opportunity.stage_problem(value) == problem
+
+
+def test_policy_is_in_force_to_the_end_of_what_is_known_of_its_last_day() -> None:
+    ends: list[dict[str, Any]] = [
+        {}, {"expires_on": {"year": 2026}}, {"expires_on": {"year": 2026, "month": 11}},
+        {"expires_on": {"year": 2026, "month": 11, "day": 23}}, {"expires_on": {"year": 2026, "month": 11, "day": 22}},
+        {"expires_on": {"year": 2025}},
+    ]  # fmt: skip
+    assert [opportunity.in_force([one], TODAY) for one in ends] == [1, 1, 1, 1, 0, 0]
+    assert opportunity.in_force(ends, TODAY) == 4

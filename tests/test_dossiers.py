@@ -1,4 +1,4 @@
-"""The personal dossier through the API."""
+"""Facts of the personal dossier through the API, one source each."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,17 +6,28 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.dossier import BY_KEY, KINDS, FactKey
+from app.domain.fact_definitions import DossierName, shipped
 from app.services import dossiers
 from tests.factories import World, create_customer, if_match
-from tests.facts import SECRET, TODAY, china_today, fact_body, history, learn, url_of, view
+from tests.facts import SECRET, TODAY, china_today, consent, fact_body, history, learn, url_of, view
 
 __all__ = ["china_today"]  # no test names it: pytest runs it for every test of the module it is imported into
 ZH = {"Accept-Language": "zh-CN"}
+KINDS = shipped().of(DossierName.personal)
+BY_KEY = {one.key: one for one in KINDS}
 
 
 def aged(key: str, over: int) -> str:
-    return (TODAY - timedelta(days=BY_KEY[FactKey(key)].freshness_days + over)).isoformat()
+    return (TODAY - timedelta(days=BY_KEY[key].review_days + over)).isoformat()
+
+
+async def know(world: World, person: dict[str, Any], key: str, **over: Any) -> None:
+    """A fact of any key, with the consent or basis it needs."""
+    if BY_KEY[key].bases:
+        over["basis"] = "told_by_customer"
+    if BY_KEY[key].needs_consent:
+        await consent(world, person, BY_KEY[key].group, BY_KEY[key].purpose)
+    await learn(world.agent, person, key, "知道", **over)
 
 
 async def test_create_answers_what_a_read_answers(world: World) -> None:
@@ -28,6 +39,9 @@ async def test_create_answers_what_a_read_answers(world: World) -> None:
     assert answer.headers["etag"] == '"1"'
     assert made["recorded_by"] == {"id": str(world.users["agent"]), "name": "agent"}
     assert {key: made[key] for key in fact_body()} == fact_body()
+    assert (made["dossier"], made["definition_version"], made["is_masked"]) == ("personal", 1, False)
+    assert (made["teller"], made["basis"], made["confidence"], made["consent_ids"]) == (None, None, None, [])
+    assert (made["review_by"], made["expires_on"], made["supersedes"]) == ("2028-11-19", None, [])
     assert (made["customer_id"], made["superseded_at"], made["version"]) == (person["id"], None, 1)
     read = await world.agent.get(url_of(made))
     assert (read.json(), read.headers["cache-control"]) == (made, "no-store")
@@ -43,12 +57,17 @@ async def test_empty_dossier_is_zero_percent_and_asks_for_the_family(world: Worl
     person = await create_customer(world.agent)
     assert await view(world.agent, person) == {
         "customer_id": person["id"],
+        "dossier": "personal",
+        "as_known_on": None,
         "facts": [],
+        "conflicts": [],
+        "opportunity": None,
+        "policies_in_force": None,
         "completeness": {"known": 0, "total": 12, "percent": 0, "stale": 0},
         "next_question": {
             "fact_key": "family_hometown",
             "label": "Family and hometown",
-            "question": BY_KEY[FactKey.family_hometown].question[1],
+            "question": BY_KEY["family_hometown"].question.en,
         },
         "version": 0,
     }
@@ -63,30 +82,30 @@ async def test_completeness_goes_from_0_to_100_in_the_order_of_asking(world: Wor
         if seen["next_question"] is None:
             break
         asked.append(seen["next_question"]["fact_key"])
-        await learn(world.agent, person, asked[-1], "知道", observed_on="2026-11-23")
+        await know(world, person, asked[-1], observed_on="2026-11-23")
     assert percents == [0, 8, 16, 25, 33, 41, 50, 58, 66, 75, 83, 91, 100]
-    assert asked == [kind.key.value for kind in KINDS]
+    assert asked == [kind.key for kind in KINDS]
     assert seen["version"] == 12
 
 
 async def test_facts_are_shown_in_the_order_of_asking_however_they_were_learned(world: World) -> None:
     person = await create_customer(world.agent)
-    for key in ("colleagues", "pets", "family_hometown"):
+    for key in ("books", "pets", "work_role"):
         await learn(world.agent, person, key, f"关于{key}")
     facts = (await view(world.agent, person))["facts"]
     assert [(fact["fact_key"], fact["value"]) for fact in facts] == [
-        ("family_hometown", "关于family_hometown"), ("pets", "关于pets"), ("colleagues", "关于colleagues"),
+        ("work_role", "关于work_role"), ("pets", "关于pets"), ("books", "关于books"),
     ]  # fmt: skip
 
 
 async def test_staleness_moves_the_next_question(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     person = await create_customer(world.agent)
     for kind in KINDS:
-        await learn(world.agent, person, kind.key.value, "知道", observed_on=aged(kind.key.value, 0))
+        await know(world, person, kind.key, observed_on=aged(kind.key, 0))
     fresh = await view(world.agent, person)
     assert (fresh["next_question"], fresh["completeness"]["stale"]) == (None, 0)
     monkeypatch.setattr(dossiers, "today", lambda: TODAY + timedelta(days=1))
-    await learn(world.agent, person, "family_hometown", "二胎", observed_on="2026-11-24")
+    await know(world, person, "family_hometown", observed_on="2026-11-24")
     stale = await view(world.agent, person)
     assert stale["completeness"] == {"known": 12, "total": 12, "percent": 100, "stale": 11}
     assert stale["next_question"]["fact_key"] == "work_role"
@@ -95,7 +114,7 @@ async def test_staleness_moves_the_next_question(world: World, monkeypatch: pyte
 
 async def test_unknown_facts_are_asked_before_stale_ones(world: World) -> None:
     person = await create_customer(world.agent)
-    await learn(world.agent, person, observed_on=aged("family_hometown", 1))
+    await know(world, person, "family_hometown", observed_on=aged("family_hometown", 1))
     seen = await view(world.agent, person)
     assert seen["facts"][0]["is_stale"] is True
     assert seen["next_question"]["fact_key"] == "work_role"
@@ -105,7 +124,7 @@ async def test_a_newer_fact_supersedes_and_keeps_the_history(world: World) -> No
     person = await create_customer(world.agent)
     old = await learn(world.agent, person, "pets", "一只猫")
     other = await learn(world.agent, person, "food", "沙茶面")
-    new = await learn(world.agent, person, "pets", "两只猫", source="observed")
+    new = await learn(world.agent, person, "pets", "两只猫", observed_on="2026-11-21")
     assert [f["value"] for f in (await view(world.agent, person))["facts"]] == ["沙茶面", "两只猫"]
     items = await history(world.agent, person)
     assert [item["id"] for item in items] == [new["id"], other["id"], old["id"]]
@@ -113,7 +132,8 @@ async def test_a_newer_fact_supersedes_and_keeps_the_history(world: World) -> No
     assert (items[0]["superseded_at"], items[1]["superseded_at"]) == (None, None)
     past = items[2]
     assert (past["value"], past["version"], past["recorded_at"]) == ("一只猫", 2, old["recorded_at"])
-    assert past["superseded_at"] is not None
+    assert (past["superseded_at"] is not None, past["superseded_by"]) == (True, new["id"])
+    assert new["supersedes"] == [old["id"]]
     assert (await world.agent.get(url_of(old))).json() == past
     assert [item["id"] for item in await history(world.agent, person, "?fact_key=pets")] == [new["id"], old["id"]]
     assert await history(world.agent, person, "?fact_key=books") == []
@@ -148,7 +168,7 @@ async def test_cursor_is_bound_to_customer_and_filter(world: World) -> None:
 async def test_labels_and_tag_follow_the_language(world: World) -> None:
     person = await create_customer(world.agent)
     await learn(world.agent, person, "pets", "一只猫")
-    url = f"/v1/customers/{person['id']}/dossier"
+    url = f"/v1/customers/{person['id']}/dossiers/personal"
     zh, en = await world.agent.get(url, headers=ZH), await world.agent.get(url)
     assert [a.json()["facts"][0]["label"] for a in (zh, en)] == ["宠物", "Pets"]
     assert zh.json()["next_question"]["question"] == "您老家是哪里？家里现在有哪些人？"
@@ -167,29 +187,15 @@ async def test_dossier_tag_changes_with_the_facts_and_with_the_day(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await create_customer(world.agent)
-    url = f"/v1/customers/{person['id']}/dossier"
+    url = f"/v1/customers/{person['id']}/dossiers/personal"
     tags = [(await world.agent.get(url)).headers["etag"]]
-    await learn(world.agent, person, "itinerary", "下周去泉州", observed_on=TODAY.isoformat())
+    await learn(world.agent, person, "leisure", "打羽毛球", observed_on=TODAY.isoformat(), review_by="2026-12-23")
     tags.append((await world.agent.get(url)).headers["etag"])
     assert (await world.agent.get(url, headers={"If-None-Match": tags[1]})).status_code == 304
     monkeypatch.setattr(dossiers, "today", lambda: TODAY + timedelta(days=31))
     aged_answer = await world.agent.get(url, headers={"If-None-Match": tags[1]})
     assert (aged_answer.status_code, aged_answer.json()["facts"][0]["is_stale"]) == (200, True)
     assert len({*tags, aged_answer.headers["etag"]}) == 3
-
-
-async def test_fact_kinds_are_a_cacheable_code_list_in_both_languages(world: World) -> None:
-    answers = [await world.agent.get("/v1/dossier-fact-kinds", headers=headers) for headers in ({}, ZH)]
-    for index, answer in ((1, answers[0]), (0, answers[1])):
-        assert [(k["fact_key"], k["label"], k["question"], k["freshness_days"]) for k in answer.json()["items"]] == [
-            (kind.key.value, kind.label[index], kind.question[index], kind.freshness_days) for kind in KINDS
-        ]
-        assert answer.headers["vary"] == "Accept-Language"
-        assert "max-age" in answer.headers["cache-control"]
-    tag = answers[0].headers["etag"]
-    assert tag != answers[1].headers["etag"]
-    again = await world.mate.get("/v1/dossier-fact-kinds", headers={"If-None-Match": tag})
-    assert again.status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -210,6 +216,13 @@ async def test_fact_kinds_are_a_cacheable_code_list_in_both_languages(world: Wor
         ("value", "响\u0007铃", "pattern"),
         ("recorded_by", "01890000-0000-7000-8000-000000000000", "unknown"),
         ("label", "宠物", "unknown"),
+        ("value", 77777, "type"),
+        ("value", None, "type"),
+        ("confidence", "1.01", "pattern"),
+        ("review_by", "1899-12-31", "out_of_range"),
+        ("basis", "public", "choice"),
+        ("teller", {"label": "邻居"}, "teller_of_customer"),
+        ("teller", {}, "one_of"),
     ],
 )
 async def test_broken_rule_names_the_place_and_never_the_value(
@@ -238,20 +251,24 @@ async def test_day_of_observation_is_judged_in_china(world: World, monkeypatch: 
 
 async def test_patch_corrects_the_current_fact(world: World) -> None:
     person = await create_customer(world.agent)
-    made = await learn(world.agent, person, "pets", "一只毛")
+    made = await learn(world.agent, person, "pets", "一只毛", confidence="0.5")
     answer = await world.agent.patch(url_of(made), json={"value": "一只猫"}, headers=if_match(made))
     body = answer.json()
     assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
     assert (body["value"], body["source"], body["observed_on"]) == ("一只猫", "customer", "2026-11-20")
-    assert (body["recorded_at"], body["superseded_at"]) == (made["recorded_at"], None)
+    assert (body["recorded_at"] > made["recorded_at"], body["superseded_at"]) == (True, None)
+    assert body["confidence"] == "0.50"
     rest = await world.agent.patch(
         url_of(made), json={"source": "document", "observed_on": "2026-11-01"}, headers=if_match(body)
     )
     assert (rest.json()["value"], rest.json()["source"], rest.json()["observed_on"]) == (
         "一只猫", "document", "2026-11-01",
     )  # fmt: skip
-    assert len(await history(world.agent, person)) == 1
-    assert (await view(world.agent, person))["version"] == 3
+    # Each former wording is history now.
+    wordings = await history(world.agent, person)
+    assert [one["value"] for one in wordings] == ["一只猫", "一只猫", "一只毛"]
+    assert [one["superseded_by"] for one in wordings] == [None, made["id"], made["id"]]
+    assert (await view(world.agent, person))["version"] == 5
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ async def every_road(client: httpx.AsyncClient, customer_id: str, fact_id: str) 
     facts = f"/v1/customers/{customer_id}/dossier-facts"
     match = {"If-Match": '"1"'}
     return [
-        (await client.get(f"/v1/customers/{customer_id}/dossier")).status_code,
+        (await client.get(f"/v1/customers/{customer_id}/dossiers/personal")).status_code,
         (await client.get(facts)).status_code,
         (await client.post(facts, json=fact_body("books", "红楼梦"))).status_code,
         (await client.get(f"{facts}/{fact_id}")).status_code,
@@ -33,7 +33,7 @@ async def test_nobody_outside_sees_or_touches_a_dossier(world: World, other_worl
     for client in (world.mate, world.stranger, other_world.agent, other_world.admin):
         assert await every_road(client, person["id"], made["id"]) == [404] * 7
     assert await every_road(world.auditor, person["id"], made["id"]) == [403] * 7
-    assert (await world.auditor.get("/v1/dossier-fact-kinds")).status_code == 403
+    assert (await world.auditor.get("/v1/fact-definitions")).status_code == 403
     partner = world.client(**{"X-API-Key": world.partner_key})
     assert await every_road(partner, person["id"], made["id"]) == [403] * 7
     assert await every_road(world.client(), person["id"], made["id"]) == [401] * 7
@@ -79,10 +79,10 @@ async def test_dossier_of_a_deleted_customer_is_410_then_404(world: World) -> No
 
 async def test_organisation_has_no_personal_dossier(world: World) -> None:
     company = await create_company(world.agent)
-    assert await every_road(world.agent, company["id"], str(uuid7())) == [409] * 7
-    answer = await world.agent.get(f"/v1/customers/{company['id']}/dossier")
+    assert await every_road(world.agent, company["id"], str(uuid7())) == [409, 200, 409, 404, 404, 404, 404]
+    answer = await world.agent.get(f"/v1/customers/{company['id']}/dossiers/personal")
     assert answer.json()["code"] == "customer_not_individual"
-    assert (await world.stranger.get(f"/v1/customers/{company['id']}/dossier")).status_code == 404
+    assert (await world.stranger.get(f"/v1/customers/{company['id']}/dossiers/personal")).status_code == 404
 
 
 async def test_same_id_and_body_again_is_200_and_records_once(world: World) -> None:
@@ -150,6 +150,7 @@ async def test_every_change_is_audited_without_values_and_fed_to_the_owner(world
     old = await learn(world.agent, person)
     new = await learn(world.manager, person, value="换了住处")
     await world.manager.patch(url_of(new), json={"value": "换了城市"}, headers=if_match(new))
+    past = next(one["id"] for one in await history(world.agent, person) if one["value"] == "换了住处")
     await world.agent.delete(url_of(new), headers={"If-Match": '"2"'})
     await world.agent.post(f"{url_of(new)}/restore")
     await world.agent.delete(url_of(new), headers={"If-Match": '"4"'})
@@ -161,12 +162,16 @@ async def test_every_change_is_audited_without_values_and_fed_to_the_owner(world
     agent, manager = world.users["agent"], world.users["manager"]
     assert [(event["action"], event["actor_id"], str(event["object_id"])) for event in events] == [
         ("dossier_fact.created", agent, old["id"]),
-        ("dossier_fact.superseded", manager, old["id"]),
         ("dossier_fact.created", manager, new["id"]),
+        ("dossier_fact.superseded", manager, old["id"]),
+        ("dossier_fact.superseded", manager, past),
         ("dossier_fact.updated", manager, new["id"]),
         ("dossier_fact.deleted", agent, new["id"]),
+        ("dossier_fact.deleted", agent, past),
         ("dossier_fact.restored", agent, new["id"]),
+        ("dossier_fact.restored", agent, past),
         ("dossier_fact.deleted", agent, new["id"]),
+        ("dossier_fact.deleted", agent, past),
     ]
     for event in events:
         assert person["id"] in event["detail"]
@@ -175,7 +180,11 @@ async def test_every_change_is_audited_without_values_and_fed_to_the_owner(world
         "SELECT scope, id::text, removed FROM feed WHERE org_id = $1 AND collection = 'dossier_facts' ORDER BY id",
         world.org_id,
     )
-    assert [tuple(row) for row in feed] == [(agent, old["id"], False), (agent, new["id"], True)]
+    assert [tuple(row) for row in feed] == [
+        (agent, old["id"], False),
+        (agent, new["id"], True),
+        (agent, past, True),
+    ]
 
 
 async def test_refused_change_leaves_no_trail(world: World) -> None:

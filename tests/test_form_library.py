@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain import dossier
+from app.domain.fact_definitions import DossierName, shipped
 from tests.factories import World
 from tests.library_forms import FORMS, RAW, items
 
@@ -162,9 +162,10 @@ def test_every_field_of_a_dossier_is_read_and_written(name: str) -> None:
 
 def test_personal_dossier_asks_as_the_dossier_does() -> None:
     asked = items("dossier.personal")
-    assert {key.value for key in dossier.FactKey} == set(DOSSIERS["personal"].split())
-    assert {(asked[kind.key].label.zh, asked[kind.key].label.en) for kind in dossier.KINDS} == {
-        kind.question for kind in dossier.KINDS
+    kinds = shipped().of(DossierName.personal)
+    assert {kind.key for kind in kinds} == set(DOSSIERS["personal"].split())
+    assert {(asked[kind.key].label.zh, asked[kind.key].label.en) for kind in kinds} == {
+        (kind.question.zh, kind.question.en) for kind in kinds
     }
 
 

@@ -3,9 +3,15 @@
 from typing import Any
 
 import httpx
+import pytest
 
+from app.domain import form_sources
+from app.domain.consents import FieldGroup, Purpose
+from app.domain.fact_definitions import shipped
+from app.domain.form_sources import Extracted
 from tests.consents import consented
 from tests.factories import World, create_company, create_customer, if_match
+from tests.facts import consent, reveal
 from tests.form_answers import least
 from tests.library_forms import FORMS
 from tests.life_form import complete, create_draft, exact, places, save, url_of
@@ -112,17 +118,46 @@ async def test_birthday_of_either_calendar_is_compared_as_a_day(world: World) ->
     assert (stored["calendar"], stored["day"]) == ("solar", 30)
 
 
-async def test_dossiers_without_facts_are_no_target_yet(world: World) -> None:
-    form = FORMS["dossier.corporate"]
-    company = await create_company(world.agent)
-    link_id = next(
-        key
-        for key, place in form.index.items()
-        if place.item.extract and place.item.extract.startswith("dossier.corporate.") and place.item.type == "text"
-    )
-    done = await _done(world, company, form, **{link_id: "做五金的"})
-    assert set(_states(done["extracted"]).values()) == {"no_target"}
-    assert _states(exact(await _apply(world.agent, done, link_id))["items"]).popitem()[1] == "no_target"
+@pytest.mark.parametrize("name", ["corporate", "competitor", "project"])
+async def test_every_field_of_every_dossier_is_stored_with_its_basis(world: World, name: str) -> None:
+    form = FORMS[f"dossier.{name}"]
+    customer = await create_company(world.agent)
+    fields = {place.item.extract: key for key, place in form.index.items() if place.item.extract}
+    answers = {key: f"关于{target}" for target, key in fields.items()}
+    if name == "competitor":
+        answers["rep_lawful"] = True
+    done = await _done(world, customer, form, **answers)
+    assert _states(done["extracted"]) == dict.fromkeys(fields, "stored")
+    facts = {f"dossier.{one['dossier']}.{one['fact_key']}": one for one in (await _dossier(world, customer)).values()}
+    assert set(facts) == set(fields)
+    for target, fact in facts.items():
+        definition = shipped().current(fact["fact_key"])
+        assert definition is not None
+        assert (fact["basis"] is not None) is bool(definition.bases)
+        assert fact["value"] == (None if definition.is_masked else f"关于{target}")
+        assert (fact["form_response_id"], fact["link_id"]) == (done["id"], fields[target])
+    shown = (await reveal(world.agent, customer, *fields)).json()["facts"]
+    assert {one["field"]: one["value"] for one in shown} == {target: f"关于{target}" for target in fields}
+    again = await _done(world, customer, form, **answers)
+    assert set(_states(again["extracted"]).values()) == {"same"}
+
+
+async def test_a_third_person_is_not_recorded_without_a_stated_basis(world: World) -> None:
+    form = FORMS["dossier.competitor"]
+    done = await _done(world, await create_company(world.agent), form, company="一家同业")
+    assert _states(done["extracted"]) == {"dossier.competitor.company": "stored"}
+    rep = Extracted("rep", "dossier.competitor.rep", "小林", "小林")
+    assert not [one for one in form_sources.extractions(form, done["answers"]) if one.target == rep.target]
+
+
+async def test_whereabouts_are_not_recorded_without_consent(world: World) -> None:
+    customer = await create_customer(world.agent)
+    done = await _done(world, customer, _DOSSIER, itinerary="下周去泉州")
+    assert _states(done["extracted"])["dossier.personal.itinerary"] == "no_consent"
+    given = await consent(world, customer, FieldGroup.whereabouts, Purpose.service)
+    (item,) = exact(await _apply(world.agent, done, "itinerary"))["items"]
+    fact = (await _dossier(world, customer))[item["dossier_fact_id"]]
+    assert (item["state"], fact["consent_ids"], fact["value"]) == ("stored", [given], None)
 
 
 async def test_only_answers_of_the_latest_completed_revision_are_applied(world: World) -> None:

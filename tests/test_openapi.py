@@ -75,7 +75,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
     commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise"
-    commands += "|check|publish|withdraw|amend|retract|migrate|apply|sign"
+    commands += "|check|publish|withdraw|amend|retract|migrate|apply|sign|resolve"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -151,7 +151,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
              "transfer", "reveal", "disable", "enable", "departure", "step-up", "password", "second-factor", "confirm",
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
              "bulk", "calculate", "explain", "revise", "what-if", "check", "withdraw", "amend", "retract", "migrate",
-             "apply-extraction", "tolerance", "sign", "document", "consent-coverage"}  # fmt: skip
+             "apply-extraction", "tolerance", "sign", "document", "consent-coverage", "resolve"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path

@@ -362,7 +362,7 @@ async def test_promise_27_leaving_a_service_team_counts_within_a_second_on_anoth
     url = f"/v1/customers/{ids['customer_id']}"
     given = await world.agent.patch(url, json={"service_team_id": team}, headers={"If-Match": '"1"'})
     assert given.status_code == 200
-    asked = [url, f"{url}/network", f"{url}/relationships", f"{url}/dossier"]
+    asked = [url, f"{url}/network", f"{url}/relationships", f"{url}/dossiers/personal"]
     assert [(await world.stranger.get(one)).status_code for one in asked] == [200] * 4
     assert len((await world.stranger.get("/v1/customers?q=wyq")).json()["items"]) == 1
     remembered = dict(deps._actors)

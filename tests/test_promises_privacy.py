@@ -303,7 +303,7 @@ def test_promise_54_no_personal_value_has_a_place_in_an_address(api: FastAPI) ->
 
 # --- 55 --------------------------------------------------------------------------------------------------------
 
-PUBLIC = re.compile(r"/v1/forms(/.*)?|/v1/dossier-fact-kinds|/\.well-known/jwks\.json|/problems/[a-z-]+")
+PUBLIC = re.compile(r"/v1/forms(/.*)?|/\.well-known/jwks\.json|/problems/[a-z-]+")
 
 
 def test_promise_55_nothing_sensitive_is_cached(walk: Walk) -> None:

@@ -30,18 +30,20 @@ class Interview:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing known about a person."""
+    """One thing known about somebody; `teller`: who else said it, in words."""
 
     id: UUID
     fact_key: str
-    value: str
+    value: Any
     source: str
     observed_on: date
+    basis: str | None = None
+    teller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """What is known about one person, at most one fact of a key."""
+    """What is known about one customer."""
 
     customer: Party
     facts: tuple[Fact, ...]
@@ -69,7 +71,7 @@ _SAYINGS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "food": (
         "爱吃热干面和糊汤粉,不吃香菜",
-        "偏爱清淡,常去楼下的粥铺,痛风不碰海鲜",
+        "偏爱清淡,常去楼下的粥铺,不吃海鲜",
         "喜欢吃辣,请客必去一家湘菜馆",
         "只喝绿茶,不喝酒",
     ),
@@ -170,7 +172,7 @@ def _answers(source: Source, head: Party, home: Household, is_complete: bool) ->
 
 
 def dossiers(source: Source, parties: Sequence[Party]) -> tuple[Dossier, ...]:
-    """Dossiers of three to eleven facts, of customers whom an agent has talked to."""
+    """Dossiers of up to eleven facts, of customers whom an agent has talked to."""
     known = [one for one in parties if one.gender and 24 <= one.age <= 70 and one.body["stage"] != "contact"]
     return tuple(
         Dossier(customer, _facts(source, source.random.randint(3, 11)))
@@ -182,13 +184,16 @@ def _facts(source: Source, count: int) -> tuple[Fact, ...]:
     keys = list(_SAYINGS)
     while len(keys) > count:  # what is asked late is missing first
         keys.remove(keys[-1] if source.chance(0.5) else source.pick(keys))
-    return tuple(
+    facts = tuple(
         Fact(
             source.uid(),
             key,
             source.pick(_SAYINGS[key]),
             source.random.choices(_SOURCES, _SOURCE_WEIGHTS)[0],
             source.day(AS_OF - timedelta(400), AS_OF),
+            basis="told_by_customer" if key == "colleagues" else None,
         )
         for key in keys
     )
+    # Where somebody is and will be is sensitive: nobody of the demo has agreed to its being kept.
+    return tuple(fact for fact in facts if fact.fact_key != "itinerary")

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from app.domain.demo_business import Business
+from app.domain.demo_dossiers import business_dossiers
 from app.domain.demo_families import Families, Party, Tie
 from app.domain.demo_households import FactFind, fact_finds
 from app.domain.demo_introductions import DemoIntroduction, introductions
@@ -41,6 +42,7 @@ SALES_RULES: Final = {
 _INTRODUCTIONS: Final = 1_000_000
 _LEARNED: Final = 2_000_000
 _FACT_FINDS: Final = 3_000_000
+_DOSSIERS: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class DemoWorld:
     introductions: tuple[DemoIntroduction, ...]
     learned: Learned
     fact_finds: tuple[FactFind, ...] = ()
+    business: tuple[Dossier, ...] = ()
 
 
 # agent → (persons, companies)
@@ -142,4 +145,5 @@ def build(seed: int = SEED) -> DemoWorld:
         fact_finds=fact_finds(
             Source(seed + _FACT_FINDS), families.households, {interview.customer.id for interview in asked}
         ),
+        business=business_dossiers(Source(seed + _DOSSIERS), parties),
     )

@@ -60,7 +60,7 @@ _PREFILL: dict[str, tuple[str, ...]] = {
     "household.spouse": ("text", "boolean", "reference", "group"),
 }
 _EXTRACT = {key: _PREFILL[key] for key in ("customer.occupation", "customer.birthday", "customer.gender")}
-_FACT = re.compile(r"dossier\.[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{0,63}")
+_FACT = re.compile(r"dossier\.[a-z][a-z0-9_]{0,63}\.(org\.)?[a-z][a-z0-9_]{0,63}")
 _NO_FACT = ("group", "display", "attachment")
 
 

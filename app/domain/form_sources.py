@@ -51,11 +51,12 @@ class Prefilled:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A value on its way out: text of a fact, a code of gender, a day, an occupation."""
+    """A value on its way out: text of a fact, a code of gender, a day, an occupation; `raw` is the answer itself."""
 
     link_id: str
     target: str
     value: Any
+    raw: Any = None
 
 
 def prefill(form: FormDefinition, known: Mapping[str, Known]) -> Prefilled:
@@ -93,7 +94,7 @@ def extractions(form: FormDefinition, record: Mapping[str, Any]) -> Iterator[Ext
         elif target == "customer.birthday":
             yield Extracted(link_id, target, read(value))
         else:
-            yield Extracted(link_id, target, in_words(place.item, value))
+            yield Extracted(link_id, target, in_words(place.item, value), value)
 
 
 def in_words(item: Item, value: Any) -> str:

@@ -27,6 +27,8 @@ from app.models.base import (
     absent,
     utc_now,
 )
+from app.models.dossiers import FactRevealed
+from app.models.fact_definitions import FACT_FIELD
 
 
 class PartyType(StrEnum):
@@ -299,13 +301,18 @@ class RevealPurpose(StrEnum):
     correction = "correction"
 
 
+RevealField = Annotated[
+    str,
+    StringConstraints(max_length=90, pattern=f"^(id_number|phones|emails|{FACT_FIELD})$"),
+    Bound(description="A member of the profile, or a fact: `dossier.<dossier>.<fact_key>`"),
+]
+
+
 class CustomerReveal(Wire):
     """What is to be shown, and what for."""
 
     fields: Annotated[
-        list[Literal["id_number", "phones", "emails"]],
-        Bound(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
-        EACH_ONCE,
+        list[RevealField], Bound(min_length=1, max_length=50, json_schema_extra={"uniqueItems": True}), EACH_ONCE
     ]
     purpose: RevealPurpose
 
@@ -331,6 +338,9 @@ class CustomerRevealed(Wire):
     id_number: str | None = Bound(default=None, max_length=18)
     phones: list[PhoneRevealed] = Bound(default_factory=list, max_length=10)
     emails: list[EmailRevealed] = Bound(default_factory=list, max_length=10)
+    facts: list[FactRevealed] = Bound(
+        default_factory=list, max_length=2000, description="The current facts behind the fields of dossiers"
+    )
 
 
 class PhonePublic(Wire):

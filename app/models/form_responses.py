@@ -161,13 +161,15 @@ class ExtractionState(StrEnum):
     """What became of an answer the form wants on record elsewhere.
 
     `same`: it stood there. `conflict`: something else stands there, which only an explicit call replaces.
-    `no_target`: there is no place for it (yet), or it does not fit there.
+    `no_target`: there is no place for it, or it does not fit there. `no_consent`: it is sensitive or about a third
+    person, and no consent or stated basis carries it.
     """
 
     stored = "stored"
     same = "same"
     conflict = "conflict"
     no_target = "no_target"
+    no_consent = "no_consent"
 
 
 class Extraction(Wire):

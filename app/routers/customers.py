@@ -219,7 +219,7 @@ async def transfer_customer(
 async def reveal_customer(
     session: SessionDep, actor: CustomersReveal, once: OnceRequired, customer_id: UUID, data: CustomerReveal
 ) -> Response:
-    """ID number, phones and e-mails in full, for a stated purpose.
+    """ID number, phones and e-mails in full, and facts of dossiers, for a stated purpose.
 
     Needs a fresh proof of presence; every look is on record.
     """

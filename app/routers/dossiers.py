@@ -1,4 +1,4 @@
-"""The personal dossier."""
+"""The four dossiers of a customer: personal, corporate, competitor, project."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,18 +7,20 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import DossiersRead, DossiersWrite, IfMatch, OnceDep, SessionDep
-from app.errors import Language, pick_language
+from app.domain.fact_definitions import DossierName
+from app.errors import pick_language
 from app.models.dossiers import (
     DossierFactCreate,
-    DossierFactKindList,
     DossierFactPage,
     DossierFactPublic,
     DossierFactQuery,
+    DossierFactResolve,
     DossierFactUpdate,
-    DossierPublic,
+    DossierFactView,
 )
+from app.models.dossiers_view import DossierPublic, DossierQuery
 from app.openapi import IF_MATCH, IF_NONE_MATCH, ONCE, problems
-from app.services import dossiers
+from app.services import dossiers, dossiers_amend, dossiers_read, dossiers_view
 
 router = APIRouter(tags=["dossiers"])
 
@@ -26,47 +28,37 @@ _FACTS = "/v1/customers/{customer_id}/dossier-facts"
 _FACT = _FACTS + "/{dossier_fact_id}"
 
 
-def _spoken(request: Request, body: bytes, language: Language) -> Response:
-    """200 or 304 for a body with words in it. The tag is of bytes and language: another language, another tag."""
-    response = deps.answer_cacheable(request, body, deps.content_tag(language.encode() + body))
-    response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
-    return response
-
-
 @router.get(
-    "/v1/customers/{customer_id}/dossier",
+    "/v1/customers/{customer_id}/dossiers/{dossier}",
     response_model=DossierPublic,
-    summary="Read a person's dossier",
+    summary="Read one of the four dossiers",
     responses=problems(409, 410),
     openapi_extra=IF_NONE_MATCH,
 )
-async def get_dossier(request: Request, actor: DossiersRead, customer_id: UUID) -> Response:
-    """What is known now, how complete it is and what to ask next; labels follow Accept-Language."""
+async def get_dossier(
+    request: Request,
+    actor: DossiersRead,
+    customer_id: UUID,
+    dossier: DossierName,
+    query: Annotated[DossierQuery, Query()],
+) -> Response:
+    """What is known now or was on a day, masked by sensitivity, and what to ask next; labels follow Accept-Language."""
     language = pick_language(request.headers.get("accept-language"))
-    response = _spoken(request, await dossiers.read(actor, customer_id, language), language)
+    body = await dossiers_view.read(actor, customer_id, dossier, query, language)
+    # The tag is of bytes and language: another language, another tag.
+    response = deps.answer_cacheable(request, body, deps.content_tag(language.encode() + body))
+    response.headers["Content-Language"] = language
+    response.headers["Vary"] = "Accept-Language"
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-@router.get(
-    "/v1/dossier-fact-kinds",
-    response_model=DossierFactKindList,
-    summary="List the twelve facts of a dossier",
-    openapi_extra=IF_NONE_MATCH,
-)
-async def list_dossier_fact_kinds(request: Request, _actor: DossiersRead) -> Response:
-    """In the order of asking, with the question for each; the same for everybody."""
-    language = pick_language(request.headers.get("accept-language"))
-    return _spoken(request, dossiers.kinds(language), language)
-
-
-@router.get(_FACTS, response_model=DossierFactPage, summary="List recorded facts", responses=problems(409, 410))
+@router.get(_FACTS, response_model=DossierFactPage, summary="List recorded facts", responses=problems(410))
 async def list_dossier_facts(
     request: Request, actor: DossiersRead, customer_id: UUID, query: Annotated[DossierFactQuery, Query()]
 ) -> Response:
     """The history, newest first: what is current and what was superseded."""
-    return deps.answer_page(request, await dossiers.search(actor, customer_id, query))
+    return deps.answer_page(request, await dossiers_read.search(actor, customer_id, query))
 
 
 @router.post(
@@ -80,7 +72,11 @@ async def list_dossier_facts(
 async def create_dossier_fact(
     session: SessionDep, actor: DossiersWrite, once: OnceDep, customer_id: UUID, data: DossierFactCreate
 ) -> Response:
-    """It becomes the current one of its key; the one before is kept as history. The same `id` and body answers 200."""
+    """It takes the place of what the same source said before, which is kept as history. What others said stays beside
+    it: if it says something else, the dossier tells of a conflict. The same `id` and body answers 200.
+
+    Sensitive personal information needs a consent: 403 `consent_missing`. The answer is masked like any other.
+    """
 
     async def make() -> Response:
         document, is_new = await dossiers.create(session, actor, customer_id, data)
@@ -94,12 +90,19 @@ async def create_dossier_fact(
     _FACT,
     response_model=DossierFactPublic,
     summary="Read one recorded fact",
-    responses=problems(409, 410),
+    responses=problems(410),
     openapi_extra=IF_NONE_MATCH,
 )
-async def get_dossier_fact(request: Request, actor: DossiersRead, customer_id: UUID, dossier_fact_id: UUID) -> Response:
-    """Current or superseded."""
-    return deps.answer_composed(request, await dossiers.read_fact(actor, customer_id, dossier_fact_id))
+async def get_dossier_fact(
+    request: Request,
+    actor: DossiersRead,
+    customer_id: UUID,
+    dossier_fact_id: UUID,
+    query: Annotated[DossierFactView, Query()],
+) -> Response:
+    """Current or superseded; masked unless its definition is of class C1."""
+    found = await dossiers_read.read(actor, customer_id, dossier_fact_id, is_for_phone=query.for_ is not None)
+    return deps.answer_composed(request, found)
 
 
 @router.patch(
@@ -117,8 +120,12 @@ async def update_dossier_fact(
     if_match: IfMatch,
     data: DossierFactUpdate,
 ) -> Response:
-    """Merge patch of the current fact: for a mistake. What is new is recorded as a new fact; history answers 409."""
-    return deps.answer_changed(await dossiers.update(session, actor, customer_id, dossier_fact_id, if_match, data))
+    """Merge patch of the current fact: for a mistake. The former wording becomes history; history answers 409.
+
+    What is new is recorded as a new fact.
+    """
+    document = await dossiers_amend.update(session, actor, customer_id, dossier_fact_id, if_match, data)
+    return deps.answer_changed(document)
 
 
 @router.delete(
@@ -132,7 +139,7 @@ async def update_dossier_fact(
 async def delete_dossier_fact(
     session: SessionDep, actor: DossiersWrite, customer_id: UUID, dossier_fact_id: UUID, if_match: IfMatch
 ) -> None:
-    """A tombstone for 30 days. The fact it had superseded does not come back."""
+    """A tombstone for 30 days, its former wordings too. The fact it had superseded does not come back."""
     await dossiers.delete(session, actor, customer_id, dossier_fact_id, if_match)
 
 
@@ -146,9 +153,34 @@ async def delete_dossier_fact(
 async def restore_dossier_fact(
     session: SessionDep, actor: DossiersWrite, once: OnceDep, customer_id: UUID, dossier_fact_id: UUID
 ) -> Response:
-    """Undo a deletion of the last 30 days; 409 when another fact of the key is current by now."""
+    """Undo a deletion of the last 30 days; 409 when the same source has said something newer."""
 
     async def make() -> Response:
         return deps.answer_changed(await dossiers.restore(session, actor, customer_id, dossier_fact_id))
+
+    return await once(make)
+
+
+@router.post(
+    _FACT + "/resolve",
+    response_model=DossierFactPublic,
+    summary="Decide about facts that contradict each other",
+    responses=problems(409, 410),
+    openapi_extra=ONCE,
+)
+async def resolve_dossier_fact(
+    session: SessionDep,
+    actor: DossiersWrite,
+    once: OnceDep,
+    customer_id: UUID,
+    dossier_fact_id: UUID,
+    data: DossierFactResolve,
+) -> Response:
+    """`choose`: this one stands and the others become history; `keep_all`: they stand side by side, no conflict any
+    more. 409 `conflict_changed` when there is a fact the caller has not seen.
+    """
+
+    async def make() -> Response:
+        return deps.answer_changed(await dossiers_amend.resolve(session, actor, customer_id, dossier_fact_id, data))
 
     return await once(make)

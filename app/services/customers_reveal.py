@@ -8,8 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, guesses
 from app.access import Actor
+from app.errors import Invalid
 from app.models.customers import Customer, CustomerReveal, CustomerRevealed
-from app.services import customers_private
+from app.services import customers_private, dossiers_reveal
 
 PER_HOUR = 60  # customers a person can have a reason to look up in an hour
 _CONTACTS = frozenset(("phones", "emails"))
@@ -29,12 +30,16 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
 
     Raises:
         NotFound, Gone: the customer.
+        Invalid: a field twice, or one that is no fact of his dossiers.
         TooManyRequests: `quota_exceeded`: more than 60 in an hour.
     """
+    if len(set(data.fields)) != len(data.fields):
+        raise Invalid.at("/fields", "repeated")
     customer = await access.customer(session, actor, customer_id)
     bucket = guesses.bucket("reveal", PER_HOUR, str(actor.org_id), str(actor.id))
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
     shown = await _opened(session, customer, data)
+    shown |= await dossiers_reveal.reveal(session, actor, customer, data.fields)
     record(session, actor, customer.id, data)
     return CustomerRevealed.model_validate(shown)
 

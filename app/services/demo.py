@@ -6,6 +6,7 @@ exactly what six users would have entered, with audit events and sync feed.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -88,7 +89,7 @@ async def load(session: AsyncSession, world: DemoWorld, password: str) -> str:
     await _ties(session, actors, world)
     await _interviews(session, actors, world.interviews)
     await _fact_finds(session, actors, world.fact_finds)
-    await _dossiers(session, actors, world.dossiers)
+    await _dossiers(session, actors, (*world.dossiers, *world.business))
     await _introductions(session, actors, world.introductions)
     await _learned(session, actors, world.learned)
     return key
@@ -229,16 +230,16 @@ async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iter
     for dossier in found:
         actor = actors[dossier.customer.owner]
         for fact in dossier.facts:
-            data = DossierFactCreate.model_validate(
-                {
-                    "id": fact.id,
-                    "fact_key": fact.fact_key,
-                    "value": fact.value,
-                    "source": fact.source,
-                    "observed_on": fact.observed_on.isoformat(),
-                }
-            )
-            await dossiers.create(session, actor, dossier.customer.id, data)
+            said: dict[str, Any] = {
+                "id": fact.id,
+                "fact_key": fact.fact_key,
+                "value": fact.value,
+                "source": fact.source,
+                "observed_on": fact.observed_on.isoformat(),
+            }
+            said |= {} if fact.basis is None else {"basis": fact.basis}
+            said |= {} if fact.teller is None else {"teller": {"label": fact.teller}}
+            await dossiers.create(session, actor, dossier.customer.id, DossierFactCreate.model_validate(said))
 
 
 async def _introductions(session: AsyncSession, actors: dict[str, Actor], found: Iterable[DemoIntroduction]) -> None:

@@ -11,23 +11,19 @@ from uuid import UUID
 
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
-from uuid_utils.compat import uuid7
 
-from app import access, db, offline
+from app import access, db
 from app.access import Actor, Scope
-from app.domain import dossier, form_sources, lunar
-from app.domain.dossier import FactKey
+from app.domain import form_sources, lunar
 from app.domain.form_sources import Extracted
 from app.domain.forms import FormDefinition
 from app.errors import Invalid
-from app.models.base import BLOCK, LINE, china_today, utc_now
+from app.models.base import LINE, china_today, utc_now
 from app.models.customers import Customer, Gender, PartyType
-from app.models.dossiers import DossierFact, FactSource
 from app.models.form_responses import ExtractionApply, ExtractionState, FormResponse
-from app.services import dossiers, form_responses, form_responses_amend, forms
+from app.services import dossiers_extract, form_responses, form_responses_amend, forms
 
-_PERSONAL = "dossier.personal."
-_LINE, _BLOCK = 100, 2000  # code points of an occupation, of a fact
+_LINE = 100  # code points of an occupation
 
 
 async def store(
@@ -71,57 +67,14 @@ async def _settle(
     session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, one: Extracted, *, is_forced: bool
 ) -> dict[str, Any]:
     fact_id: UUID | None = None
-    if one.target.startswith(_PERSONAL):
-        state, fact_id = await _record(session, actor, customer, response, one, is_forced=is_forced)
+    if one.target.startswith(dossiers_extract.PREFIX):
+        state, fact_id = await dossiers_extract.record(session, actor, customer, response, one, is_forced=is_forced)
     elif one.target.startswith("customer."):
         state = _profile(session, actor, customer, response, one, is_forced=is_forced)
-    else:  # the dossiers of companies, competitors and projects have no facts of their own yet
+    else:
         state = ExtractionState.no_target
     told = None if fact_id is None else str(fact_id)
     return {"link_id": one.link_id, "target": one.target, "state": state.value, "dossier_fact_id": told}
-
-
-async def _record(
-    session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse, one: Extracted, *, is_forced: bool
-) -> tuple[ExtractionState, UUID | None]:
-    """An answer as a fact of the personal dossier, linked to where it was given."""
-    name, value = one.target.removeprefix(_PERSONAL), _text(one.value, is_line=False)
-    if name not in FactKey.__members__ or value is None or customer.party_type != PartyType.individual:
-        return ExtractionState.no_target, None
-    present = await dossiers.current(session, actor, customer.id, FactKey(name))
-    if present is not None and present.value == value:
-        return ExtractionState.same, present.id
-    if (present is not None and not is_forced) or Scope.dossiers_write.value not in actor.scopes:
-        return ExtractionState.conflict, None
-    await dossiers.supersede(session, actor, customer, FactKey(name))
-    source, observed_on = _circumstances(response)
-    fact = DossierFact(
-        org_id=actor.org_id,
-        id=uuid7(),
-        customer_id=customer.id,
-        fact_key=FactKey(name),
-        value=value,
-        source=source,
-        observed_on=observed_on,
-        recorded_by=actor.id,
-        form_response_id=response.id,
-        link_id=one.link_id,
-        created_digest=offline.digest(actor, response.id.bytes, one.link_id.encode()),
-    )
-    session.add(fact)
-    dossiers.leave_trail(session, actor, customer, fact, "created", form_response_id=str(response.id))
-    return ExtractionState.stored, fact.id
-
-
-def _circumstances(response: FormResponse) -> tuple[FactSource, date]:
-    """How and when a fact was learned: as the form's own items of these names say, else told on the day."""
-    source, day = response.answers.get("source"), response.answers.get("observed_on")
-    today = response.answered_on or china_today()
-    is_day = isinstance(day, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day)
-    observed_on = date.fromisoformat(str(day)) if is_day else today
-    fitting = observed_on if dossier.observation_issue(observed_on, today) is None else today
-    known = FactSource.__members__.get(source) if isinstance(source, str) else None
-    return known or FactSource.customer, fitting
 
 
 def _profile(
@@ -149,7 +102,7 @@ def _profile(
 def _member(customer: Customer, member: str, value: Any) -> Any:
     """The value as the profile writes it; None where it cannot stand there."""
     if member == "occupation":
-        return _text(value, is_line=True)
+        return _line(value)
     if customer.party_type != PartyType.individual:
         return None
     if member == "gender":
@@ -167,8 +120,7 @@ def _is_same(member: str, present: Any, value: Any) -> bool:
     return days[0] is not None and days[0] == days[1]
 
 
-def _text(value: Any, *, is_line: bool) -> str | None:
-    """A text as the profile (a line) or the dossier (a block) takes it; None where it does not."""
+def _line(value: Any) -> str | None:
+    """A text as the profile takes it; None where it does not."""
     text = str(value).replace("\r\n", "\n").strip()
-    fits = re.fullmatch(LINE, text) if is_line else re.fullmatch(BLOCK, text)
-    return text if fits and 1 <= len(text) <= (_LINE if is_line else _BLOCK) else None
+    return text if re.fullmatch(LINE, text) and 1 <= len(text) <= _LINE else None

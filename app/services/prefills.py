@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Uuid, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access
@@ -17,8 +17,7 @@ from app.domain import form_sources, lunar
 from app.domain.form_sources import Known, Person
 from app.models.base import china_today
 from app.models.customers import Customer, PartyType
-from app.models.dossiers import DossierFact
-from app.services import customers_private, form_responses, forms, kin
+from app.services import customers_private, dossiers_prefill, form_responses, forms, kin
 
 _PLACE = ("province", "city", "county", "detail")
 
@@ -61,8 +60,7 @@ async def _known(session: AsyncSession, actor: Actor, customer: Customer, wanted
         if "customer.address" in wanted and not actor.is_masked:
             known |= await _address(session, customer)
     is_person = customer.party_type == PartyType.individual
-    if is_person and any(one.startswith("dossier.personal.") for one in wanted):
-        known |= await _facts(session, actor, customer)
+    known |= await dossiers_prefill.known(session, actor, customer, wanted)
     if is_person and any(one.startswith("household.") for one in wanted):
         known |= await _household(session, actor, customer)
     return known
@@ -92,19 +90,6 @@ def _profile(customer: Customer) -> dict[str, Known]:
 
 def _born(birthday: dict[str, Any] | None) -> date | None:
     return None if birthday is None else lunar.solar_date(lunar.PartialDate(**birthday))
-
-
-async def _facts(session: AsyncSession, actor: Actor, customer: Customer) -> dict[str, Known]:
-    if Scope.dossiers_read.value not in actor.scopes:
-        return {}
-    current = select(DossierFact).where(
-        col(DossierFact.org_id) == actor.org_id,
-        col(DossierFact.customer_id) == customer.id,
-        col(DossierFact.superseded_at).is_(None),
-        col(DossierFact.deleted_at).is_(None),
-    )
-    facts = (await session.exec(current)).all()
-    return {f"dossier.personal.{fact.fact_key}": Known(fact.value, fact.observed_on) for fact in facts}
 
 
 async def _household(session: AsyncSession, actor: Actor, customer: Customer) -> dict[str, Known]:
