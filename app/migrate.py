@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain import forms, relation_catalogue
 
+SEALER = "renmai_sealer"
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
 
 
@@ -27,11 +28,12 @@ class Keys(Protocol):
     def blind(self) -> bytes: ...
 
 
-async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
+async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys, sealer_role: str = SEALER) -> None:
     """Run everything that is missing, as the owner role. Safe to call at every start and from many processes.
 
     Args:
         keys: the keyring; some steps seal rows.
+        sealer_role: who seals the trail, if there is such a role; it must be a plain identifier.
     """
     keeper = await asyncpg.connect(owner_dsn)
     try:
@@ -43,7 +45,7 @@ async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
             await connection.run_sync(_run_steps, app_role, keys)
             await connection.commit()
         await engine.dispose()
-        await _install_functions(keeper, app_role)
+        await _install_functions(keeper, app_role, sealer_role)
         await _publish_forms(keeper)
         for org_id in [row["id"] for row in await keeper.fetch("SELECT id FROM orgs")]:
             await seed_relation_types(keeper, org_id)
@@ -96,7 +98,7 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
 }
 
 
-async def _install_functions(connection: asyncpg.Connection, app_role: str) -> None:
+async def _install_functions(connection: asyncpg.Connection, app_role: str, sealer_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
     async with connection.transaction():
@@ -104,7 +106,8 @@ async def _install_functions(connection: asyncpg.Connection, app_role: str) -> N
             if entry.name.endswith(".sql"):
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
-                    await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+                    roles = {"{app_role}": app_role, "{sealer_role}": sealer_role}
+                    await connection.execute(_filled(text, {**slots, **roles}))
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

@@ -3,11 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import DossiersRead, DossiersWrite, IfMatch, OnceDep, SessionDep
 from app.errors import Language, pick_language
+from app.looks import Look
 from app.models.dossiers import (
     DossierFactCreate,
     DossierFactKindList,
@@ -46,7 +48,8 @@ async def get_dossier(request: Request, actor: DossiersRead, customer_id: UUID) 
     language = pick_language(request.headers.get("accept-language"))
     response = _spoken(request, await dossiers.read(actor, customer_id, language), language)
     response.headers["Cache-Control"] = "no-store"
-    return response
+    look = Look("dossier.viewed", customer_id, customer_id, ("dossier.personal",))
+    return await deps.shown(request, actor, response, look)
 
 
 @router.get(
@@ -66,7 +69,9 @@ async def list_dossier_facts(
     request: Request, actor: DossiersRead, customer_id: UUID, query: Annotated[DossierFactQuery, Query()]
 ) -> Response:
     """The history, newest first: what is current and what was superseded."""
-    return deps.answer_page(request, await dossiers.search(actor, customer_id, query))
+    answer = deps.answer_page(request, await dossiers.search(actor, customer_id, query))
+    look = Look("dossier_fact.listed", None, customer_id, ("dossier.personal",))
+    return await deps.shown(request, actor, answer, look)
 
 
 @router.post(
@@ -99,7 +104,10 @@ async def create_dossier_fact(
 )
 async def get_dossier_fact(request: Request, actor: DossiersRead, customer_id: UUID, dossier_fact_id: UUID) -> Response:
     """Current or superseded."""
-    return deps.answer_composed(request, await dossiers.read_fact(actor, customer_id, dossier_fact_id))
+    document = await dossiers.read_fact(actor, customer_id, dossier_fact_id)
+    key = orjson.loads(document.body)["fact_key"]
+    look = Look("dossier_fact.viewed", dossier_fact_id, customer_id, (f"dossier.personal.{key}",))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.patch(

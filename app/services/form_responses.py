@@ -123,7 +123,9 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     )
     session.add(response)
     db.mark(session, response, access.holders(customer))
-    access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
+    access.record(
+        session, actor, "form_response.created", "form_response", response.id, person=customer.id, form=data.form_key
+    )
     try:
         return await stored(session, actor, response.id), True
     except IntegrityError:  # the id was taken between the look and the insert, under another customer
@@ -155,7 +157,9 @@ async def update(
         note_clock(response, data)
         db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
-        access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
+        access.record(
+            session, actor, "form_response.updated", "form_response", response.id, person=customer.id, fields=fields
+        )
     return await stored(session, actor, response.id)
 
 

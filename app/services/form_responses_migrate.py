@@ -61,7 +61,8 @@ async def migrate(
         )
         session.add(response)
         db.mark(session, response, access.holders(customer))
-        access.record(session, actor, "form_response.created", "form_response", new_id, migrated_from_id=str(old.id))
+        told = {"migrated_from_id": str(old.id)}
+        access.record(session, actor, "form_response.created", "form_response", new_id, person=customer.id, **told)
     try:
         document = await form_responses.stored(session, actor, new_id)
     except IntegrityError:  # the id was taken between the look and the insert, under another customer

@@ -135,7 +135,9 @@ async def confirm(
     )
     session.add(confirmation)
     db.mark(session, analysis, access.holders(customer))
-    access.record(session, actor, "needs_analysis.confirmed", "needs_analysis", analysis.id, kind=data.kind)
+    access.record(
+        session, actor, "needs_analysis.confirmed", "needs_analysis", analysis.id, person=customer.id, kind=data.kind
+    )
     return await needs_analyses.stored(session, actor, analysis.id)
 
 
@@ -276,4 +278,6 @@ def _add(session: AsyncSession, actor: Actor, customer: Customer, analysis: Need
     linked = {"form_response_id": str(analysis.form_response_id)}
     if analysis.supersedes_id is not None:
         linked |= {"supersedes_id": str(analysis.supersedes_id)}
-    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
+    access.record(
+        session, actor, "needs_analysis.created", "needs_analysis", analysis.id, person=analysis.customer_id, **linked
+    )

@@ -103,7 +103,7 @@ async def record(
     )
     session.add(row)
     await session.flush()
-    access.record(session, actor, "tolerance_assessment.created", "tolerance_assessment", row.id)
+    access.record(session, actor, "tolerance_assessment.created", "tolerance_assessment", row.id, person=customer.id)
     return row
 
 
@@ -120,7 +120,9 @@ async def confirm(session: AsyncSession, actor: Actor, tolerance_assessment_id: 
             raise Conflict("assessment_superseded")
         row.confirmed_at = row.updated_at = utc_now()
         await session.flush()
-        access.record(session, actor, "tolerance_assessment.confirmed", "tolerance_assessment", row.id)
+        access.record(
+            session, actor, "tolerance_assessment.confirmed", "tolerance_assessment", row.id, person=row.customer_id
+        )
     return await _document(session, actor, row)
 
 
