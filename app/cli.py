@@ -1,4 +1,4 @@
-"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, sweep, openapi."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, audit, incident, rotate-keys, sweep, openapi."""
 
 import asyncio
 import signal
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import db, keyring, logs, runtime, serving
 from app import sweep as sweeping
+from app.cli_audit import audit_app
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
@@ -26,7 +27,13 @@ from app.operating import CommandError, attended, database, owner_url, upgrade
 from app.passwords import WeakPassword
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-for name, group in (("org", org_app), ("team", team_app), ("user", user_app), ("apikey", key_app)):
+for name, group in (
+    ("org", org_app),
+    ("team", team_app),
+    ("user", user_app),
+    ("apikey", key_app),
+    ("audit", audit_app),
+):
     app.add_typer(group, name=name)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"

@@ -3,7 +3,7 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{sealer_role}') THEN
         GRANT EXECUTE ON FUNCTION org_ids(), app_org() TO {sealer_role};
-        GRANT SELECT ON audit_events TO {sealer_role};
+        GRANT SELECT ON audit_events, orgs TO {sealer_role};
         GRANT SELECT, INSERT ON audit_seals, audit_anchors, audit_keys TO {sealer_role};
     END IF;
 END
