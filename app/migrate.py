@@ -98,6 +98,23 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
 }
 
 
+# The sealer is a role of its own where there is one: it reads events and adds seals, and that is all it may.
+_SEALER_MAY = """
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{sealer_role}') THEN
+        GRANT EXECUTE ON FUNCTION org_ids(), app_org() TO {sealer_role};
+        GRANT SELECT ON orgs TO {sealer_role};
+        GRANT SELECT ON audit_events TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_seals TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_anchors TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_keys TO {sealer_role};
+    END IF;
+END
+$$;
+"""
+
+
 async def _install_functions(connection: asyncpg.Connection, app_role: str, sealer_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
@@ -106,8 +123,9 @@ async def _install_functions(connection: asyncpg.Connection, app_role: str, seal
             if entry.name.endswith(".sql"):
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
-                    roles = {"{app_role}": app_role, "{sealer_role}": sealer_role}
-                    await connection.execute(_filled(text, {**slots, **roles}))
+                    await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+        may = _filled(_SEALER_MAY, {"{sealer_role}": sealer_role})
+        await connection.execute(may)
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

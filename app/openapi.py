@@ -257,6 +257,7 @@ _TAGS = {
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
+    "access-log": "Who looked at a customer, when and what for, in words he may be handed.",
 }
 
 _SCHEMES = {

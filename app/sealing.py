@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from app import audit_seals, db, keyring, logs
+from app.logs import describe
 
 EVERY_SECONDS = 60.0
 _PATIENCE = 600.0
@@ -41,5 +42,5 @@ async def once(dsn: str, kek: bytes) -> int | None:
         finally:
             await connection.close()
     except (*db.BROKEN, TimeoutError, audit_seals.SealError) as error:
-        logs.event("trail_not_sealed", level=logging.ERROR, **logs.describe(error))
+        logs.event("trail_not_sealed", level=logging.ERROR, **describe(error))
         return None

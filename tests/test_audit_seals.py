@@ -1,4 +1,4 @@
-"""The log cannot be rewritten: roles that may not, a superuser who may and is found out, writers the sealer waits for."""
+"""The log cannot be rewritten: roles may not, a superuser is found out, and the sealer waits for writers."""
 
 import asyncio
 import os

@@ -63,7 +63,7 @@ def upgrade() -> None:
             for table in ("audit_seals", "audit_anchors")
         ),
     )
-    # The service reads the seals, only the sealer writes them (`functions/audit_sealer.sql` grants it that).
+    # The service reads the seals, only the sealer writes them (`app/migrate.py` grants it that).
     protect("audit_seals", "SELECT")
     protect("audit_anchors", "SELECT")
 
