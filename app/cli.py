@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import db, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_audit import audit_app
+from app.cli_incident import incident
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
@@ -35,6 +36,7 @@ for name, group in (
     ("audit", audit_app),
 ):
     app.add_typer(group, name=name)
+app.command()(incident)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"
 

@@ -112,7 +112,7 @@ class _Writer:
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await db.connect(self._dsn)
-            await self._connection.fetchval(_NOTE, orjson.dumps(events).decode())
+            await self._connection.fetchval(_NOTE, orjson.dumps(events, default=str).decode())
         except (*db.BROKEN, TimeoutError) as error:
             if self._connection is not None:
                 self._connection.terminate()

@@ -1,7 +1,7 @@
 -- $1 org, $2 unused (null), $3 lowest id, $4 id above the highest, $5 from, $6 before, $7 action, $8 actor,
 -- $9 object, $10 limit + 1, $11 person, $12 beginning of the action.
--- The filters are variants, each of its own text, so that the index on it can be used: {tests} are those asked for,
--- {source} is one branch, or one for each place a person can have in an event, or one for each action that begins so.
+-- The filters are variants, each of its own text, so that the index on it can be used: `tests` are those asked for,
+-- `source` is one branch, or one for each place a person can have in an event, or one for each action that begins so.
 -- Ids are made in order of time, just before the commit: they are the order of the list. The time that counts is `at`,
 -- the database's own; $3 and $4 only keep the scan near it.
 WITH RECURSIVE names AS (
