@@ -9,11 +9,11 @@ from uuid import UUID
 import orjson
 import typer
 
-from app import audit, db, runtime
+from app import audit, db, incidents, runtime
 from app.config import Settings, get_settings
+from app.incidents import Incident, Wanted
 from app.operating import CommandError, OrgOption, database
-from app.services import incidents, sessions
-from app.services.incidents import Incident, Wanted
+from app.services import sessions
 
 _PATIENCE = 600.0
 _USER = "SELECT id FROM users WHERE org_id = $1 AND (username = $2 OR id::text = $2)"

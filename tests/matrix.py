@@ -169,6 +169,7 @@ ROWS = {
     "sign_proposal": Row(THEIRS, make.proposal, SIGNED),
     "export_proposal_document": Row(THEIRS, make.proposal),
     "calculate_recommendations": Row(THEIRS, make.household_analysis, {}),
+    "list_access_log": Row(SEEN, make.customer),
 }
 
 # Operations on something that belongs to something else.

@@ -11,10 +11,9 @@ import orjson
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import db
+from app import db, incidents
 from app.config import Settings
-from app.services import incidents
-from app.services.incidents import Incident, Wanted
+from app.incidents import Incident, Wanted
 from tests.commands import Run, runner
 from tests.factories import World, create_customer
 from tests.test_audit_events import CANARIES
