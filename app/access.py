@@ -19,6 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app import audit, db, reads
+from app.db import NO_DEVICE, Device
 from app.errors import Forbidden, Gone, NotFound, Unauthenticated
 from app.models.base import TenantRow, utc_now
 from app.models.customers import Customer
@@ -74,6 +75,7 @@ class Scope(StrEnum):
     consents_write = "consents:write"
     consent_texts_write = "consent_texts:write"
     fact_definitions_write = "fact_definitions:write"
+    access_log_read = "access_log:read"
 
 
 _AGENT = frozenset(
@@ -104,6 +106,7 @@ _AGENT = frozenset(
         Scope.proposals_write,
         Scope.consents_read,
         Scope.consents_write,
+        Scope.access_log_read,
     }
 )
 _MANAGER = _AGENT | {
@@ -135,6 +138,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.session_own,
             Scope.products_read,
             Scope.consents_read,
+            Scope.access_log_read,
         }
     ),
 }
@@ -168,6 +172,7 @@ class Actor:
         managed: users whose sessions and departures are his business; None for all of the organisation.
         pending: what he must do before anything else: change_password, enrol_second_factor.
         is_masked: personal contact data is answered masked.
+        device: what he is signed in with; nothing for a partner.
     """
 
     org_id: UUID
@@ -180,6 +185,7 @@ class Actor:
     session_id: UUID | None = None
     pending: tuple[str, ...] = ()
     is_masked: bool = False
+    device: Device = NO_DEVICE
 
 
 async def user_actor(org_id: UUID, user_id: UUID, session_id: UUID) -> Actor | None:
@@ -202,6 +208,7 @@ async def user_actor(org_id: UUID, user_id: UUID, session_id: UUID) -> Actor | N
         session_id=session_id,
         pending=pending,
         is_masked=role is Role.auditor,
+        device=Device(session_id, found["device_id"], found["platform"]),
     )
 
 
@@ -369,5 +376,6 @@ async def check_customer(actor: Actor, customer_id: UUID) -> None:
 def record(
     session: AsyncSession, actor: Actor, action: str, object_type: str, object_id: UUID | None, **detail: Any
 ) -> None:
-    """An audit event of this actor in this transaction."""
-    audit.record(session, action, object_type, object_id, actor_id=actor.id, actor_kind=actor.kind, **detail)
+    """An audit event of this actor in this transaction; `person` and `other_person` as `audit.record`."""
+    told: dict[str, Any] = {"actor_id": actor.id, "actor_kind": actor.kind, "device": actor.device}
+    audit.record(session, action, object_type, object_id, **told, **detail)

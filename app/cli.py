@@ -1,4 +1,4 @@
-"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, keys, sweep, openapi."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, keys, audit, incident, rotate-keys, sweep, openapi."""
 
 import asyncio
 import signal
@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import db, keyring, logs, runtime, serving
 from app import sweep as sweeping
+from app.cli_audit import audit_app
+from app.cli_incident import incident
 from app.cli_keys import keys_app, rotate_keys
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
@@ -29,8 +31,16 @@ from app.passwords import WeakPassword
 from app.rotation import RotationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-for name, group in (("org", org_app), ("team", team_app), ("user", user_app), ("apikey", key_app), ("keys", keys_app)):
+for name, group in (
+    ("org", org_app),
+    ("team", team_app),
+    ("user", user_app),
+    ("apikey", key_app),
+    ("keys", keys_app),
+    ("audit", audit_app),
+):
     app.add_typer(group, name=name)
+app.command()(incident)
 app.command("rotate-keys")(rotate_keys)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"

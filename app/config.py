@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "production"] = "development"
     database_url: str | None = Field(default=None, description="Application role; none starts a private server")
     owner_database_url: str | None = Field(default=None, description="Owner role, used by `renmai migrate` only")
+    sealer_database_url: str | None = Field(
+        default=None, description="Role `renmai_sealer`: seals the audit trail; without it the owner's role does"
+    )
     app_role: str = Field(default="renmai_app", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     var_dir: Path = Path("var")
     master_key: SecretStr | None = Field(default=None, description="32 random bytes, base64; wraps all other keys")

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -39,14 +39,18 @@ BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 
 _TRAIL_SQL = """
 WITH audited AS (
-    INSERT INTO audit_events (org_id, id, actor_id, actor_kind, action, object_type, object_id, detail, request_id)
-    SELECT $1, a.id, a.actor_id, a.actor_kind, a.action, a.object_type, a.object_id, a.detail, a.request_id
-    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::text[])
-         AS a (id, actor_id, actor_kind, action, object_type, object_id, detail, request_id)
+    INSERT INTO audit_events (org_id, id, actor_id, actor_kind, action, object_type, object_id, detail, request_id,
+                              session_id, device_id, device_kind, person_id, other_person_id)
+    SELECT $1, a.id, a.actor_id, a.actor_kind, a.action, a.object_type, a.object_id, a.detail, a.request_id,
+           a.session_id, a.device_id, a.device_kind, a.person_id, a.other_person_id
+    FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::jsonb[], $13::text[],
+                $14::uuid[], $15::text[], $16::text[], $17::uuid[], $18::uuid[])
+         AS a (id, actor_id, actor_kind, action, object_type, object_id, detail, request_id, session_id, device_id,
+               device_kind, person_id, other_person_id)
 )
 INSERT INTO feed (org_id, scope, collection, id, removed)
 SELECT $1, f.scope, f.collection, f.id, f.removed
-FROM unnest($10::uuid[], $11::text[], $12::uuid[], $13::bool[]) AS f (scope, collection, id, removed)
+FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::bool[]) AS f (scope, collection, id, removed)
 ON CONFLICT (org_id, scope, collection, id) DO UPDATE SET seq = excluded.seq, removed = excluded.removed
 """
 
@@ -59,9 +63,24 @@ class TrailMissing(RuntimeError):
     """A service changed a synced row and forgot to say whose phones must hear of it."""
 
 
+class Device(NamedTuple):
+    """What a signed-in person used: the session, and what the phone calls itself and is."""
+
+    session_id: UUID | None = None
+    id: str | None = None
+    kind: str | None = None
+
+
+NO_DEVICE = Device()
+
+
 @dataclass(slots=True)
 class AuditEntry:
-    """One append-only event. `detail` holds ids, field names and counts, never a person's data."""
+    """One append-only event. `detail` holds ids, field names and counts, never a person's data.
+
+    Attributes:
+        persons: the one it is about; two when it is about what is between them.
+    """
 
     actor_id: UUID | None
     actor_kind: str
@@ -70,6 +89,8 @@ class AuditEntry:
     object_id: UUID | None
     detail: dict[str, Any] = field(default_factory=dict)
     request_id: str = ""
+    device: Device = NO_DEVICE
+    persons: tuple[UUID | None, UUID | None] = (None, None)
 
 
 _engine: AsyncEngine | None = None
@@ -278,6 +299,10 @@ async def _write_trail(session: AsyncSession) -> None:
     await raw(session).execute(
         _TRAIL_SQL,
         session.info["org_id"],
+        [key[0] for key in feed],
+        [key[1] for key in feed],
+        [key[2] for key in feed],
+        list(feed.values()),
         [uuid7() for _ in audit],
         [entry.actor_id for entry in audit],
         [entry.actor_kind for entry in audit],
@@ -286,10 +311,11 @@ async def _write_trail(session: AsyncSession) -> None:
         [entry.object_id for entry in audit],
         [orjson.dumps(entry.detail).decode() for entry in audit],
         [entry.request_id for entry in audit],
-        [key[0] for key in feed],
-        [key[1] for key in feed],
-        [key[2] for key in feed],
-        list(feed.values()),
+        [entry.device.session_id for entry in audit],
+        [entry.device.id for entry in audit],
+        [entry.device.kind for entry in audit],
+        [entry.persons[0] for entry in audit],
+        [entry.persons[1] for entry in audit],
     )
 
 

@@ -12,10 +12,11 @@ from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, reads
+from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, looks, reads
 from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope, check_replay
 from app.errors import Forbidden, Invalid, Issue, MethodNotAllowed, ProofRefused, StepUpRequired, Unauthenticated
 from app.etags import Document
+from app.looks import Look
 from app.paging import Page
 from app.services import sessions
 from app.tokens import AccessClaims, TokenError
@@ -251,6 +252,7 @@ ConsentsRead = Annotated[Actor, _with(Scope.consents_read)]
 ConsentsWrite = Annotated[Actor, _with(Scope.consents_write)]
 ConsentTextsWrite = Annotated[Actor, _with(Scope.consent_texts_write)]
 FactDefinitionsWrite = Annotated[Actor, _with(Scope.fact_definitions_write)]
+AccessLogRead = Annotated[Actor, _with(Scope.access_log_read)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 
@@ -310,6 +312,17 @@ async def get_once_required(request: Request, session: SessionDep) -> Once:
 
 OnceDep = Annotated[Once, Depends(get_once)]
 OnceRequired = Annotated[Once, Depends(get_once_required)]
+
+
+async def shown(request: Request, actor: Actor, response: Response, *seen: Look) -> Response:
+    """The answer, once it is on record whom it shows to the caller.
+
+    Raises:
+        Unavailable: that cannot be written: nothing is shown.
+    """
+    result = "not_modified" if response.status_code == 304 else "shown"
+    await looks.note(actor, request.scope["state"].get("request_id", ""), *seen, result=result)
+    return response
 
 
 def answer(request: Request, document: Document) -> Response:

@@ -31,6 +31,7 @@ import asyncpg
 
 _Account = pwd.struct_passwd | None  # who runs the server when we are root; None: we do
 _log = logging.getLogger(__name__)
+SEALER = "renmai_sealer"  # seals the audit trail; the same in every database
 _OLDEST_MAJOR, _PORT = 15, 5432  # the port is only a part of the socket's name, in a directory of its own
 _SOCKET_LIMIT = 103  # bytes of a path; sun_path has 108 on Linux, 104 on macOS, with the final NUL
 _START_SECONDS, _STOP_SECONDS, _LEFTOVER_SECONDS = 120.0, 30.0, 20.0
@@ -369,10 +370,10 @@ def _socket_directory(home: Path, account: _Account) -> Path:
 async def prepare(
     pg: EmbeddedPostgres, database: str = "renmai", *, owner: str = "renmai_owner", app: str = "renmai_app"
 ) -> None:
-    """Make the database and its two roles, or bring existing ones to the same state. Any process may call it.
+    """Make the database and its three roles, or bring existing ones to the same state. Any process may call it.
 
-    `owner` owns the database and migrates it; `app` owns nothing and is subject to row-level security. Raises
-    EmbeddedError when a name is not a plain identifier, or when trigrams of Chinese text come out empty.
+    `owner` owns the database and migrates it; `app` and SEALER own nothing and are subject to row-level security.
+    Raises EmbeddedError when a name is not a plain identifier, or when trigrams of Chinese text come out empty.
     """
     for name in (database, owner, app):
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
@@ -381,7 +382,7 @@ async def prepare(
         server = await asyncpg.connect(pg.dsn("postgres", "postgres"))
         stack.push_async_callback(server.close)
         await server.execute("SELECT pg_advisory_lock(727466)")  # workers that start together take turns
-        for role in (owner, app):
+        for role in (owner, app, SEALER):
             verb = "ALTER" if await server.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role) else "CREATE"
             rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
             await server.execute(f'{verb} ROLE "{role}" {rights}')

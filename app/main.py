@@ -15,6 +15,7 @@ from app.guard import Guard
 from app.limits import WINDOW_SECONDS, RateLimit
 from app.logs import RequestLog, configure_logging
 from app.routers import (
+    access_logs,
     audit_events,
     auth,
     companies,
@@ -99,6 +100,7 @@ _ROUTERS = (
     consents,
     consent_texts,
     fact_definitions,
+    access_logs,
 )
 
 
@@ -112,13 +114,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await reads.with_connection(lambda connection: keyring.load_signing_keys(connection, ring))
         sessions.passwords()
         passwords.load_list()
-        worker = _jobs(settings)
+        worker, sealer = _jobs(settings), _sealer(settings)
         # What exists now lives as long as the process: take it out of every later collection (see DECISIONS.md).
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         try:
-            async with worker:
+            async with worker, sealer:
                 yield
         finally:
             deps.forget_actors()
@@ -131,6 +133,15 @@ def _jobs(settings: Settings) -> AbstractAsyncContextManager[None]:
     from app import jobs  # here: who carries out none need not load the queue
 
     return jobs.inside(settings)
+
+
+def _sealer(settings: Settings) -> AbstractAsyncContextManager[None]:
+    """Sealing of the audit trail every minute, where this process was given the sealer's role."""
+    if settings.sealer_database_url is None:
+        return nullcontext()
+    from app import sealing  # here: elsewhere a command does it
+
+    return sealing.inside(settings.sealer_database_url)
 
 
 def create_api(settings: Settings) -> FastAPI:

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from app.domain import forms, relation_catalogue
 
+SEALER = "renmai_sealer"
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
 
 
@@ -25,11 +26,12 @@ class Keys(Protocol):
     def wrapper(self) -> Any: ...
 
 
-async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
+async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys, sealer_role: str = SEALER) -> None:
     """Run everything that is missing, as the owner role. Safe to call at every start and from many processes.
 
     Args:
         keys: the keyring; some steps seal rows.
+        sealer_role: who seals the trail, if there is such a role; it must be a plain identifier.
     """
     keeper = await asyncpg.connect(owner_dsn)
     try:
@@ -41,7 +43,7 @@ async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
             await connection.run_sync(_run_steps, app_role, keys)
             await connection.commit()
         await engine.dispose()
-        await _install_functions(keeper, app_role)
+        await _install_functions(keeper, app_role, sealer_role)
         await _publish_forms(keeper)
         for org_id in [row["id"] for row in await keeper.fetch("SELECT id FROM orgs")]:
             await seed_relation_types(keeper, org_id)
@@ -94,7 +96,24 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
 }
 
 
-async def _install_functions(connection: asyncpg.Connection, app_role: str) -> None:
+# The sealer is a role of its own where there is one: it reads events and adds seals, and that is all it may.
+_SEALER_MAY = """
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{sealer_role}') THEN
+        GRANT EXECUTE ON FUNCTION org_ids(), app_org() TO {sealer_role};
+        GRANT SELECT ON orgs TO {sealer_role};
+        GRANT SELECT ON audit_events TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_seals TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_anchors TO {sealer_role};
+        GRANT SELECT, INSERT ON audit_keys TO {sealer_role};
+    END IF;
+END
+$$;
+"""
+
+
+async def _install_functions(connection: asyncpg.Connection, app_role: str, sealer_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
     async with connection.transaction():
@@ -103,6 +122,8 @@ async def _install_functions(connection: asyncpg.Connection, app_role: str) -> N
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
                     await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+        may = _filled(_SEALER_MAY, {"{sealer_role}": sealer_role})
+        await connection.execute(may)
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

@@ -260,6 +260,7 @@ _TAGS = {
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
     "consents": "What people decided about their data, by which text, and how it stands.",
+    "access-log": "Who looked at a customer, when and what for, in words he may be handed.",
 }
 
 _SCHEMES = {

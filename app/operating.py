@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app import db, keyring, logs, runtime, serving
 from app import migrate as migration
 from app.config import Settings, SettingsError, get_settings
-from app.embedded import EmbeddedPostgres, prepare
+from app.embedded import SEALER, EmbeddedPostgres, prepare
 from app.errors import NotFound
 from app.models.teams import TeamKind
 from app.services import sessions, teams
@@ -56,6 +56,7 @@ def attended(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]]
             update={
                 "database_url": server.dsn(settings.app_role, "renmai"),
                 "owner_database_url": server.dsn(_OWNER, "renmai"),
+                "sealer_database_url": server.dsn(SEALER, "renmai"),
             }
         )
         upgrade(ready)

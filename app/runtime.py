@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app import db, keyring, reads
+from app import db, keyring, looks, reads
 from app.config import Settings, SettingsError
 from app.keyring import Keyring
 from app.services import sessions
@@ -26,9 +26,11 @@ async def opened(settings: Settings, dsn: str | None = None) -> AsyncIterator[Ke
     keyring.use(ring)
     db.open_engine(dsn, pool_size=settings.write_pool_size)
     reads.open_pool(dsn, size=settings.read_pool_size)
+    looks.open_writer(dsn)
     try:
         yield ring
     finally:
+        await looks.close_writer()
         await reads.close_pool()
         await db.close_engine()
         sessions.close_passwords()

@@ -97,6 +97,8 @@ def run(settings: Settings, demo_access: DemoAccess | None, on_tick: Callable[[]
     os.environ["RENMAI_DATABASE_URL"] = settings.database_url or ""
     if settings.owner_database_url is not None:
         os.environ["RENMAI_OWNER_DATABASE_URL"] = settings.owner_database_url
+    if settings.sealer_database_url is not None:
+        os.environ["RENMAI_SEALER_DATABASE_URL"] = settings.sealer_database_url
     get_settings.cache_clear()
     options: dict[str, Any] = {
         "factory": True,

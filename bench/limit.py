@@ -82,8 +82,9 @@ def create_app() -> Starlette:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(plan["insert"], *[row[column] for column in plan["columns"]])
             await connection.execute(
-                plan["trail"], org_id, [uuid7()], [owner], ["user"], ["customer.created"], ["customer"], [customer_id],
-                ['{"stage":"prospect"}'], [str(customer_id)], [owner], ["customers"], [customer_id], [False],
+                plan["trail"], org_id, [owner], ["customers"], [customer_id], [False],
+                [uuid7()], [owner], ["user"], ["customer.created"], ["customer"], [customer_id],
+                ['{"stage":"prospect"}'], [str(customer_id)], [owner], ["phone"], ["ios"], [customer_id], [None],
             )  # fmt: skip
         return Response(b'{"id":"%s","version":1}' % str(customer_id).encode(), 201, None, _JSON)
 

@@ -165,8 +165,8 @@ async def fill(db: asyncpg.Connection, ring: Keyring, *, agents: int, customers:
     )
     await db.execute(
         "INSERT INTO audit_events (org_id, id, actor_id, actor_kind, action, object_type, object_id, detail, "
-        "request_id) SELECT org_id, id, owner_id, 'user', 'customer.created', 'customer', id, "
-        "jsonb_build_object('stage', stage), id::text FROM customers"
+        "request_id, person_id) SELECT org_id, id, owner_id, 'user', 'customer.created', 'customer', id, "
+        "jsonb_build_object('stage', stage), id::text, id FROM customers"
     )
     await db.execute("RESET session_replication_role")
     await db.execute("VACUUM (ANALYZE)")

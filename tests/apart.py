@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app import db, keyring, reads, shared_counts
+from app import db, keyring, looks, reads, shared_counts
 from app.config import Settings, get_settings
 from app.services import sessions
 
@@ -13,6 +13,7 @@ OPEN = (
     (db, "_engine"),
     (db, "_gate"),
     (reads, "_pool"),
+    (looks, "_writer"),
     (keyring, "_ring"),
     (sessions, "_passwords"),
     (shared_counts, "_current"),

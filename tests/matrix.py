@@ -176,6 +176,7 @@ ROWS = {
     "get_consent_text": Row(COMMON, make.consent_text),
     "get_dossier": Row(THEIRS, make.customer_and_dossier),
     "resolve_dossier_fact": Row(THEIRS, make.fact, {"decision": "keep_all", "fact_ids": ["{dossier_fact_id}"]}),
+    "list_access_log": Row(SEEN, make.customer),
 }
 
 # Operations on something that belongs to something else.

@@ -21,6 +21,7 @@ SHARED = {
     "form_versions": "published forms are the same for everybody",
     "schema_version": "the migration tool's",
     "guess_counts": "keyed hashes; an address guesses at every organisation",
+    "audit_keys": "keys that sign the anchors of all trails, sealed",
 }
 # Tables of the queue, in a schema of its own: jobs belong to the service, and their arguments are ids of organisations.
 QUEUE = {
@@ -117,12 +118,13 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "network_scores": "DELETE INSERT SELECT UPDATE", **QUEUE,
         "tolerance_assessments": "INSERT SELECT", "proposals": "INSERT SELECT",
         "fact_definition_versions": "INSERT SELECT",
+        "audit_seals": "SELECT", "audit_anchors": "SELECT", "audit_keys": "",
         "org_form_versions": "INSERT SELECT",  # UPDATE of the columns that withdraw one only
         "consents": "INSERT SELECT", "consent_texts": "INSERT SELECT", "consent_events": "INSERT SELECT",
         "consent_uses": "INSERT SELECT",
     }  # fmt: skip
     for table in {*await tenant_tables(owner_db), *SHARED, *QUEUE}:
-        assert granted.pop(table) == special.get(table, "INSERT SELECT UPDATE"), table
+        assert granted.pop(table, "") == special.get(table, "INSERT SELECT UPDATE"), table
     assert granted == {}
     public = "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_schema = $1"
     assert [await owner_db.fetchval(public, schema) for schema in ("public", "procrastinate")] == [0, 0]

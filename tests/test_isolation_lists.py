@@ -30,6 +30,7 @@ FILTERS: dict[tuple[str, str], tuple[Make, str]] = {
     ("get_agent_coverage", "agent_id"): (make.person_with_customer, "user_id"),
     ("list_recommendations", "customer_id"): (make.customer, "customer_id"),
     ("list_shadow_contacts", "known_through_id"): (make.customer, "customer_id"),
+    ("list_audit_events", "person_id"): (make.customer, "customer_id"),
 }
 # Not what a list is narrowed by, but what is asked for: one that is not there is 404 (tests of the operation).
 ASKED_FOR = {("list_network_paths", "to"), ("list_network_paths", "at_company")}
@@ -151,6 +152,12 @@ async def _assessments(world: World, name: str) -> Ids:
     return ids
 
 
+async def _looked_at(world: World, name: str) -> Ids:
+    ids = await make.customer(world, name)
+    assert (await getattr(world, name).get(f"/v1/customers/{ids['customer_id']}")).status_code == 200
+    return ids
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -170,6 +177,7 @@ LISTS = {
     "list_relationship_interactions": Listed(_interactions),
     "list_proposals": Listed(_proposals),
     "list_tolerance_assessments": Listed(_assessments),
+    "list_access_log": Listed(_looked_at, other_query=("at_to", "2100-01-01T00:00:00Z")),
 }
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import NetworksRead, RelationshipsWrite, SessionDep
+from app.looks import Look
 from app.models.coverages import AgentCoveragePage, AgentCoverageQuery, CoverageAnswerPut, CoveragePublic
 from app.models.relation_types import Direction
 from app.openapi import problems
@@ -23,9 +24,10 @@ _ANSWER = "/v1/customers/{customer_id}/coverage-answers/{direction}"
     summary="Read which directions around a customer are known",
     responses=problems(410),
 )
-async def get_coverage(actor: NetworksRead, customer_id: UUID) -> Response:
+async def get_coverage(request: Request, actor: NetworksRead, customer_id: UUID) -> Response:
     """The six directions with their state, a score of 0 to 100, and what to ask next."""
-    return Response(await coverages.read(actor, customer_id), media_type="application/json")
+    answer = Response(await coverages.read(actor, customer_id), media_type="application/json")
+    return await deps.shown(request, actor, answer, Look("coverage.viewed", customer_id, customer_id, ("coverage",)))
 
 
 @router.put(

@@ -19,6 +19,7 @@ from app.deps import (
     SessionDep,
     TransfersWrite,
 )
+from app.looks import PROFILE, Look
 from app.models.base import Line20, Line50, PageQuery, Wire
 from app.models.customers import (
     CustomerCreate,
@@ -108,7 +109,8 @@ async def export_customers(
 )
 async def get_customer(request: Request, actor: CustomersRead, customer_id: UUID) -> Response:
     """The full profile; ID number, phones and e-mails masked, for auditors addresses as well."""
-    return deps.answer(request, await customers.read(actor, customer_id))
+    answer = deps.answer(request, await customers.read(actor, customer_id))
+    return await deps.shown(request, actor, answer, Look("customer.viewed", customer_id, customer_id, PROFILE))
 
 
 @router.get(_ALL, response_model=CustomerPage, summary="List and search customers")

@@ -3,12 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import DossiersRead, DossiersWrite, IfMatch, OnceDep, SessionDep
 from app.domain.fact_definitions import DossierName
 from app.errors import pick_language
+from app.looks import Look
 from app.models.dossiers import (
     DossierFactCreate,
     DossierFactPage,
@@ -50,7 +52,8 @@ async def get_dossier(
     response.headers["Content-Language"] = language
     response.headers["Vary"] = "Accept-Language"
     response.headers["Cache-Control"] = "no-store"
-    return response
+    look = Look("dossier.viewed", customer_id, customer_id, (f"dossier.{dossier.value}",))
+    return await deps.shown(request, actor, response, look)
 
 
 @router.get(_FACTS, response_model=DossierFactPage, summary="List recorded facts", responses=problems(410))
@@ -58,7 +61,8 @@ async def list_dossier_facts(
     request: Request, actor: DossiersRead, customer_id: UUID, query: Annotated[DossierFactQuery, Query()]
 ) -> Response:
     """The history, newest first: what is current and what was superseded."""
-    return deps.answer_page(request, await dossiers_read.search(actor, customer_id, query))
+    answer = deps.answer_page(request, await dossiers_read.search(actor, customer_id, query))
+    return await deps.shown(request, actor, answer, Look("dossier_fact.listed", None, customer_id, ("dossier",)))
 
 
 @router.post(
@@ -102,7 +106,9 @@ async def get_dossier_fact(
 ) -> Response:
     """Current or superseded; masked unless its definition is of class C1."""
     found = await dossiers_read.read(actor, customer_id, dossier_fact_id, is_for_phone=query.for_ is not None)
-    return deps.answer_composed(request, found)
+    said = orjson.loads(found.body)
+    look = Look("dossier_fact.viewed", dossier_fact_id, customer_id, (f"dossier.{said['dossier']}.{said['fact_key']}",))
+    return await deps.shown(request, actor, deps.answer_composed(request, found), look)
 
 
 @router.patch(

@@ -9,6 +9,7 @@ from pydantic import Field as Bound
 from app import deps
 from app.deps import IfMatch, NeedsAnalysesRead, NeedsAnalysesWrite, OnceDep, OnceRequired, SessionDep
 from app.etags import Document
+from app.looks import Look, customer_of
 from app.models.base import PageQuery
 from app.models.form_responses import (
     ExtractionApply,
@@ -53,7 +54,9 @@ class FormResponseQuery(PageQuery):
 )
 async def get_form_response(request: Request, actor: NeedsAnalysesRead, form_response_id: UUID) -> Response:
     """The answers as they stand."""
-    return deps.answer(request, await form_responses.read(actor, form_response_id))
+    document = await form_responses.read(actor, form_response_id)
+    look = Look("form_response.viewed", form_response_id, customer_of(document), ("answers",))
+    return await deps.shown(request, actor, deps.answer(request, document), look)
 
 
 @router.get(

@@ -1,12 +1,14 @@
 """Introductions, the referral tree, and introducers."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import IfMatch, IntroductionsRead, IntroductionsWrite, OnceDep, SessionDep
+from app.looks import Look
 from app.models.base import PageQuery
 from app.models.introductions import (
     IntroducerPage,
@@ -28,12 +30,20 @@ _ALL = "/introductions"
 _ONE = "/introductions/{introduction_id}"
 
 
+def _look(shown: dict[str, Any]) -> Look:
+    """An introduction with what is noted of it: it is about both whom it brings together."""
+    ends = UUID(shown["introducer"]["id"]), UUID(shown["target"]["id"])
+    return Look("introduction.viewed", UUID(shown["id"]), ends[0], ("introduction", "note"), ends[1])
+
+
 @router.get(_ALL, response_model=IntroductionPage, summary="List introductions")
 async def list_introductions(
     request: Request, actor: IntroductionsRead, query: Annotated[IntroductionQuery, Query()]
 ) -> Response:
     """Newest first. Those with an end the caller cannot see are missing."""
-    return deps.answer_page(request, await introductions.search(actor, query))
+    page = await introductions.search(actor, query)
+    noted = [one for one in orjson.loads(page.body)["items"] if one["note"] is not None]
+    return await deps.shown(request, actor, deps.answer_page(request, page), *map(_look, noted))
 
 
 @router.get(
@@ -45,7 +55,9 @@ async def list_introductions(
 )
 async def get_introduction(request: Request, actor: IntroductionsRead, introduction_id: UUID) -> Response:
     """With its history. It is there for those who see both the introducer and the party to be met."""
-    return deps.answer_composed(request, await introductions.read(actor, introduction_id))
+    document = await introductions.read(actor, introduction_id)
+    look = _look(orjson.loads(document.body))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.post(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app import deps
 from app.deps import NeedsAnalysesRead, NeedsAnalysesWrite, OnceDep, SessionDep
 from app.errors import pick_language
+from app.looks import Look, customer_of
 from app.models.base import PageQuery
 from app.models.needs_analyses import (
     NeedsAnalysisConfirm,
@@ -35,7 +36,9 @@ async def get_needs_analysis(request: Request, actor: NeedsAnalysesRead, needs_a
 
     The analysis never changes; what is told with it may: its confirmation, and the analysis that took its place.
     """
-    return deps.answer_composed(request, await needs_analyses.read(actor, needs_analysis_id))
+    document = await needs_analyses.read(actor, needs_analysis_id)
+    look = Look("needs_analysis.viewed", needs_analysis_id, customer_of(document), ("household", "results"))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.get(
@@ -49,7 +52,8 @@ async def list_needs_analyses(
 ) -> Response:
     """Newest first."""
     page = await needs_analyses.search(actor, customer_id, limit=query.limit, cursor=query.cursor)
-    return deps.answer_page(request, page)
+    look = Look("needs_analysis.listed", None, customer_id, ("results",))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.post(
@@ -86,9 +90,11 @@ async def create_needs_analysis(
 async def get_needs_explanation(request: Request, actor: NeedsAnalysesRead, needs_analysis_id: UUID) -> Response:
     """What was assumed, what follows and what is missing, result by result, in the language of Accept-Language."""
     language = pick_language(request.headers.get("accept-language"))
-    response = deps.answer_composed(request, await needs_analyses.told(actor, needs_analysis_id, language))
+    document, customer_id = await needs_analyses.told(actor, needs_analysis_id, language)
+    response = deps.answer_composed(request, document)
     response.headers["Content-Language"], response.headers["Vary"] = language, "Accept-Language"
-    return response
+    look = Look("needs_analysis.explained", needs_analysis_id, customer_id, ("household", "results"))
+    return await deps.shown(request, actor, response, look)
 
 
 @router.post(

@@ -3,9 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
+from app import deps
 from app.deps import NeedsAnalysesRead, SessionDep
+from app.looks import Look
 from app.models.forms import FormKey, FormVersionNumber
 from app.models.prefills import PrefillPublic
 from app.openapi import problems
@@ -21,6 +23,7 @@ router = APIRouter(tags=["form-responses"])
     responses=problems(409, 410),
 )
 async def get_prefill(
+    request: Request,
     session: SessionDep,
     actor: NeedsAnalysesRead,
     customer_id: UUID,
@@ -32,4 +35,5 @@ async def get_prefill(
     Nothing is stored: the customer confirms, and the phone sends the answers as any others.
     """
     body = await prefills.read(session, actor, customer_id, form_key, form_version)
-    return Response(body, media_type="application/json")
+    look = Look("prefill.viewed", customer_id, customer_id, ("profile", "dossier.personal"), detail={"form": form_key})
+    return await deps.shown(request, actor, Response(body, media_type="application/json"), look)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps, etags
 from app.deps import OnceDep, ProposalsRead, ProposalsWrite, SessionDep
+from app.looks import Look, customer_of
 from app.models.base import PageQuery
 from app.models.proposals import (
     CalculatedRecommendations,
@@ -33,7 +34,9 @@ _PAPER_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 )
 async def get_proposal(request: Request, session: SessionDep, actor: ProposalsRead, proposal_id: UUID) -> Response:
     """Recommended cover, the opinion with every reason, and what it was formed from."""
-    return deps.answer(request, await proposals.read(session, actor, proposal_id))
+    document = await proposals.read(session, actor, proposal_id)
+    look = Look("proposal.viewed", proposal_id, customer_of(document), ("proposal",))
+    return await deps.shown(request, actor, deps.answer(request, document), look)
 
 
 @router.get(
@@ -47,7 +50,8 @@ async def list_proposals(
 ) -> Response:
     """Newest first."""
     page = await proposals.search(actor, customer_id, limit=query.limit, cursor=query.cursor)
-    return deps.answer_page(request, page)
+    look = Look("proposal.listed", None, customer_id, ("proposal",))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.post(
@@ -102,7 +106,8 @@ async def export_proposal_document(request: Request, actor: ProposalsRead, propo
     what = await proposals_document.prepare(actor, proposal_id)
     tag = etags.tag_with(what.version, what.tag)
     if etags.is_unchanged(request.headers.get("if-none-match"), tag[1:-1]):
-        return Response(status_code=304, headers={"ETag": tag})
+        look = Look("proposal.exported", proposal_id, what.row.customer_id, ("proposal",), detail={"format": "pdf"})
+        return await deps.shown(request, actor, Response(status_code=304, headers={"ETag": tag}), look)
     pdf = await proposals_document.export(actor, what, request.scope["state"].get("request_id", ""))
     headers = {
         "ETag": tag,
@@ -119,10 +124,12 @@ async def export_proposal_document(request: Request, actor: ProposalsRead, propo
     responses=problems(409, 410),
 )
 async def calculate_recommendations(
-    session: SessionDep, actor: ProposalsRead, needs_analysis_id: UUID, data: RecommendationsCalculate
+    request: Request, session: SessionDep, actor: ProposalsRead, needs_analysis_id: UUID, data: RecommendationsCalculate
 ) -> Response:
     """Gaps in the order of their rank, each closed as far as the room for premiums allows; nothing is stored.
 
     What cover costs is told by the organisation's sales rules or by the caller; without it, sums only.
     """
-    return Response(await proposals.calculate(session, actor, needs_analysis_id, data), 200, None, "application/json")
+    body, customer_id = await proposals.calculate(session, actor, needs_analysis_id, data)
+    look = Look("needs_analysis.drafted_from", needs_analysis_id, customer_id, ("results",))
+    return await deps.shown(request, actor, Response(body, 200, None, "application/json"), look)

@@ -3,10 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import IfMatch, OnceDep, RelationshipsRead, RelationshipsWrite, SessionDep
+from app.looks import Look
 from app.models.relationships import (
     RelationshipCreate,
     RelationshipPage,
@@ -28,7 +30,9 @@ async def list_relationships(
     request: Request, actor: RelationshipsRead, customer_id: UUID, query: Annotated[RelationshipQuery, Query()]
 ) -> Response:
     """Each read from this customer's side, the strongest first. Those with an end the caller cannot see are missing."""
-    return deps.answer_page(request, await relationships.search(actor, customer_id, query))
+    page = await relationships.search(actor, customer_id, query)
+    look = Look("relationship.listed", None, customer_id, ("relationships", "note"))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.get(
@@ -42,7 +46,10 @@ async def get_relationship(
     request: Request, actor: RelationshipsRead, customer_id: UUID, relationship_id: UUID
 ) -> Response:
     """Read from this customer's side; the same relationship is found, mirrored, below the other customer."""
-    return deps.answer_composed(request, await relationships.read(actor, customer_id, relationship_id))
+    document = await relationships.read(actor, customer_id, relationship_id)
+    other_id = UUID(orjson.loads(document.body)["other"]["id"])
+    look = Look("relationship.viewed", relationship_id, customer_id, ("relationships", "note"), other_id)
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.post(

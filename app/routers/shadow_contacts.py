@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import IfMatch, OnceDep, SessionDep, ShadowContactsRead, ShadowContactsWrite
+from app.looks import Look
 from app.models.customers import CustomerPublic
 from app.models.shadow_contacts import (
     ShadowContactCreate,
@@ -61,7 +62,9 @@ async def create_shadow_contact(
 )
 async def get_shadow_contact(request: Request, actor: ShadowContactsRead, shadow_contact_id: UUID) -> Response:
     """With its strongest ties. The ETag changes with them, and is good for a change of the contact."""
-    return deps.answer_composed(request, await shadow_contacts.read(actor, shadow_contact_id))
+    document = await shadow_contacts.read(actor, shadow_contact_id)
+    look = Look("shadow_contact.viewed", shadow_contact_id, shadow_contact_id, ("profile",))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.patch(

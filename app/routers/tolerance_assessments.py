@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import NeedsAnalysesRead, NeedsAnalysesWrite, OnceDep, SessionDep
+from app.looks import Look, customer_of
 from app.models.base import PageQuery
 from app.models.tolerance_assessments import (
     ToleranceAssessmentCreate,
@@ -30,7 +31,9 @@ async def get_tolerance_assessment(
     request: Request, session: SessionDep, actor: NeedsAnalysesRead, tolerance_assessment_id: UUID
 ) -> Response:
     """Class, level, and until when it holds."""
-    return deps.answer_composed(request, await tolerance_assessments.read(session, actor, tolerance_assessment_id))
+    document = await tolerance_assessments.read(session, actor, tolerance_assessment_id)
+    look = Look("tolerance_assessment.viewed", document.id, customer_of(document), ("tolerance",))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.get(
@@ -42,7 +45,9 @@ async def get_tolerance_assessment(
 )
 async def get_tolerance(request: Request, session: SessionDep, actor: NeedsAnalysesRead, customer_id: UUID) -> Response:
     """The newest confirmed assessment, while it holds; 404 when there is none."""
-    return deps.answer_composed(request, await tolerance_assessments.read_current(session, actor, customer_id))
+    document = await tolerance_assessments.read_current(session, actor, customer_id)
+    look = Look("tolerance_assessment.viewed", document.id, customer_id, ("tolerance",))
+    return await deps.shown(request, actor, deps.answer_composed(request, document), look)
 
 
 @router.get(
@@ -57,7 +62,8 @@ async def list_tolerance_assessments(
 ) -> Response:  # fmt: skip
     """Newest first; the expired ones and those nobody confirmed too."""
     page = await tolerance_assessments.search(session, actor, customer_id, limit=query.limit, cursor=query.cursor)
-    return deps.answer_page(request, page)
+    look = Look("tolerance_assessment.listed", None, customer_id, ("tolerance",))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.post(

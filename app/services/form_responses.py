@@ -125,7 +125,9 @@ async def create(session: AsyncSession, actor: Actor, data: FormResponseCreate) 
     await envelopes.put(session, response, **said(_given(data.answers), warnings))
     session.add(response)
     db.mark(session, response, access.holders(customer))
-    access.record(session, actor, "form_response.created", "form_response", response.id, form=data.form_key)
+    access.record(
+        session, actor, "form_response.created", "form_response", response.id, person=customer.id, form=data.form_key
+    )
     await consents.note_use(session, actor, carried, "form_response", response.id)
     try:
         return await stored(session, actor, response.id), True
@@ -161,7 +163,9 @@ async def update(
         note_clock(response, data)
         db.mark(session, response, access.holders(customer))
         fields = sorted(data.answers)
-        access.record(session, actor, "form_response.updated", "form_response", response.id, fields=fields)
+        access.record(
+            session, actor, "form_response.updated", "form_response", response.id, person=customer.id, fields=fields
+        )
     return await stored(session, actor, response.id)
 
 

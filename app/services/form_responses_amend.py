@@ -53,7 +53,7 @@ async def amend(
     session.add(response)
     db.mark(session, response, access.holders(customer))
     told = {"form": old.form_key, "amends_id": str(old.id)}
-    access.record(session, actor, "form_response.created", "form_response", response.id, **told)
+    access.record(session, actor, "form_response.created", "form_response", response.id, person=customer.id, **told)
     await consents.note_use(session, actor, carried, "form_response", response.id)
     try:
         return await form_responses.stored(session, actor, response.id), True
@@ -85,7 +85,7 @@ async def retract(session: AsyncSession, actor: Actor, form_response_id: UUID, d
     )
     for row in (response, *(await session.exec(rests)).all()):
         db.mark(session, row, access.holders(customer))
-    access.record(session, actor, "form_response.retracted", "form_response", response.id)
+    access.record(session, actor, "form_response.retracted", "form_response", response.id, person=customer.id)
     return await form_responses.stored(session, actor, response.id)
 
 

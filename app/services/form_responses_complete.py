@@ -72,7 +72,7 @@ async def complete(
     db.mark(session, response, access.holders(customer))
     if response.form_key == tolerance_assessments.FORM:
         await tolerance_assessments.record(session, actor, customer, response)
-    access.record(session, actor, "form_response.completed", "form_response", response.id, **linked)
+    access.record(session, actor, "form_response.completed", "form_response", response.id, person=customer.id, **linked)
     made = response.needs_analysis_id
     location = f"/v1/form-responses/{response.id}" if made is None else f"/v1/needs-analyses/{made}"
     return await form_responses.stored(session, actor, response.id), location

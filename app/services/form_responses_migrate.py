@@ -61,7 +61,8 @@ async def migrate(
         await envelopes.put(session, response, **form_responses.said(made.answers, warnings, report["provenance"]))
         session.add(response)
         db.mark(session, response, access.holders(customer))
-        access.record(session, actor, "form_response.created", "form_response", new_id, migrated_from_id=str(old.id))
+        told = {"migrated_from_id": str(old.id)}
+        access.record(session, actor, "form_response.created", "form_response", new_id, person=customer.id, **told)
         await consents.note_use(session, actor, carried, "form_response", new_id)
     try:
         document = await form_responses.stored(session, actor, new_id)

@@ -341,4 +341,5 @@ def _leave_trail(
 ) -> None:
     """Tell the phones of all who hold an end, and the audit."""
     db.mark(session, row, {holder for end in ends for holder in access.holders(end)})
-    access.record(session, actor, f"introduction.{verb}", "introduction", row.id, **detail)
+    both = {"person": row.introducer_id, "other_person": row.target_id}
+    access.record(session, actor, f"introduction.{verb}", "introduction", row.id, **both, **detail)

@@ -26,8 +26,8 @@ async def read(actor: Actor, needs_analysis_id: UUID) -> Document:
     return await _document(actor, needs_analysis_id, found, None)
 
 
-async def told(actor: Actor, needs_analysis_id: UUID, language: Language) -> Document:
-    """One analysis in plain words.
+async def told(actor: Actor, needs_analysis_id: UUID, language: Language) -> tuple[Document, UUID]:
+    """One analysis in plain words, and whose it is.
 
     Raises:
         NotFound, Gone.
@@ -35,7 +35,8 @@ async def told(actor: Actor, needs_analysis_id: UUID, language: Language) -> Doc
     stored = await read(actor, needs_analysis_id)
     analysis: dict[str, Any] = orjson.loads(stored.body)
     sections = explain(analysis, "en" if language == "en" else "zh")
-    return Document(orjson.dumps({"language": language, "sections": sections}), stored.version, stored.id)
+    document = Document(orjson.dumps({"language": language, "sections": sections}), stored.version, stored.id)
+    return document, UUID(analysis["customer_id"])
 
 
 async def search(actor: Actor, customer_id: UUID, *, limit: int, cursor: str | None) -> Page:

@@ -137,7 +137,9 @@ async def confirm(
     await envelopes.put(session, confirmation, reference=data.reference)
     session.add(confirmation)
     db.mark(session, analysis, access.holders(customer))
-    access.record(session, actor, "needs_analysis.confirmed", "needs_analysis", analysis.id, kind=data.kind)
+    access.record(
+        session, actor, "needs_analysis.confirmed", "needs_analysis", analysis.id, person=customer.id, kind=data.kind
+    )
     return await needs_analyses.stored(session, actor, analysis.id)
 
 
@@ -289,4 +291,6 @@ async def _add(session: AsyncSession, actor: Actor, customer: Customer, analysis
     linked = {"form_response_id": str(analysis.form_response_id)}
     if analysis.supersedes_id is not None:
         linked |= {"supersedes_id": str(analysis.supersedes_id)}
-    access.record(session, actor, "needs_analysis.created", "needs_analysis", analysis.id, **linked)
+    access.record(
+        session, actor, "needs_analysis.created", "needs_analysis", analysis.id, person=analysis.customer_id, **linked
+    )

@@ -16,8 +16,8 @@ from app.models.needs_what_ifs import NeedsWhatIf
 from app.services.needs_analyses_create import household_analysis
 
 
-async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes:
-    """Every gap under these assumptions; the day and all the rest are those of the analysis.
+async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> tuple[bytes, UUID]:
+    """Every gap under these assumptions, and whose they are; the day and all the rest are those of the analysis.
 
     Raises:
         NotFound, Gone. Conflict: `analysis_not_household`. Invalid: an assumption that is none or out of bounds, or a
@@ -38,7 +38,7 @@ async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes
     day: date = row["as_of"]
     facts = Facts.from_json(rests_on["facts"])
     made = household_analysis(facts, day, overrides, root="/assumptions", is_brief=True)
-    return orjson.dumps(
+    body = orjson.dumps(
         {
             "as_of": day,
             "results": gaps(made.results),
@@ -48,3 +48,4 @@ async def run(actor: Actor, needs_analysis_id: UUID, data: NeedsWhatIf) -> bytes
             "assumptions": made.assumptions,
         }
     )
+    return body, row["person_id"]

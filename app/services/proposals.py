@@ -82,7 +82,7 @@ async def create(session: AsyncSession, actor: Actor, data: ProposalCreate) -> t
     except IntegrityError:  # the id was taken meanwhile, under another customer
         raise offline.id_taken() from None
     told = {"needs_analysis_id": str(ground.id), "verdict": row.verdict, "insists": content["customer_insists"]}
-    access.record(session, actor, "proposal.created", "proposal", row.id, **told)
+    access.record(session, actor, "proposal.created", "proposal", row.id, person=row.customer_id, **told)
     return _document(row), True
 
 
@@ -118,7 +118,7 @@ async def sign(session: AsyncSession, actor: Actor, proposal_id: UUID, data: Pro
     await envelopes.put(session, row, signature={**told, "recorded_by": str(actor.id)})
     row.signed_at = row.updated_at = now
     await session.flush()
-    access.record(session, actor, "proposal.signed", "proposal", row.id, kind=data.kind)
+    access.record(session, actor, "proposal.signed", "proposal", row.id, person=row.customer_id, kind=data.kind)
     return _document(row)
 
 
@@ -149,8 +149,8 @@ async def search(actor: Actor, customer_id: UUID, *, limit: int, cursor: str | N
 
 async def calculate(
     session: AsyncSession, actor: Actor, needs_analysis_id: UUID, data: RecommendationsCalculate
-) -> bytes:
-    """A draft of what to recommend, within the premium the household can add; nothing is stored.
+) -> tuple[bytes, UUID]:
+    """A draft of what to recommend, within the premium the household can add, and for whom; nothing is stored.
 
     Raises:
         NotFound, Gone. Conflict: as `proposals_opinion.basis`.
@@ -173,7 +173,7 @@ async def calculate(
         room_left_fen=found[-1].room_after_fen if found else room,
         items=items,
     )
-    return body.model_dump_json().encode()
+    return body.model_dump_json().encode(), ground.customer_id
 
 
 async def find(session: AsyncSession, actor: Actor, proposal_id: UUID, *, lock: bool = False) -> Proposal:

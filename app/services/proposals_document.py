@@ -76,4 +76,5 @@ async def export(actor: Actor, what: Printable, request_id: str) -> bytes:
 
 
 def _note(session: AsyncSession, actor: Actor, what: Printable) -> None:
-    access.record(session, actor, "proposal.exported", "proposal", what.id, format="pdf")
+    look = {"fields": ["proposal"], "result": "shown", "format": "pdf"}
+    access.record(session, actor, "proposal.exported", "proposal", what.id, person=what.row.customer_id, **look)

@@ -153,6 +153,8 @@ async def _reckon(
         f"relationship_interaction.{verb}",
         "relationship_interaction",
         row.id,
+        person=found.here.id,
+        other_person=found.other.id,
         relationship_id=str(found.row.id),
         **detail,
     )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select, update
@@ -306,4 +307,5 @@ def note(
 ) -> None:
     """An audit event of somebody who proves, or fails to prove, who he is."""
     actor_kind = "anonymous" if user_id is None else "user"
-    audit.record(session, action, kind, object_id, actor_id=user_id, actor_kind=actor_kind, **detail)
+    told: dict[str, Any] = dict(detail)
+    audit.record(session, action, kind, object_id, actor_id=user_id, actor_kind=actor_kind, **told)

@@ -90,8 +90,9 @@ _COUNT_DUE = "SELECT count(*) " + _DUE
 # One that somebody works with at this moment is left for the next time.
 _TAKE_DUE = "SELECT id " + _DUE + " ORDER BY keep_until LIMIT $3 FOR UPDATE SKIP LOCKED"
 _NOTE = """
-INSERT INTO audit_events (org_id, id, actor_kind, action, object_type, object_id, detail, request_id)
-SELECT $1, a.id, 'system', 'shadow_contact.erased', 'shadow_contact', a.object_id, '{"reason": "expired"}'::jsonb, ''
+INSERT INTO audit_events (org_id, id, actor_kind, action, object_type, object_id, person_id, detail, request_id)
+SELECT $1, a.id, 'system', 'shadow_contact.erased', 'shadow_contact', a.object_id, a.object_id,
+       '{"reason": "expired"}'::jsonb, ''
 FROM unnest($2::uuid[], $3::uuid[]) AS a (id, object_id)
 """
 # Answers kept for retries are sealed; where they say the thing is, tells which of them repeat the name.

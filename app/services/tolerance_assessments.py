@@ -104,7 +104,7 @@ async def record(
     await envelopes.put(session, row, **result)
     session.add(row)
     await session.flush()
-    access.record(session, actor, "tolerance_assessment.created", "tolerance_assessment", row.id)
+    access.record(session, actor, "tolerance_assessment.created", "tolerance_assessment", row.id, person=customer.id)
     return row
 
 
@@ -121,7 +121,9 @@ async def confirm(session: AsyncSession, actor: Actor, tolerance_assessment_id: 
             raise Conflict("assessment_superseded")
         row.confirmed_at = row.updated_at = utc_now()
         await session.flush()
-        access.record(session, actor, "tolerance_assessment.confirmed", "tolerance_assessment", row.id)
+        access.record(
+            session, actor, "tolerance_assessment.confirmed", "tolerance_assessment", row.id, person=row.customer_id
+        )
     return await _document(session, actor, row)
 
 

@@ -2,7 +2,7 @@
 -- owners: users and service teams whose customers he sees; managed: users whose sessions and departures are his
 -- business. Null means everybody, so it is said of each role that has it: a role unknown here sees nobody's.
 WITH RECURSIVE me AS (
-    SELECT u.id, u.role, u.team_id,
+    SELECT u.id, u.role, u.team_id, s.device_id, s.platform,
            coalesce(o.password_form = 'mlps' AND u.password_changed_at < now() - interval '90 days', false)
                AS is_password_expired,
            coalesce(o.is_second_factor_required, false) AND NOT EXISTS (
@@ -33,7 +33,7 @@ WITH RECURSIVE me AS (
     SELECT m.team_id FROM team_members m JOIN me ON m.org_id = $1 AND m.user_id = me.id
     JOIN teams t ON t.org_id = $1 AND t.id = m.team_id AND t.deleted_at IS NULL
 )
-SELECT me.role, me.is_password_expired, me.is_second_factor_missing,
+SELECT me.role, me.is_password_expired, me.is_second_factor_missing, me.device_id, me.platform,
        CASE
            WHEN me.role IN ('admin', 'auditor') THEN NULL
            WHEN me.role IN ('agent', 'manager') THEN (SELECT array_agg(id) FROM holders)
