@@ -1,4 +1,4 @@
-"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, sweep, openapi."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, sweep, retention, erasures, inventory."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import db, keyring, logs, runtime, serving
+from app import cli_rights, db, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
@@ -28,6 +28,9 @@ from app.passwords import WeakPassword
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 for name, group in (("org", org_app), ("team", team_app), ("user", user_app), ("apikey", key_app)):
     app.add_typer(group, name=name)
+app.add_typer(cli_rights.erasures_app, name="erasures")
+app.command("inventory")(cli_rights.inventory)
+app.command("retention")(cli_rights.keep)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"
 
@@ -39,6 +42,8 @@ def serve(
     """Run the service. Without RENMAI_DATABASE_URL it starts its own PostgreSQL and migrates it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again after its graceful stop
     with attended(get_settings()) as (ready, revive):
+        if ready.erasure_list is not None:  # the database may be a restored one: nobody comes back with it
+            cli_rights.replay(ready, ready.erasure_list)
         access = serving.load_demo(ready)[1] if demo else None
         serving.run(ready, access, revive)
 

@@ -121,6 +121,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "document_too_large": ("内容过多,无法生成文件", "There is too much in it for a document"),
     "document_unavailable": ("文件暂时无法生成,请稍后再试", "The document cannot be made now; try again"),
     "too_many_products": ("产品数量已达上限", "The organisation has as many products as it may have"),
+    "customer_restricted": ("该客户信息仅限存储,暂停处理", "What is known of this customer is only stored"),
+    "rights_request_closed": ("该请求已办结", "The request is closed, or is none for data"),
+    "identity_not_checked": ("请先核验本人身份", "Record first how his identity was checked"),
+    "rights_request_final": ("该结果不能撤销", "What came of the request cannot be undone"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".

@@ -6,6 +6,7 @@
     │   ├── ProofRefused     401  the device's key was not proven
     │   └── StepUpRequired   401  known, but too long ago
     ├── Forbidden            403  visible, but not allowed
+    │   └── CustomerRestricted 403 stored only: nobody reads or changes anything of him
     ├── NotFound             404  absent, or not yours
     ├── MethodNotAllowed     405
     ├── Conflict             409  against the current state
@@ -28,6 +29,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, ClassVar, Literal, Self
 
 import orjson
@@ -118,6 +120,15 @@ class StepUpRequired(Unauthenticated):
 
 class Forbidden(AppError):
     status, code = 403, "forbidden"
+
+
+class CustomerRestricted(Forbidden):
+    """What is known of the customer is only stored (PIPL 47): why, and until when; null: until it is lifted."""
+
+    code = "customer_restricted"
+
+    def __init__(self, restriction: str, until: date | None) -> None:
+        super().__init__(extra={"reason": restriction, "until": None if until is None else until.isoformat()})
 
 
 class NotFound(AppError):

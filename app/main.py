@@ -28,6 +28,7 @@ from app.routers import (
     introductions,
     invitations,
     kin,
+    legal_holds,
     needs_analyses,
     needs_calculations,
     needs_what_ifs,
@@ -44,6 +45,7 @@ from app.routers import (
     relationship_interactions,
     relationships,
     relationships_bulk,
+    rights_requests,
     sales_rules,
     service,
     shadow_contacts,
@@ -93,6 +95,8 @@ _ROUTERS = (
     sales_rules,
     tolerance_assessments,
     proposals,
+    rights_requests,
+    legal_holds,
 )
 
 

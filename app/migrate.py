@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from uuid_utils.compat import uuid7
 
-from app.domain import forms, relation_catalogue
+from app.domain import erasing, forms, relation_catalogue
 
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
 
@@ -44,6 +44,7 @@ async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
             await connection.commit()
         await engine.dispose()
         await _install_functions(keeper, app_role)
+        await _install_erasing(keeper, app_role)
         await _publish_forms(keeper)
         for org_id in [row["id"] for row in await keeper.fetch("SELECT id FROM orgs")]:
             await seed_relation_types(keeper, org_id)
@@ -105,6 +106,38 @@ async def _install_functions(connection: asyncpg.Connection, app_role: str) -> N
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
                     await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+
+
+# Triggers that refuse every change let rows go that are deleted with the person they are about.
+_LET_GO = """
+DO $$ DECLARE v_trigger record; BEGIN
+    FOR v_trigger IN
+        SELECT t.tgname, t.tgrelid::regclass AS of_table, pg_get_triggerdef(t.oid) AS text FROM pg_trigger t
+        WHERE t.tgfoid = 'refuse_change'::regproc AND t.tgrelid = ANY(ARRAY[{tables}]::regclass[]) AND t.tgtype & 8 > 0
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', v_trigger.tgname, v_trigger.of_table);
+        EXECUTE replace(v_trigger.text, 'refuse_change()', 'keep_until_erased()');
+    END LOOP;
+END $$
+"""
+
+
+async def _install_erasing(connection: asyncpg.Connection, app_role: str) -> None:
+    """The function that erases persons follows from the inventory and from what points at what."""
+    columns: dict[str, set[str]] = {}
+    for row in await connection.fetch(
+        "SELECT table_name::text AS t, column_name::text AS c FROM information_schema.columns "
+        "WHERE table_schema = 'public'"
+    ):
+        columns.setdefault(row["t"], set()).add(row["c"])
+    keys = await connection.fetch(
+        "SELECT conrelid::regclass::text AS a, confrelid::regclass::text AS b FROM pg_constraint "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    )
+    there = ", ".join(f"'{name}'" for name in erasing.guarded() if name in columns)
+    async with connection.transaction():
+        await connection.execute(_filled(_LET_GO, {"{tables}": there}))
+        await connection.execute(erasing.function(columns, [(row["a"], row["b"]) for row in keys], app_role))
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

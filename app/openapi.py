@@ -47,6 +47,12 @@ GRAPHML: dict[str, Any] = {
 PDF: dict[str, Any] = {
     "content": {"application/pdf": {"schema": {"type": "string", "format": "binary", "maxLength": 20_000_000}}}
 }
+# Of a person with 10,000 records some megabytes.
+_TOLD = {"type": "object", "additionalProperties": True, "maxProperties": 200}
+PACKAGE: dict[str, Any] = {"content": {"application/json": {"schema": _TOLD}}}
+ZIP: dict[str, Any] = {
+    "content": {"application/zip": {"schema": {"type": "string", "format": "binary", "maxLength": 500_000_000}}}
+}
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -152,6 +158,8 @@ _PROBLEM = {
         "current_version": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 2147483647},
         "required_scope": _text(60),
         "max_age": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 86400},
+        "reason": _text(60),
+        "until": {"anyOf": [{"type": "string", "format": "date", "minLength": 10, "maxLength": 10}, {"type": "null"}]},
         "errors": {
             "type": "array",
             "maxItems": 50,
@@ -256,6 +264,7 @@ _TAGS = {
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
+    "rights": "What persons ask of their rights: access, package, correction, restriction, erasure; and legal holds.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
 }
 
