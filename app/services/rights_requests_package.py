@@ -74,7 +74,7 @@ async def as_json(what: Packing) -> AsyncIterator[bytes]:
         "rights_request_id": what.request_id,
         "made_at": utc_now(),
     }
-    yield orjson.dumps(start)[:-1] + b',"tables":{'
+    yield orjson.dumps(start, default=_plain)[:-1] + b',"tables":{'
     for number, table in enumerate(tables()):
         told = orjson.dumps({one.name: _described(one) for one in table.package})
         yield b'%s%s:{"columns":%s,"rows":[' % (b"," if number else b"", orjson.dumps(table.name), told)
@@ -191,7 +191,7 @@ def _open(ciphers: Sequence[FieldCipher], table: str, column: str, row_id: UUID,
 
 def _plain(value: Any) -> Any:
     """What JSON has no type for."""
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal | UUID):  # the driver's UUID is a class of its own
         return str(value)
     if isinstance(value, bytes):
         return value.hex()
