@@ -124,6 +124,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "customer_restricted": ("该客户信息仅限存储,暂停处理", "What is known of this customer is only stored"),
     "rights_request_closed": ("该请求已办结", "The request is closed, or is none for data"),
     "identity_not_checked": ("请先核验本人身份", "Record first how his identity was checked"),
+    "purpose_objected": ("客户已反对该用途", "The customer objects to this purpose"),
     "rights_request_final": ("该结果不能撤销", "What came of the request cannot be undone"),
 }
 
