@@ -1,4 +1,4 @@
-"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, rotate-keys, sweep, retention, erasures, inventory."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, keys, sweep, retention, inventory, openapi …"""
 
 import asyncio
 import signal
@@ -14,23 +14,27 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import cli_rights, db, keyring, logs, runtime, serving
+from app import cli_rights, db, logs, runtime, serving
 from app import sweep as sweeping
+from app.cli_keys import keys_app, rotate_keys
 from app.cli_organizations import key_app, org_app, team_app
 from app.cli_users import user_app
 from app.config import Settings, SettingsError, get_settings
+from app.crypto import CryptoError
 from app.embedded import EmbeddedError
 from app.error_words import TITLES
 from app.errors import AppError
 from app.operating import CommandError, attended, database, owner_url, upgrade
 from app.passwords import WeakPassword
+from app.rotation import RotationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-for name, group in (("org", org_app), ("team", team_app), ("user", user_app), ("apikey", key_app)):
+for name, group in (("org", org_app), ("team", team_app), ("user", user_app), ("apikey", key_app), ("keys", keys_app)):
     app.add_typer(group, name=name)
 app.add_typer(cli_rights.erasures_app, name="erasures")
 app.command("inventory")(cli_rights.inventory)
 app.command("retention")(cli_rights.keep)
+app.command("rotate-keys")(rotate_keys)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"
 
@@ -85,22 +89,6 @@ def demo() -> None:
     typer.echo("The demo world is loaded." if is_new else "The demo world was there already; nothing was changed.")
     if access.partner_key is not None:
         typer.echo(f"Partner key: {access.partner_key}")
-
-
-@app.command("rotate-keys")
-def rotate_keys() -> None:
-    """Sign access tokens with a new key. Tokens of the old one stay good until they expire (10 minutes at most)."""
-
-    async def run(settings: Settings) -> str:
-        connection = await asyncpg.connect(owner_url(settings))
-        try:
-            return await keyring.rotate_signing_keys(connection, keyring.derive(settings))
-        finally:
-            await connection.close()
-
-    with database(get_settings()) as ready:
-        kid = asyncio.run(run(ready))
-    typer.echo(f"Key {kid} signs from now on; running processes take it up in 10 to 70 seconds.")
 
 
 @app.command()
@@ -160,7 +148,9 @@ def _issues(error: AppError) -> list[dict[str, str]]:
     return [issue.to_json("en") for issue in error.issues]
 
 
-_EXPECTED = (AppError, CommandError, EmbeddedError, SettingsError, ValidationError, WeakPassword)
+_EXPECTED = (
+    AppError, CommandError, CryptoError, EmbeddedError, RotationError, SettingsError, ValidationError, WeakPassword,
+)  # fmt: skip
 _DATABASE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
 
 

@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     app_role: str = Field(default="renmai_app", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     var_dir: Path = Path("var")
     master_key: SecretStr | None = Field(default=None, description="32 random bytes, base64; wraps all other keys")
+    kek: SecretStr | None = Field(default=None, description="Key-encryption keys: `version base64`, one a line")
+    kek_file: Path | None = Field(default=None, description="The same in a file, read anew for an unknown version")
+    seal_algorithm: Literal["aes-256-gcm", "sm4-gcm"] = Field(
+        default="aes-256-gcm", description="What is sealed anew; both are read"
+    )
+    key_seconds: int = Field(
+        default=60, ge=1, le=300, description="How long a process keeps the keys of an organisation in memory"
+    )
     issuer: str = "renmai"
     audience: str = "renmai-api"
     access_ttl_seconds: int = Field(default=600, ge=30, le=600)
@@ -72,6 +80,11 @@ class Settings(BaseSettings):
             raise ValueError("must be redis://host:port, rediss://host:port or redis+unix:///path")
         return url
 
+    @field_validator("kek_file", mode="before")
+    @classmethod
+    def _no_file(cls, path: object) -> object:
+        return path or None  # compose.yaml again
+
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
         if self.environment != "production":
@@ -108,12 +121,21 @@ class Settings(BaseSettings):
 
 
 def _decode_master(text: str) -> bytes:
+    return random_key(text, "RENMAI_MASTER_KEY")
+
+
+def random_key(text: str, name: str) -> bytes:
+    """The 32 bytes of a key in base64.
+
+    Raises:
+        SettingsError: it is not base64, not 32 bytes, or visibly not random.
+    """
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise SettingsError("RENMAI_MASTER_KEY is not base64") from None
+        raise SettingsError(f"{name} is not base64") from None
     if len(raw) != 32 or len(set(raw)) < 12:
-        raise SettingsError("RENMAI_MASTER_KEY must be 32 random bytes: openssl rand -base64 32")
+        raise SettingsError(f"{name} must be 32 random bytes: openssl rand -base64 32")
     return raw
 
 

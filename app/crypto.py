@@ -12,33 +12,22 @@ import base64
 import hmac
 import os
 import re
-import struct
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from app import aead
+from app.aead import HEAD, Aead, checked_key, hkdf, joined, padded, unpadded, utf8
+from app.aead import KEY_BYTES as KEY_BYTES
+from app.aead import Algorithm as Algorithm
+from app.aead import CryptoError as CryptoError
 
-KEY_BYTES = 32
-MAX_PLAINTEXT_BYTES = 1 << 20
 BLIND_INDEX_BYTES = 16
 
-_FORMAT = 1
-_AES_256_GCM = 1  # 2 is kept for SM4-GCM: another cipher is a data migration, not another format
-_HEAD = struct.Struct(">BBI")
-_NONCE_BYTES = 12
-_TAG_BYTES = 16
-_PAD_STEP = 32
 _BLOB_VERSION = b"\x01"
 _BLOB_MAC_BYTES = 16
 _BLOB_TEXT = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class CryptoError(Exception):
-    """A key, ciphertext or signed text is not what it should be. Says nothing about the content."""
+_AES = Algorithm.aes_256_gcm
 
 
 def derive_key(root: bytes, purpose: str) -> bytes:
@@ -53,7 +42,7 @@ def derive_key(root: bytes, purpose: str) -> bytes:
     """
     if len(root) < KEY_BYTES or not purpose:
         raise CryptoError("a derived key needs 32 bytes of root and a purpose")
-    return _hkdf(root, b"", _joined(b"renmai/derive/1", purpose.encode()), KEY_BYTES)
+    return hkdf(root, b"", joined(b"renmai/derive/1", purpose.encode()), KEY_BYTES)
 
 
 def new_key() -> bytes:
@@ -61,14 +50,58 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-def wrap_key(kek: bytes, org_id: UUID, version: int, key: bytes) -> bytes:
+class Place(NamedTuple):
+    """Where a wrapped secret belongs: it opens nowhere else. A key service takes it as its encryption context."""
+
+    purpose: bytes
+    parts: tuple[bytes, ...]
+    version: int = 1
+
+    @classmethod
+    def key(cls, layer: str, org_id: UUID, version: int) -> "Place":
+        """The place of a key of an organisation.
+
+        Args:
+            layer: `org` for the key its persons' keys and its own fields lie under, `blind` for its blind indexes.
+        """
+        return cls(f"renmai/{layer}-key".encode(), (org_id.bytes,), version)
+
+    @classmethod
+    def text(cls, aad: bytes) -> "Place":
+        """The place of a padded text, as `seal_text` binds it."""
+        return cls(b"renmai/text", (aad,))
+
+
+def wrap(kek: bytes, place: Place, secret: bytes, algorithm: Algorithm = _AES) -> bytes:
+    """`secret` encrypted under a 32-byte key and bound to its place; 34 bytes longer.
+
+    Raises:
+        CryptoError: a key that is not 32 bytes, or a version out of 1..2^32-1.
+    """
+    head = aead.head_of(place.version, algorithm)
+    return head + aead.sealed(aead.cipher_of(kek, algorithm), joined(place.purpose, *place.parts, head), secret)
+
+
+def unwrap(kek: bytes, place: Place, blob: bytes) -> bytes:
+    """The inverse of `wrap`.
+
+    Raises:
+        CryptoError: another key, place or version, or changed bytes.
+    """
+    algorithm, version = aead.read_head(blob)
+    if version != place.version:
+        raise CryptoError("wrapped key does not open")
+    aad = joined(place.purpose, *place.parts, blob[: HEAD.size])
+    return aead.opened(aead.cipher_of(kek, algorithm), aad, blob[HEAD.size :])
+
+
+def wrap_key(kek: bytes, org_id: UUID, version: int, key: bytes, algorithm: Algorithm = _AES) -> bytes:
     """`key` encrypted under the key-encryption key, bound to its organisation and version (1..2^32-1); 66 bytes.
 
     Raises:
         CryptoError: a key that is not 32 bytes, or a version out of range.
     """
-    head = _head(version)
-    return head + _sealed(_cipher(kek), _wrap_aad(head, org_id), _checked_key(key))
+    return wrap(kek, Place.key("org", org_id, version), checked_key(key), algorithm)
 
 
 def unwrap_key(kek: bytes, org_id: UUID, version: int, wrapped: bytes) -> bytes:
@@ -77,10 +110,7 @@ def unwrap_key(kek: bytes, org_id: UUID, version: int, wrapped: bytes) -> bytes:
     Raises:
         CryptoError: another key-encryption key, organisation or version, or changed bytes.
     """
-    head = _head(version)
-    if wrapped[: _HEAD.size] != head:
-        raise CryptoError("wrapped key does not open")
-    return _checked_key(_opened(_cipher(kek), _wrap_aad(head, org_id), wrapped[_HEAD.size :]))
+    return checked_key(unwrap(kek, Place.key("org", org_id, version), wrapped))
 
 
 class FieldCipher:
@@ -96,19 +126,20 @@ class FieldCipher:
         org_id: the owner of all rows.
         keys: every version that may still have to be read, version (1..2^32-1) to 32-byte key.
         current: the version new values are sealed under.
+        algorithm: what new values are sealed with; both algorithms open.
 
     Raises:
         CryptoError: a key of the wrong size, two versions with the same key, or `current` not among them.
     """
 
-    __slots__ = ("_ciphers", "_current", "_org")
+    __slots__ = ("_algorithm", "_ciphers", "_current", "_keys", "_org")
 
-    def __init__(self, org_id: UUID, keys: Mapping[int, bytes], current: int) -> None:
-        if current not in keys or len(set(keys.values())) != len(keys):
-            raise CryptoError("key versions must be distinct and include the current one")
+    def __init__(self, org_id: UUID, keys: Mapping[int, bytes], current: int, algorithm: Algorithm = _AES) -> None:
+        self._keys = _versions(keys, current)
         self._org = org_id.bytes
-        self._current = _head(current)
-        self._ciphers = {_head(version): _cipher(key) for version, key in keys.items()}
+        self._algorithm = algorithm
+        self._current = aead.head_of(current, algorithm)
+        self._ciphers: dict[bytes, Aead] = {}
 
     def seal(self, table: str, column: str, row_id: UUID, plaintext: str) -> bytes:
         """Ciphertext of `plaintext` for exactly this place.
@@ -117,7 +148,7 @@ class FieldCipher:
             CryptoError: text with lone surrogates, or over 1 MiB of UTF-8.
         """
         head = self._current
-        return head + _sealed(self._ciphers[head], self._aad(head, table, column, row_id), _padded(plaintext))
+        return head + aead.sealed(self._cipher(head), self._aad(head, table, column, row_id), padded(plaintext))
 
     def open(self, table: str, column: str, row_id: UUID, blob: bytes) -> str:
         """The text sealed at this place, under any known key version.
@@ -125,15 +156,27 @@ class FieldCipher:
         Raises:
             CryptoError: changed bytes, another place, or a key version that is not known (any more).
         """
-        head = bytes(blob[: _HEAD.size])
-        cipher = self._ciphers.get(head)
-        if cipher is None:
-            raise CryptoError("field does not open")
-        return _unpadded(_opened(cipher, self._aad(head, table, column, row_id), blob[_HEAD.size :]))
+        head = bytes(blob[: HEAD.size])
+        return unpadded(
+            aead.opened(self._cipher(head), self._aad(head, table, column, row_id), bytes(blob[HEAD.size :]))
+        )
+
+    @property
+    def head(self) -> bytes:
+        """The first six bytes of all that is sealed now: format, algorithm, current version."""
+        return self._current
 
     def is_current(self, blob: bytes) -> bool:
-        """Whether the blob is under the current key version; others wait to be sealed again."""
-        return bytes(blob[: _HEAD.size]) == self._current
+        """Whether the blob is under the current key version and algorithm; others wait to be sealed again."""
+        return bytes(blob[: HEAD.size]) == self._current
+
+    def knows(self, blob: bytes) -> bool:
+        """Whether the key version the blob says it is under is one of those at hand.
+
+        Raises:
+            CryptoError: it does not begin as a sealed value does.
+        """
+        return aead.read_head(bytes(blob[: HEAD.size]))[1] in self._keys
 
     def wrap_person_key(self, person_id: UUID, version: int, key: bytes) -> bytes:
         """A person's 32-byte key sealed under the current key of the organisation, bound to person and version.
@@ -144,9 +187,17 @@ class FieldCipher:
         Raises:
             CryptoError: a key that is not 32 bytes, or a version out of range.
         """
-        heads = _head(version) + self._current
-        aad = _joined(b"renmai/person-key", self._org, person_id.bytes, heads)
-        return heads + _sealed(self._ciphers[self._current], aad, _checked_key(key))
+        heads = aead.head_of(version, self._algorithm) + self._current
+        aad = joined(b"renmai/person-key", self._org, person_id.bytes, heads)
+        return heads + aead.sealed(self._cipher(self._current), aad, checked_key(key))
+
+    def rewrap_person_key(self, person_id: UUID, blob: bytes) -> bytes:
+        """The same key of a person under the current key of the organisation.
+
+        Raises:
+            CryptoError: it does not open here.
+        """
+        return self.wrap_person_key(person_id, *self._unwrapped(person_id, bytes(blob)))
 
     def person(self, person_id: UUID, wrapped: Sequence[bytes]) -> "FieldCipher":
         """The cipher of one person from his wrapped keys; the highest version seals what is new.
@@ -157,18 +208,80 @@ class FieldCipher:
         keys = dict(self._unwrapped(person_id, bytes(blob)) for blob in wrapped)
         if not keys:
             raise CryptoError("a person without a key has nothing that opens")
-        return FieldCipher(UUID(bytes=self._org), keys, max(keys))
+        return FieldCipher(UUID(bytes=self._org), keys, max(keys), self._algorithm)
 
     def _unwrapped(self, person_id: UUID, blob: bytes) -> tuple[int, bytes]:
-        heads, size = blob[: 2 * _HEAD.size], _HEAD.size
-        cipher = self._ciphers.get(heads[size:])
-        if len(heads) < 2 * size or cipher is None or heads[:2] != self._current[:2]:
-            raise CryptoError("person key does not open")
-        aad = _joined(b"renmai/person-key", self._org, person_id.bytes, heads)
-        return _HEAD.unpack(heads[:size])[2], _checked_key(_opened(cipher, aad, blob[2 * size :]))
+        heads, size = blob[: 2 * HEAD.size], HEAD.size
+        _, version = aead.read_head(heads[:size])
+        aad = joined(b"renmai/person-key", self._org, person_id.bytes, heads)
+        return version, checked_key(aead.opened(self._cipher(heads[size:]), aad, blob[2 * size :]))
+
+    def _cipher(self, head: bytes) -> Aead:
+        """The cipher for a head; made when first needed, for most have only one."""
+        cipher = self._ciphers.get(head)
+        if cipher is None:
+            algorithm, version = aead.read_head(head)
+            if version not in self._keys:
+                raise CryptoError("field does not open")
+            cipher = self._ciphers[head] = aead.cipher_of(self._keys[version], algorithm)
+        return cipher
 
     def _aad(self, head: bytes, table: str, column: str, row_id: UUID) -> bytes:
-        return _joined(b"renmai/field", self._org, table.encode(), column.encode(), row_id.bytes, head)
+        return joined(b"renmai/field", self._org, table.encode(), column.encode(), row_id.bytes, head)
+
+
+def _versions(keys: Mapping[int, bytes], current: int) -> dict[int, bytes]:
+    if current not in keys or len(set(keys.values())) != len(keys):
+        raise CryptoError("key versions must be distinct and include the current one")
+    for version in keys:
+        aead.head_of(version)
+    return {version: checked_key(key) for version, key in keys.items()}
+
+
+def organisation_part(wrapped: bytes) -> bytes:
+    """The part of a wrapped person key whose head names the key of the organisation it lies under."""
+    return wrapped[HEAD.size :]
+
+
+class BlindKeys:
+    """The keys of an organisation's blind indexes; a version a row may still be indexed under is kept until none is.
+
+    Args:
+        org_id: the owner of all rows.
+        keys: version (1..2^32-1) to 32-byte key.
+        current: the version new values are indexed under.
+
+    Raises:
+        CryptoError: as for FieldCipher.
+    """
+
+    __slots__ = ("_columns", "_keys", "_org", "current")
+
+    def __init__(self, org_id: UUID, keys: Mapping[int, bytes], current: int) -> None:
+        self._keys = _versions(keys, current)
+        self._org = org_id
+        self.current = current
+        self._columns: dict[tuple[int, str, str], bytes] = {}  # deriving a key costs more than using it
+
+    def index(self, table: str, column: str, value: str, version: int | None = None) -> bytes:
+        """The blind index of a normalised value under the current key, or that of another version.
+
+        Raises:
+            CryptoError: an unknown version, or as for `blind_index`.
+        """
+        place = (self.current if version is None else version, table, column)
+        key = self._columns.get(place)
+        if key is None:
+            if place[0] not in self._keys:
+                raise CryptoError("unknown version of a blind index")
+            key = _blind_key(self._keys[place[0]], self._org.bytes, table, column, place[0])
+            self._columns[place] = key
+        return _blind(key, value)
+
+    def indexes(self, table: str, column: str, value: str) -> list[bytes]:
+        """One index for every version, the current first."""
+        others = sorted(self._keys.keys() - {self.current})
+        return [self.index(table, column, value, version) for version in (self.current, *others)]
 
 
 def blind_index(root_key: bytes, org_id: UUID, table: str, column: str, value: str, version: int = 1) -> bytes:
@@ -180,16 +293,18 @@ def blind_index(root_key: bytes, org_id: UUID, table: str, column: str, value: s
     Raises:
         CryptoError: empty value (all rows without one would look alike), lone surrogates, or a short key.
     """
+    return _blind(_blind_key(root_key, org_id.bytes, table, column, version), value)
+
+
+def _blind(key: bytes, value: str) -> bytes:
     if not value:
         raise CryptoError("an empty value has no blind index")
-    key = _blind_key(root_key, org_id.bytes, table, column, version)
-    return keyed_hash(key, _utf8(value))[:BLIND_INDEX_BYTES]
+    return keyed_hash(key, utf8(value))[:BLIND_INDEX_BYTES]
 
 
-@lru_cache(maxsize=4096)
 def _blind_key(root_key: bytes, org: bytes, table: str, column: str, version: int) -> bytes:
-    info = _joined(b"renmai/blind", org, table.encode(), column.encode(), _head(version))
-    return _hkdf(_checked_key(root_key), b"", info, KEY_BYTES)
+    info = joined(b"renmai/blind", org, table.encode(), column.encode(), aead.head_of(version))
+    return hkdf(checked_key(root_key), b"", info, KEY_BYTES)
 
 
 def keyed_hash(key: bytes, data: bytes) -> bytes:
@@ -233,7 +348,7 @@ def open_blob(key: bytes, text: str, max_len: int) -> bytes:
     return body[1:]
 
 
-def seal_text(key: bytes, aad: bytes, plaintext: str) -> bytes:
+def seal_text(key: bytes, aad: bytes, plaintext: str, algorithm: Algorithm = _AES) -> bytes:
     """Encrypts a short text under a 32-byte key, bound to `aad`.
 
     For a secret only the holder of another secret may read back: the key is then `derive_key(token, purpose)`.
@@ -241,8 +356,7 @@ def seal_text(key: bytes, aad: bytes, plaintext: str) -> bytes:
     Raises:
         CryptoError: a key that is not 32 bytes, lone surrogates, or over 1 MiB.
     """
-    head = _head(1)
-    return head + _sealed(_cipher(key), _joined(b"renmai/text", aad, head), _padded(plaintext))
+    return wrap(key, Place.text(aad), padded(plaintext), algorithm)
 
 
 def open_text(key: bytes, aad: bytes, blob: bytes) -> str:
@@ -251,78 +365,8 @@ def open_text(key: bytes, aad: bytes, blob: bytes) -> str:
     Raises:
         CryptoError: another key or `aad`, or changed bytes.
     """
-    head = _head(1)
-    if blob[: _HEAD.size] != head:
-        raise CryptoError("text does not open")
-    return _unpadded(_opened(_cipher(key), _joined(b"renmai/text", aad, head), blob[_HEAD.size :]))
-
-
-def _joined(*parts: bytes) -> bytes:
-    """Length-prefixed concatenation: ("ab", "c") and ("a", "bc") stay different."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes, size: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=size, salt=salt, info=info).derive(secret)
-
-
-def _checked_key(key: bytes) -> bytes:
-    if len(key) != KEY_BYTES:
-        raise CryptoError("a key is 32 bytes")
-    return key
-
-
-def _cipher(key: bytes) -> AESGCM:
-    return AESGCM(_checked_key(key))
-
-
-def _head(version: int) -> bytes:
-    if not 1 <= version < 1 << 32:
-        raise CryptoError("a key version is 1..2^32-1")
-    return _HEAD.pack(_FORMAT, _AES_256_GCM, version)
-
-
-def _wrap_aad(head: bytes, org_id: UUID) -> bytes:
-    return _joined(b"renmai/org-key", org_id.bytes, head)
-
-
-def _sealed(cipher: AESGCM, aad: bytes, plaintext: bytes) -> bytes:
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + cipher.encrypt(nonce, plaintext, aad)
-
-
-def _opened(cipher: AESGCM, aad: bytes, sealed: bytes) -> bytes:
-    """Plaintext of `nonce 12 | ciphertext | tag 16`."""
-    if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
-        raise CryptoError("ciphertext does not open")
-    try:
-        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], aad)
-    except InvalidTag:
-        raise CryptoError("ciphertext does not open") from None
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:  # its message quotes the text
-        raise CryptoError("text is not valid Unicode") from None
-
-
-def _padded(text: str) -> bytes:
-    raw = _utf8(text)
-    if len(raw) > MAX_PLAINTEXT_BYTES:
-        raise CryptoError("text is too long")
-    framed = len(raw).to_bytes(4, "big") + raw
-    return framed + bytes(-len(framed) % _PAD_STEP)
-
-
-def _unpadded(framed: bytes) -> str:
-    size = int.from_bytes(framed[:4], "big")
-    raw, padding = framed[4 : 4 + size], framed[4 + size :]
-    if len(framed) < 4 or len(raw) != size or padding.strip(b"\0"):
-        raise CryptoError("text does not open")
-    return raw.decode("utf-8")
+    return unpadded(unwrap(key, Place.text(aad), blob))
 
 
 def _blob_mac(key: bytes, body: bytes) -> bytes:
-    return keyed_hash(_checked_key(key), _joined(b"renmai/blob", body))[:_BLOB_MAC_BYTES]
+    return keyed_hash(checked_key(key), joined(b"renmai/blob", body))[:_BLOB_MAC_BYTES]

@@ -106,7 +106,8 @@ async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: St
     """
     await session.flush()
     org_id = session.info["org_id"]
-    sealed = crypto.seal_text(keyring.current().answers, _place(org_id, principal_id, key), answer.body.decode())
+    ring, place = keyring.current(), _place(org_id, principal_id, key)
+    sealed = crypto.seal_text(ring.answers, place, answer.body.decode(), ring.algorithm)
     await db.raw(session).execute(
         "UPDATE idempotency_keys SET status = $4, headers = $5::jsonb, body = $6, about = $7 "
         "WHERE org_id = $1 AND principal_id = $2 AND key = $3",

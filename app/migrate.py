@@ -1,7 +1,7 @@
 """Bringing a database to the current schema: alembic steps, then the repeatable functions, then published forms."""
 
 from importlib import resources
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -22,9 +22,7 @@ class Keys(Protocol):
     """What a step needs to seal what a former version kept in clear."""
 
     @property
-    def kek(self) -> bytes: ...
-    @property
-    def blind(self) -> bytes: ...
+    def wrapper(self) -> Any: ...
 
 
 async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
@@ -44,7 +42,6 @@ async def upgrade(owner_dsn: str, *, app_role: str, keys: Keys) -> None:
             await connection.commit()
         await engine.dispose()
         await _install_functions(keeper, app_role)
-        await _install_erasing(keeper, app_role)
         await _publish_forms(keeper)
         for org_id in [row["id"] for row in await keeper.fetch("SELECT id FROM orgs")]:
             await seed_relation_types(keeper, org_id)
@@ -100,12 +97,13 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
 async def _install_functions(connection: asyncpg.Connection, app_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
+    common = {"{app_role}": app_role, "{steps}": await _erasing(connection)}
     async with connection.transaction():
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.name.endswith(".sql"):
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
-                    await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+                    await connection.execute(_filled(text, {**slots, **common}))
 
 
 # Triggers that refuse every change let rows go that are deleted with the person they are about.
@@ -122,8 +120,8 @@ END $$
 """
 
 
-async def _install_erasing(connection: asyncpg.Connection, app_role: str) -> None:
-    """The function that erases persons follows from the inventory and from what points at what."""
+async def _erasing(connection: asyncpg.Connection) -> str:
+    """What erasing persons does follows from the inventory and from what points at what."""
     columns: dict[str, set[str]] = {}
     for row in await connection.fetch(
         "SELECT table_name::text AS t, column_name::text AS c FROM information_schema.columns "
@@ -135,9 +133,9 @@ async def _install_erasing(connection: asyncpg.Connection, app_role: str) -> Non
         "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
     )
     there = ", ".join(f"'{name}'" for name in erasing.guarded() if name in columns)
-    async with connection.transaction():
-        await connection.execute(_filled(_LET_GO, {"{tables}": there}))
-        await connection.execute(erasing.function(columns, [(row["a"], row["b"]) for row in keys], app_role))
+    let_go = _filled(_LET_GO, {"{tables}": there})
+    await connection.execute(let_go)
+    return erasing.steps(columns, [(row["a"], row["b"]) for row in keys])
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

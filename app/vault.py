@@ -26,8 +26,8 @@ async def of_person(session: AsyncSession, org_id: UUID, person_id: UUID) -> Fie
     Raises:
         CryptoError: a stored key does not open.
     """
-    organisation = await keyring.field_cipher(session, org_id)
     wrapped = await _wrapped(session, org_id, person_id)
+    organisation = await keyring.field_cipher(session, org_id, *map(crypto.organisation_part, wrapped))
     if not wrapped:
         await db.raw(session).execute(
             "INSERT INTO person_keys (org_id, person_id, version, wrapped) VALUES ($1, $2, 1, $3) "
@@ -37,6 +37,7 @@ async def of_person(session: AsyncSession, org_id: UUID, person_id: UUID) -> Fie
             organisation.wrap_person_key(person_id, 1, crypto.new_key()),
         )
         wrapped = await _wrapped(session, org_id, person_id)  # a parallel request may have been first
+        organisation = await keyring.field_cipher(session, org_id, *map(crypto.organisation_part, wrapped))
     return organisation.person(person_id, wrapped)
 
 
@@ -46,7 +47,8 @@ async def opener(org_id: UUID, person_id: UUID, wrapped: Sequence[bytes]) -> Fie
     Raises:
         CryptoError: no key (nothing can have been sealed), or one that does not open.
     """
-    return (await keyring.read_cipher(org_id)).person(person_id, wrapped)
+    organisation = await keyring.read_cipher(org_id, *map(crypto.organisation_part, wrapped))
+    return organisation.person(person_id, wrapped)
 
 
 def seal_json(cipher: FieldCipher, table: str, column: str, row_id: UUID, value: Any) -> bytes:
@@ -61,12 +63,17 @@ def open_json(cipher: FieldCipher, table: str, column: str, row_id: UUID, blob: 
 
 async def blind(session: AsyncSession, org_id: UUID, table: str, column: str, value: str) -> tuple[bytes, int]:
     """The blind index of a normalised value under the current key, and the version of that key."""
-    return crypto.blind_index(keyring.current().blind, org_id, table, column, value), 1
+    keys = await keyring.blind_keys(session, org_id)
+    return keys.index(table, column, value), keys.current
 
 
 async def blinds(org_id: UUID, table: str, column: str, value: str) -> list[bytes]:
-    """The blind indexes a search looks for: one for every version of the key rows may still be indexed under."""
-    return [crypto.blind_index(keyring.current().blind, org_id, table, column, value)]
+    """The blind indexes a search looks for: one for every version of the key rows may still be indexed under.
+
+    None at all while the organisation has indexed nothing.
+    """
+    keys = await keyring.read_blind_keys(org_id)
+    return [] if keys is None else keys.indexes(table, column, value)
 
 
 async def _wrapped(session: AsyncSession, org_id: UUID, person_id: UUID) -> list[bytes]:

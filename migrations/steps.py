@@ -1,13 +1,16 @@
 """What every tenant table gets in the step that creates it: base columns, row-level security, grants."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from alembic import op
+from sqlalchemy.util import await_only
 
 from app import crypto
-from app.crypto import FieldCipher
+from app.crypto import BlindKeys, FieldCipher, Place
 from app.migrate import Keys
+from app.wrapping import KeyWrapper
 
 # The columns of house rules: key, stamps, ETag version, insertion order for sync, tombstone.
 BASE = """
@@ -45,22 +48,43 @@ def protect(table: str, grants: str = "SELECT, INSERT, UPDATE", column: str = "o
 
 def organisation_cipher(org_id: UUID) -> FieldCipher:
     """The field cipher of an organisation, for a step that seals rows; its first key is made here if it has none."""
-    keys: Keys = op.get_context().config.attributes["keys"]  # type: ignore[union-attr]  # always set by app/migrate.py
-    rows = _fetch("SELECT version, wrapped FROM org_keys WHERE org_id = $1 ORDER BY version", org_id)
+    return FieldCipher(org_id, *_organisation_keys("org", org_id))
+
+
+def organisation_blind(org_id: UUID) -> Callable[[str, str, str], tuple[bytes, int]]:
+    """What `vault.blind` does for an organisation (table, column, normalised value), for a step that indexes rows."""
+    keys = BlindKeys(org_id, *_organisation_keys("blind", org_id))
+    return lambda table, column, value: (keys.index(table, column, value), keys.current)
+
+
+def _organisation_keys(layer: str, org_id: UUID) -> tuple[dict[int, bytes], int]:
+    wrapper: KeyWrapper = _keys().wrapper
+    rows = fetch(
+        f"SELECT version, kek_version, wrapped FROM {layer}_keys WHERE org_id = $1 AND state <> 'destroyed' "
+        "ORDER BY state = 'active'",
+        org_id,
+    )
     if not rows:
-        wrapped = crypto.wrap_key(keys.kek, org_id, 1, crypto.new_key())
-        _fetch("INSERT INTO org_keys (org_id, version, wrapped) VALUES ($1, 1, $2)", org_id, wrapped)
-        rows = [(1, wrapped)]
-    opened = {version: crypto.unwrap_key(keys.kek, org_id, version, wrapped) for version, wrapped in rows}
-    return FieldCipher(org_id, opened, max(opened))
+        kek_version, wrapped = await_only(wrapper.wrap(Place.key(layer, org_id, 1), crypto.new_key()))
+        fetch(
+            f"INSERT INTO {layer}_keys (org_id, version, wrapped, kek_version, activated_at) "
+            "VALUES ($1, 1, $2, $3, now())",
+            org_id, wrapped, kek_version,
+        )  # fmt: skip
+        rows = [(1, kek_version, wrapped)]
+    opened = {
+        version: await_only(wrapper.unwrap(kek_version, Place.key(layer, org_id, version), wrapped))
+        for version, kek_version, wrapped in rows
+    }
+    return opened, rows[-1][0]
 
 
 def person_cipher(organisation: FieldCipher, org_id: UUID, person_id: UUID) -> FieldCipher:
     """The cipher of a customer, for a step that seals rows; his key is made here if he has none."""
-    rows = _fetch("SELECT wrapped FROM person_keys WHERE org_id = $1 AND person_id = $2", org_id, person_id)
+    rows = fetch("SELECT wrapped FROM person_keys WHERE org_id = $1 AND person_id = $2", org_id, person_id)
     if not rows:
         wrapped = organisation.wrap_person_key(person_id, 1, crypto.new_key())
-        _fetch(
+        fetch(
             "INSERT INTO person_keys (org_id, person_id, version, wrapped) VALUES ($1, $2, 1, $3)",
             org_id, person_id, wrapped,
         )  # fmt: skip
@@ -68,6 +92,12 @@ def person_cipher(organisation: FieldCipher, org_id: UUID, person_id: UUID) -> F
     return organisation.person(person_id, [row[0] for row in rows])
 
 
-def _fetch(statement: str, *args: object) -> list[tuple[Any, ...]]:
+def _keys() -> Keys:
+    keys: Keys = op.get_context().config.attributes["keys"]  # type: ignore[union-attr]  # always set by app/migrate.py
+    return keys
+
+
+def fetch(statement: str, *args: object) -> list[tuple[Any, ...]]:
+    """Run one statement with `$1` parameters, and its rows if it answers any."""
     result = op.get_bind().exec_driver_sql(statement, args)
     return [tuple(row) for row in result] if result.returns_rows else []

@@ -28,9 +28,7 @@ async def ask(client: httpx.AsyncClient, customer: Json, kind: str, **over: Any)
 async def checked(client: httpx.AsyncClient, customer: Json, kind: str, **over: Any) -> Json:
     """A request whose identity was checked."""
     made = await ask(client, customer, kind, **over)
-    answer = await client.post(
-        url(customer, made, "check-identity"), json={"method": "id_document"}, headers=if_match(made)
-    )
+    answer = await client.post(url(customer, made, "check"), json={"method": "id_document"}, headers=if_match(made))
     assert answer.status_code == 200, answer.text
     found: Json = answer.json()
     return found

@@ -282,13 +282,13 @@ async def test_organisation_key_of_a_failed_transaction_is_not_kept(world: World
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert world.org_id not in keyring.current().org_ciphers
+    assert world.org_id not in keyring.current().organisations
     async with db.transaction(world.org_id) as session:
         made = await keyring.field_cipher(session, world.org_id)
     async with db.transaction(world.org_id) as session:
         blob = made.seal("t", "c", world.org_id, "x")
         assert (await keyring.field_cipher(session, world.org_id)).open("t", "c", world.org_id, blob) == "x"
-    assert world.org_id in keyring.current().org_ciphers
+    assert world.org_id in keyring.current().organisations
 
 
 async def test_waiting_for_a_connection_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

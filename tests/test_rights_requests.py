@@ -103,7 +103,7 @@ async def test_closed_request_is_closed(world: World) -> None:
     assert stale.status_code == 412
     gone = (await world.agent.post(url(customer, made, "withdraw"), headers=if_match(made))).json()
     assert gone["status"] == "withdrawn"
-    for action, body in (("withdraw", None), ("check-identity", {"method": "id_document"})):
+    for action, body in (("withdraw", None), ("check", {"method": "id_document"})):
         answer = await world.agent.post(url(customer, made, action), json=body, headers=if_match(gone))
         assert (answer.status_code, answer.json()["code"]) == (409, "rights_request_closed")
     unknown = {**made, "id": customer["id"]}

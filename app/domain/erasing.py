@@ -1,8 +1,7 @@
-"""The database function that erases persons, written from the inventory: what is declared there is what goes.
+"""The steps of the database function that erases persons, written from the inventory: what is declared there goes.
 
-It runs as the owner of the tables, so that the service's role needs no right to delete anything by itself. Rows are
-deleted in an order the foreign keys allow; what may still be needed of the customer's own row is its id, because audit
-events, proofs and phones point at it.
+Rows are deleted in an order the foreign keys allow; what may still be needed of the customer's own row is its id,
+because audit events, proofs and phones point at it. The function itself: `sql/functions/erase_persons.sql`.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,31 +9,6 @@ from collections.abc import Collection, Mapping
 from app.domain import inventory
 from app.domain.inventory import Table
 
-NAME = "erase_persons(uuid, uuid[])"
-
-_FUNCTION = """
-CREATE OR REPLACE FUNCTION erase_persons(p_org uuid, p_ids uuid[]) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-DECLARE
-    v_gone uuid[] := p_ids;
-    v_ids uuid[];
-    v_rows bigint;
-    v_counts jsonb := '{{}}';
-BEGIN
-    IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
-        RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    SET LOCAL app.erasing = 'on';
-{steps}
-    -- Answers kept for retries may repeat what they say; phones that were told of a row are told that it is gone.
-    DELETE FROM idempotency_keys WHERE org_id = p_org AND about && v_gone;
-    UPDATE feed SET removed = true, seq = DEFAULT WHERE org_id = p_org AND id = ANY(v_gone);
-    SET LOCAL app.erasing = 'off';
-    RETURN v_counts;
-END $$;
-REVOKE ALL ON FUNCTION erase_persons(uuid, uuid[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_persons(uuid, uuid[]) TO {app_role};
-"""
 _DELETE_WITH_IDS = """    WITH gone AS (DELETE FROM {table} WHERE org_id = p_org AND ({who}) RETURNING id)
     SELECT count(*), coalesce(array_agg(id), '{{}}') INTO v_rows, v_ids FROM gone;
     v_counts := v_counts || jsonb_build_object('{table}', v_rows);
@@ -54,8 +28,8 @@ _STAMPS = {
 }
 
 
-def function(columns: Mapping[str, Collection[str]], points_at: Collection[tuple[str, str]], app_role: str) -> str:
-    """The text of `erase_persons(p_org, p_ids)`, which answers how many rows of each table went.
+def steps(columns: Mapping[str, Collection[str]], points_at: Collection[tuple[str, str]]) -> str:
+    """The statements, one after the other.
 
     Args:
         columns: the columns of each table there is; one that is declared and not there is left to the test.
@@ -64,19 +38,19 @@ def function(columns: Mapping[str, Collection[str]], points_at: Collection[tuple
     Raises:
         InventoryError: the tables point at each other in a circle.
     """
-    steps = [
+    found = [
         (_DELETE_WITH_IDS if "id" in columns[table.name] else _DELETE).format(
             table=table.name, who=inventory.of_person(table)
         )
         for table in inventory.in_order(points_at)
         if table.name in columns
     ]
-    steps += [
+    found += [
         _KEEP.format(table=table.name, values=_values(table, columns[table.name]), who=inventory.of_person(table))
         for table in inventory.tables().values()
         if table.erase == "keep" and table.name in columns
     ]
-    return _FUNCTION.format(steps="\n".join(steps), app_role=app_role)
+    return "\n".join(found)
 
 
 def guarded() -> list[str]:

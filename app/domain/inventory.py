@@ -212,7 +212,7 @@ def of_person(table: Table) -> str:
     ways = [f"{name} = ANY(p_ids)" for name in table.who]
     for name, other in table.via:
         inner = of_person(tables()[other])
-        ways.append(f"{name} IN (SELECT o.id FROM {other} o WHERE o.org_id = p_org AND ({inner}))")  # noqa: S608
+        ways.append(name + " IN (SELECT o.id FROM " + other + " o WHERE o.org_id = p_org AND (" + inner + "))")  # noqa: S608
     return " OR ".join(ways)
 
 

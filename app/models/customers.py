@@ -105,6 +105,7 @@ class Customer(TenantRow, table=True):
     id_type: str | None = None
     id_number_enc: bytes | None = None
     id_number_bi: bytes | None = None
+    id_number_bi_ver: int | None = None
     id_number_masked: str | None = None
     created_digest: bytes
     restricted_at: datetime | None = None

@@ -70,7 +70,7 @@ async def get_rights_request(
 
 
 @router.post(
-    "/{rights_request_id}/check-identity",
+    "/{rights_request_id}/check",
     response_model=RightsRequestPublic,
     summary="Record how an identity was checked",
     responses=problems(409),

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app import access, crypto, db, etags, keyring, offline, paging, reads
+from app import access, db, etags, keyring, offline, paging, reads, vault
 from app.access import Actor
 from app.domain import identity, lunar, names
 from app.errors import Conflict, Invalid, Issue
@@ -322,16 +322,29 @@ def _checked(issues: list[Issue], pointer: str, rule: Any, value: Any) -> Any:
         return value
 
 
+_TWIN = (
+    "SELECT EXISTS (SELECT 1 FROM customers c WHERE c.org_id = $1 AND c.id_type = $2 AND c.id_number_bi = ANY($3) "
+    "AND c.deleted_at IS NULL AND c.id <> $4)"
+)
+
+
 async def _sealed(session: AsyncSession, customer_id: UUID, is_person: bool, number: str | None) -> dict[str, Any]:
-    """The four columns of an ID number; all null without one."""
+    """The five columns of an ID number; all null without one."""
     if number is None:
-        return {"id_type": None, "id_number_enc": None, "id_number_bi": None, "id_number_masked": None}
+        return dict.fromkeys(("id_type", "id_number_enc", "id_number_bi", "id_number_bi_ver", "id_number_masked"))
     org_id = session.info["org_id"]
     cipher = await keyring.field_cipher(session, org_id)
+    index, version = await vault.blind(session, org_id, "customers", "id_number", number)
+    id_type = "resident_id" if is_person else "uscc"
+    # While the key of the index is rotated, an equal number may lie under its other version: no unique index sees it.
+    others = [one for one in await vault.blinds(org_id, "customers", "id_number", number) if one != index]
+    if others and await db.raw(session).fetchval(_TWIN, org_id, id_type, others, customer_id):
+        raise _taken("customers_id_number")
     return {
-        "id_type": "resident_id" if is_person else "uscc",
+        "id_type": id_type,
         "id_number_enc": cipher.seal("customers", "id_number", customer_id, number),
-        "id_number_bi": crypto.blind_index(keyring.current().blind, org_id, "customers", "id_number", number),
+        "id_number_bi": index,
+        "id_number_bi_ver": version,
         "id_number_masked": identity.mask_id_number(number),
     }
 

@@ -33,7 +33,7 @@ async def reveal(session: AsyncSession, actor: Actor, customer_id: UUID, data: C
     await guesses.spend([bucket], timedelta(hours=1), "quota_exceeded")
     number = None
     if customer.id_number_enc is not None:
-        cipher = await keyring.field_cipher(session, actor.org_id)
+        cipher = await keyring.field_cipher(session, actor.org_id, customer.id_number_enc)
         number = cipher.open("customers", "id_number", customer.id, customer.id_number_enc)
     record(session, actor, customer.id, data)
     return CustomerRevealed(id_number=number)

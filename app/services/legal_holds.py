@@ -33,11 +33,14 @@ UNION ALL
 SELECT i.target_id, 'introduction', i.id, 'policy_concluded', (i.status_on + interval '10 years')::date
 FROM introductions i WHERE i.org_id = $1 AND ($2::uuid[] IS NULL OR i.target_id = ANY($2)) AND i.reached = 'policy'
 """
-_DERIVED = f"""
-SELECT e.*, l.law FROM ({_EVENTS}) e CROSS JOIN (VALUES ('insurance_law_87'), ('anti_money_laundering')) l (law)
+_DERIVED = (
+    "SELECT e.*, l.law FROM ("  # noqa: S608  constants
+    + _EVENTS
+    + """) e CROSS JOIN (VALUES ('insurance_law_87'), ('anti_money_laundering')) l (law)
 WHERE NOT EXISTS (SELECT FROM legal_holds h WHERE h.org_id = $1 AND h.customer_id = e.customer_id AND h.law = l.law
                                               AND h.source_id = e.source_id)
-"""  # noqa: S608  constants
+"""
+)
 _STORE = """
 INSERT INTO legal_holds (org_id, id, customer_id, law, reason, until, source_type, source_id)
 SELECT $1, h.* FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::date[], $7::text[], $8::uuid[]) AS h

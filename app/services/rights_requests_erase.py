@@ -26,7 +26,7 @@ VALUES ($1, $2, 'system', 'customer.erased', 'customer', $3, jsonb_build_object(
 """
 _LIST = """
 SELECT org_id, id, customer_id, basis, rights_request_id, decided_by, erased_at
-FROM erasures ORDER BY org_id, erased_at, id
+FROM erasures WHERE org_id = $1 ORDER BY erased_at, id
 """
 # There is something to do when the person is here again, or a key of his is.
 _IS_BACK = """
@@ -68,10 +68,12 @@ async def erase_by_rule(connection: asyncpg.Connection, org_id: UUID, customer_i
 async def listed(connection: asyncpg.Connection) -> list[dict[str, Any]]:
     """The erasure list: ids, the ground and the moment of every erasure. Only the owner role sees all organisations."""
     names = ("org_id", "id", "customer_id", "basis", "rights_request_id", "decided_by")
+    orgs = [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]
     return [
         {name: None if row[name] is None else str(row[name]) for name in names}
         | {"erased_at": row["erased_at"].isoformat()}
-        for row in await connection.fetch(_LIST)
+        for org_id in orgs
+        for row in await connection.fetch(_LIST, org_id)
     ]
 
 
@@ -92,7 +94,7 @@ async def replay(connection: asyncpg.Connection, entries: Iterable[dict[str, Any
 async def _replay_one(connection: asyncpg.Connection, entry: dict[str, Any]) -> bool:
     org_id, customer_id = UUID(entry["org_id"]), UUID(entry["customer_id"])
     async with connection.transaction():
-        await connection.execute(f"SET LOCAL app.org_id = '{org_id}'")
+        await connection.execute(f"SET LOCAL app.org_id = '{UUID(str(org_id))}'")
         if not await connection.fetchval(_IS_BACK, org_id, customer_id):
             return False
         lock = "SELECT FROM customers WHERE org_id = $1 AND id = $2 FOR UPDATE"

@@ -22,12 +22,15 @@ UNION SELECT id FROM relationships WHERE org_id = $1 AND $2 IN (left_id, right_i
 UNION SELECT id FROM introductions WHERE org_id = $1 AND $2 IN (introducer_id, target_id)
 UNION SELECT id FROM tasks WHERE org_id = $1 AND customer_id = $2
 """
-_HIDE = f"UPDATE feed SET removed = true, seq = DEFAULT WHERE org_id = $1 AND id IN ({_OF_HIM})"  # noqa: S608
-_SHOW = f"""
-UPDATE feed f SET removed = false, seq = DEFAULT WHERE f.org_id = $1 AND f.id IN ({_OF_HIM})
+_HIDE = "UPDATE feed SET removed = true, seq = DEFAULT WHERE org_id = $1 AND id IN (" + _OF_HIM + ")"  # noqa: S608
+_SHOW = (
+    "UPDATE feed f SET removed = false, seq = DEFAULT WHERE f.org_id = $1 AND f.id IN ("  # noqa: S608  constants
+    + _OF_HIM
+    + """)
 AND f.scope IN (SELECT unnest(ARRAY[c.owner_id, c.service_team_id]) FROM customers c WHERE c.org_id = $1 AND c.id = $2)
 AND NOT EXISTS (SELECT FROM relationships r WHERE r.org_id = $1 AND r.id = f.id AND r.deleted_at IS NOT NULL)
-"""  # noqa: S608  constants
+"""
+)
 
 
 async def see_restricted(connection: asyncpg.Connection) -> None:

@@ -116,7 +116,7 @@ async def take(session: AsyncSession, factor: SecondFactor, code: str) -> bool:
 
 async def _take_step(session: AsyncSession, factor: SecondFactor, code: str) -> bool:
     """A code is good for its time step and one either way, and never for a step at or before the last one taken."""
-    cipher = await keyring.field_cipher(session, factor.org_id)
+    cipher = await keyring.field_cipher(session, factor.org_id, factor.secret_enc)
     totp = pyotp.TOTP(cipher.open("second_factors", "secret", factor.id, factor.secret_enc))
     now = int(time.time()) // STEP_SECONDS
     right = [step for step in (now - 1, now, now + 1) if hmac.compare_digest(totp.generate_otp(step), code)]

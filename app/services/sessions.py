@@ -205,7 +205,7 @@ async def _advance(session: AsyncSession, row: LoginSession, token: RefreshToken
     text, link = new_link(row)
     session.add(link)
     token.used_at, token.successor_hash = now, link.token_hash
-    token.successor_sealed = crypto.seal_text(_retry_key(presented), row.id.bytes, text)
+    token.successor_sealed = crypto.seal_text(_retry_key(presented), row.id.bytes, text, keyring.current().algorithm)
     row.last_used_at = now
     row.idle_expires_at = now + timedelta(days=settings.session_idle_days)
     return tokens(row, text)

@@ -1,5 +1,13 @@
--- $1 org: its wrapped keys.
-SELECT array_agg(k.version ORDER BY k.version) AS versions, array_agg(k.wrapped ORDER BY k.version) AS wrapped
-FROM org_keys k
-WHERE k.org_id = $1 AND $2::uuid[] IS NULL
+-- $1 org: its wrapped keys, those that are not destroyed.
+SELECT array_agg(ROW (k.layer, k.version, k.kek_version, k.state, k.wrapped)) AS keys
+FROM (
+    SELECT 'org'::text AS layer, o.version, o.kek_version, o.state, o.wrapped
+    FROM org_keys o
+    WHERE o.org_id = $1 AND o.state <> 'destroyed'
+    UNION ALL
+    SELECT 'blind'::text, b.version, b.kek_version, b.state, b.wrapped
+    FROM blind_keys b
+    WHERE b.org_id = $1 AND b.state <> 'destroyed'
+) k
+WHERE $2::uuid[] IS NULL
 HAVING count(*) > 0
