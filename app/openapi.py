@@ -70,7 +70,7 @@ _PART = {
 }
 _PACKAGE = {
     "type": "object",
-    "description": "Everything of a person, table by table: what its columns are (openapi/data-inventory.json), its rows",
+    "description": "Everything of a person: for each table what its columns are (data-inventory.json), and its rows",
     "required": ["format", "customer_id", "rights_request_id", "made_at", "tables"],
     "additionalProperties": False,
     "properties": {

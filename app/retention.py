@@ -182,7 +182,7 @@ async def _rows(
 ) -> Found:
     """Delete the rows of a rule nothing points at, but for those of persons a law keeps."""
     free = "".join(
-        f" AND NOT EXISTS (SELECT FROM {child} k WHERE k.org_id = t.org_id AND k.{column} = t.id)"
+        " AND NOT EXISTS (SELECT FROM " + child + " k WHERE k.org_id = t.org_id AND k." + column + " = t.id)"
         for child, column in children.get(table, ())
     )
     kept = _held_rows(table)

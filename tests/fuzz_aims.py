@@ -296,6 +296,14 @@ HARMLESS = frozenset(
         "POST /v1/proposals",
         "POST /v1/proposals/{proposal_id}/sign",
         "POST /v1/needs-analyses/{needs_analysis_id}/recommendations",  # nothing is stored
+        "POST /v1/customers/{customer_id}/rights-requests",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/check",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/withdraw",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/complete",  # erases one of hundreds
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/refuse",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/reopen",
+        "POST /v1/customers/{customer_id}/legal-holds",
+        "DELETE /v1/customers/{customer_id}/legal-holds/{legal_hold_id}",
     }
 )
 
