@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check mutants tour bench bench-network openapi examples spectral fuzz lock format clean
+.PHONY: help run test check mutants tour bench bench-network openapi inventory examples spectral fuzz lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,7 @@ check: $(READY) ## Lint, types, import contracts, the OpenAPI file; Spectral and
 	@$(BIN)/mypy app tests bench migrations openapi/capture.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m app.cli openapi --check
+	@$(BIN)/python -m app.cli inventory --check
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory spectral; else echo "npm is not here: Spectral skipped"; fi
 
 spectral: ## Lint the OpenAPI file with Spectral (oas, owasp) and Redocly
@@ -54,6 +55,9 @@ bench-network: $(READY) ## Measure the network at 100,000 and a million parties;
 
 openapi: $(READY) ## Write openapi/openapi.json from the application
 	@$(BIN)/python -m app.cli openapi
+
+inventory: $(READY) ## Write openapi/data-inventory.json and docs/DATA-INVENTORY.md from the inventory
+	@$(BIN)/python -m app.cli inventory
 
 examples: $(READY) ## Take the examples of the document from the running demo (PARTNER_KEY=rmk_…)
 	@$(BIN)/python openapi/capture.py --partner-key $(PARTNER_KEY) && $(BIN)/python -m app.cli openapi

@@ -4,7 +4,6 @@ Scopes follow from the role, visibility from the role, the team tree and the ser
 take the same answer: the ORM through `visible_customers`, the read SQL through `Actor.owners`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app import audit, db, reads
 from app.db import NO_DEVICE, Device
-from app.errors import Forbidden, Gone, NotFound, Unauthenticated
+from app.errors import CustomerRestricted, Forbidden, Gone, NotFound, Unauthenticated
 from app.models.base import TenantRow, utc_now
 from app.models.customers import Customer
 from app.models.users import Role, User
@@ -76,6 +75,11 @@ class Scope(StrEnum):
     consent_texts_write = "consent_texts:write"
     fact_definitions_write = "fact_definitions:write"
     access_log_read = "access_log:read"
+    rights_read = "rights:read"
+    rights_write = "rights:write"
+    rights_decisions_write = "rights_decisions:write"
+    rights_export = "rights:export"
+    legal_holds_write = "legal_holds:write"
 
 
 _AGENT = frozenset(
@@ -107,6 +111,8 @@ _AGENT = frozenset(
         Scope.consents_read,
         Scope.consents_write,
         Scope.access_log_read,
+        Scope.rights_read,
+        Scope.rights_write,
     }
 )
 _MANAGER = _AGENT | {
@@ -117,6 +123,8 @@ _MANAGER = _AGENT | {
     Scope.sessions_write,
     Scope.departures_read,
     Scope.departures_write,
+    Scope.rights_decisions_write,
+    Scope.rights_export,
 }
 SCOPES: dict[Role, frozenset[Scope]] = {
     Role.agent: _AGENT,
@@ -139,6 +147,7 @@ SCOPES: dict[Role, frozenset[Scope]] = {
             Scope.products_read,
             Scope.consents_read,
             Scope.access_log_read,
+            Scope.rights_read,
         }
     ),
 }
@@ -154,6 +163,9 @@ FRESH_SCOPES = frozenset(
         Scope.departures_write,
         Scope.invitations_write,
         Scope.organizations_write,
+        Scope.rights_decisions_write,
+        Scope.rights_export,
+        Scope.legal_holds_write,
     }
 )
 FRESH_SECONDS = 300
@@ -276,13 +288,15 @@ async def customer(
         shadows: as `visible_customers`.
 
     Raises:
-        NotFound: absent, foreign, and deleted more than 30 days ago are the same; so is an erased shadow contact.
+        NotFound: absent, foreign, and deleted more than 30 days ago are the same; so is one who was erased.
         Gone: deleted since, and `deleted` is false.
+        CustomerRestricted: nobody reads or changes anything of him.
     """
     statement = visible_customers(actor, shadows=shadows).where(Customer.id == customer_id)
     found = (await session.exec(statement.with_for_update() if lock else statement)).first()
-    if found is None or (found.is_shadow and found.deleted_at is not None):
-        raise NotFound
+    if found is None:
+        row = await reads.row_in(session, actor.owners, "get_restriction", [customer_id])
+        raise NotFound() if row is None else CustomerRestricted(row["restriction"], row["restricted_until"])
     check_alive(found, deleted=deleted)
     return found
 
@@ -300,29 +314,12 @@ def check_alive(row: TenantRow, *, deleted: bool = False) -> None:
     """What a tombstone is to its owner: Gone for 30 days (none of that if `deleted` ones are wanted), then NotFound."""
     if row.deleted_at is None:
         return
-    is_erased = isinstance(row, Customer) and row.is_shadow  # shadow contacts are erased, never only deleted
+    # Shadow contacts are erased, never only deleted.
+    is_erased = isinstance(row, Customer) and (row.is_shadow or row.erased_at is not None)
     if is_erased or row.deleted_at < utc_now() - RESTORABLE:
         raise NotFound
     if not deleted:
         raise Gone
-
-
-_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_ERASED = """
-SELECT true FROM customers c
-WHERE c.org_id = $1 AND c.id = ANY($2::uuid[]) AND c.is_shadow AND c.deleted_at IS NOT NULL LIMIT 1
-"""
-
-
-async def check_replay(session: AsyncSession, actor: Actor, body: bytes) -> None:
-    """Refuse to repeat an answer, kept for retries, that speaks of somebody who has been erased since.
-
-    Raises:
-        NotFound: what a fresh request would be told.
-    """
-    named = [found.decode() for found in set(_UUID.findall(body))]
-    if named and await db.raw(session).fetchval(_ERASED, actor.org_id, named):
-        raise NotFound
 
 
 async def stay(session: AsyncSession, actor: Actor) -> None:

@@ -1,4 +1,4 @@
-"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, keys, audit, incident, rotate-keys, sweep, openapi."""
+"""`renmai`: serve, work, migrate, demo, org, team, user, apikey, keys, audit, incident, sweep, retention, openapi …"""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import db, keyring, logs, runtime, serving
+from app import cli_rights, db, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_audit import audit_app
 from app.cli_incident import incident
@@ -41,6 +41,9 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 app.command()(incident)
+app.add_typer(cli_rights.erasures_app, name="erasures")
+app.command("inventory")(cli_rights.inventory)
+app.command("retention")(cli_rights.keep)
 app.command("rotate-keys")(rotate_keys)
 
 _OPENAPI = Path(__file__).parents[1] / "openapi" / "openapi.json"
@@ -54,6 +57,8 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again after its graceful stop
     with attended(get_settings()) as (ready, revive):
         keyring.derive(ready)  # keys that are unfit stop the start here, with a clear word
+        if ready.erasure_list is not None:  # the database may be a restored one: nobody comes back with it
+            cli_rights.replay(ready, ready.erasure_list)
         access = serving.load_demo(ready)[1] if demo else None
         serving.run(ready, access, revive)
 

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     jobs: Literal["inside", "off"] = Field(
         default="inside", description="Background jobs in the processes of the service, or only in `renmai work`"
     )
+    erasure_list: Path | None = Field(
+        default=None, description="Written by `renmai erasures export`: replayed before the service opens"
+    )
     demo_password: SecretStr = SecretStr("renmai-demo-2026")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -13,13 +13,14 @@ from fastapi.security.base import SecurityBase
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, apikeys, db, dpop, etags, idempotency, keyring, limits, looks, reads
-from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope, check_replay
+from app.access import FRESH_SCOPES, FRESH_SECONDS, PARTNER_SCOPES, Actor, Scope
 from app.errors import Forbidden, Invalid, Issue, MethodNotAllowed, ProofRefused, StepUpRequired, Unauthenticated
 from app.etags import Document
 from app.looks import Look
 from app.paging import Page
 from app.services import sessions
 from app.tokens import AccessClaims, TokenError
+from app.withheld import check_replay, ids_in
 
 # A revoked session, a changed role, a moved team count within this time on every worker.
 ACTOR_SECONDS = 0.9
@@ -253,6 +254,11 @@ ConsentsWrite = Annotated[Actor, _with(Scope.consents_write)]
 ConsentTextsWrite = Annotated[Actor, _with(Scope.consent_texts_write)]
 FactDefinitionsWrite = Annotated[Actor, _with(Scope.fact_definitions_write)]
 AccessLogRead = Annotated[Actor, _with(Scope.access_log_read)]
+RightsRead = Annotated[Actor, _with(Scope.rights_read)]
+RightsWrite = Annotated[Actor, _with(Scope.rights_write)]
+RightsDecide = Annotated[Actor, _with(Scope.rights_decisions_write)]
+RightsExport = Annotated[Actor, _with(Scope.rights_export)]
+LegalHoldsWrite = Annotated[Actor, _with(Scope.legal_holds_write)]
 ProofDep = Annotated[dpop.Proof | None, Depends(get_proof)]
 
 
@@ -295,7 +301,11 @@ class Once:
         answer = await make()
         kept = {name: answer.headers[name] for name in ("content-type", "location", "etag") if name in answer.headers}
         await idempotency.finish(
-            self._session, actor.id, self._key, idempotency.Stored(answer.status_code, kept, bytes(answer.body))
+            self._session,
+            actor.id,
+            self._key,
+            idempotency.Stored(answer.status_code, kept, bytes(answer.body)),
+            ids_in(self._request.url.path.encode(), body, bytes(answer.body)),
         )
         return answer
 

@@ -132,6 +132,11 @@ TITLES: dict[str, tuple[str, str]] = {
     "fact_definition_built_in": ("系统自带的信息项不能改写或停用", "A definition of the product is not rewritten"),
     "fact_definition_withdrawn": ("该信息项已停用", "The fact definition is withdrawn"),
     "too_many_fact_definitions": ("信息项或其版本数量已达上限", "There are as many definitions or versions as may be"),
+    "customer_restricted": ("该客户信息仅限存储,暂停处理", "What is known of this customer is only stored"),
+    "rights_request_closed": ("该请求已办结", "The request is closed, or is none for data"),
+    "identity_not_checked": ("请先核验本人身份", "Record first how his identity was checked"),
+    "purpose_objected": ("客户已反对该用途", "The customer objects to this purpose"),
+    "rights_request_final": ("该结果不能撤销", "What came of the request cannot be undone"),
 }
 
 # Messages of single fields: code → (zh, en). Unknown codes fall back to "invalid".

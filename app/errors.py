@@ -7,6 +7,7 @@
     │   └── StepUpRequired   401  known, but too long ago
     ├── Forbidden            403  visible, but not allowed
     │   └── ConsentMissing   403  the person has not agreed to it
+    │   └── CustomerRestricted 403 stored only: nobody reads or changes anything of him
     ├── NotFound             404  absent, or not yours
     ├── MethodNotAllowed     405
     ├── Conflict             409  against the current state
@@ -29,6 +30,7 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, ClassVar, Literal, Self
 
 import orjson
@@ -131,6 +133,15 @@ class ConsentMissing(Forbidden):
     def __init__(self, purpose: str, groups: Sequence[str]) -> None:
         issues = [Issue(f"consent_{group}") for group in groups]
         super().__init__("consent_missing", issues=issues, extra={"purpose": purpose, "field_groups": list(groups)})
+
+
+class CustomerRestricted(Forbidden):
+    """What is known of the customer is only stored (PIPL 47): why, and until when; null: until it is lifted."""
+
+    code = "customer_restricted"
+
+    def __init__(self, restriction: str, until: date | None) -> None:
+        super().__init__(extra={"reason": restriction, "until": None if until is None else until.isoformat()})
 
 
 class NotFound(AppError):

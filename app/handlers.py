@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from app import security
+from app import security, withheld
 from app.domain.needs_methods import METHODS
 from app.errors import (
     AppError,
@@ -106,6 +106,8 @@ def answerer(app: FastAPI) -> Callable[[Request, Exception], Awaitable[Response]
         told = translate(error)
         if told is None:
             raise error
+        if isinstance(told, NotFound) and "actor" in request.scope["state"]:
+            told = await withheld.restricted(request.scope["state"]["actor"], request.scope["path"]) or told
         if told.status in (401, 403) and told.code not in _TOLD_ELSEWHERE:
             state = request.scope["state"]
             security.note(

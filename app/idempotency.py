@@ -98,14 +98,18 @@ def _place(org_id: UUID, principal_id: UUID, key: str) -> bytes:
     return org_id.bytes + principal_id.bytes + key.encode()
 
 
-async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: Stored) -> None:
-    """Keep the answer with the write it belongs to."""
+async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: Stored, about: list[UUID]) -> None:
+    """Keep the answer with the write it belongs to.
+
+    Args:
+        about: ids of what it speaks of: it is forgotten when one of them is erased.
+    """
     await session.flush()
     org_id = session.info["org_id"]
     ring, place = keyring.current(), _place(org_id, principal_id, key)
     sealed = crypto.seal_text(ring.answers, place, answer.body.decode(), ring.algorithm)
     await db.raw(session).execute(
-        "UPDATE idempotency_keys SET status = $4, headers = $5::jsonb, body = $6 "
+        "UPDATE idempotency_keys SET status = $4, headers = $5::jsonb, body = $6, about = $7 "
         "WHERE org_id = $1 AND principal_id = $2 AND key = $3",
         org_id,
         principal_id,
@@ -113,4 +117,5 @@ async def finish(session: AsyncSession, principal_id: UUID, key: str, answer: St
         answer.status,
         orjson.dumps(answer.headers).decode(),
         sealed,
+        about,
     )

@@ -32,6 +32,7 @@ from app.routers import (
     introductions,
     invitations,
     kin,
+    legal_holds,
     needs_analyses,
     needs_calculations,
     needs_what_ifs,
@@ -48,6 +49,7 @@ from app.routers import (
     relationship_interactions,
     relationships,
     relationships_bulk,
+    rights_requests,
     sales_rules,
     service,
     shadow_contacts,
@@ -101,6 +103,8 @@ _ROUTERS = (
     consent_texts,
     fact_definitions,
     access_logs,
+    rights_requests,
+    legal_holds,
 )
 
 

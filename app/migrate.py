@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from uuid_utils.compat import uuid7
 
-from app.domain import forms, relation_catalogue
+from app.domain import erasing, forms, relation_catalogue
 
 SEALER = "renmai_sealer"
 _LOCK = 7_236_624  # an arbitrary number: one migration at a time per database
@@ -116,14 +116,47 @@ $$;
 async def _install_functions(connection: asyncpg.Connection, app_role: str, sealer_role: str) -> None:
     """Functions are replaced whole at every run: the file is the truth, whatever was there before."""
     folder = resources.files("app").joinpath("sql", "functions")
+    common = {"{app_role}": app_role, "{steps}": await _erasing(connection)}
     async with connection.transaction():
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.name.endswith(".sql"):
                 text = entry.read_text(encoding="utf-8")
                 for slots in _VARIANTS.get(entry.name, ({},)):
-                    await connection.execute(_filled(text, {**slots, "{app_role}": app_role}))
+                    await connection.execute(_filled(text, {**slots, **common}))
         may = _filled(_SEALER_MAY, {"{sealer_role}": sealer_role})
         await connection.execute(may)
+
+
+# Triggers that refuse every change let rows go that are deleted with the person they are about.
+_LET_GO = """
+DO $$ DECLARE v_trigger record; BEGIN
+    FOR v_trigger IN
+        SELECT t.tgname, t.tgrelid::regclass AS of_table, pg_get_triggerdef(t.oid) AS text FROM pg_trigger t
+        WHERE t.tgfoid = 'refuse_change'::regproc AND t.tgrelid = ANY(ARRAY[{tables}]::regclass[]) AND t.tgtype & 8 > 0
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', v_trigger.tgname, v_trigger.of_table);
+        EXECUTE replace(v_trigger.text, 'refuse_change()', 'keep_until_erased()');
+    END LOOP;
+END $$
+"""
+
+
+async def _erasing(connection: asyncpg.Connection) -> str:
+    """What erasing persons does follows from the inventory and from what points at what."""
+    columns: dict[str, set[str]] = {}
+    for row in await connection.fetch(
+        "SELECT table_name::text AS t, column_name::text AS c FROM information_schema.columns "
+        "WHERE table_schema = 'public'"
+    ):
+        columns.setdefault(row["t"], set()).add(row["c"])
+    keys = await connection.fetch(
+        "SELECT conrelid::regclass::text AS a, confrelid::regclass::text AS b FROM pg_constraint "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+    )
+    there = ", ".join(f"'{name}'" for name in erasing.guarded() if name in columns)
+    let_go = _filled(_LET_GO, {"{tables}": there})
+    await connection.execute(let_go)
+    return erasing.steps(columns, [(row["a"], row["b"]) for row in keys])
 
 
 def _filled(text: str, slots: dict[str, str]) -> str:

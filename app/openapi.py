@@ -47,6 +47,44 @@ GRAPHML: dict[str, Any] = {
 PDF: dict[str, Any] = {
     "content": {"application/pdf": {"schema": {"type": "string", "format": "binary", "maxLength": 20_000_000}}}
 }
+# Of a person with 10,000 records some megabytes. What a table has stands in the data inventory.
+_WORD = {"type": "string", "maxLength": 60}
+_ROWS = {"type": "array", "maxItems": 1_000_000, "items": {"type": "object", "maxProperties": 100}}
+_PART = {
+    "type": "object",
+    "required": ["columns", "rows"],
+    "additionalProperties": False,
+    "properties": {
+        "columns": {
+            "type": "object",
+            "maxProperties": 100,
+            "additionalProperties": {
+                "type": "object",
+                "required": ["class", "purpose", "legal_basis", "retention"],
+                "additionalProperties": False,
+                "properties": {"class": _WORD, "purpose": _WORD, "legal_basis": _WORD, "retention": _WORD},
+            },
+        },
+        "rows": _ROWS,
+    },
+}
+_PACKAGE = {
+    "type": "object",
+    "description": "Everything of a person: for each table what its columns are (data-inventory.json), and its rows",
+    "required": ["format", "customer_id", "rights_request_id", "made_at", "tables"],
+    "additionalProperties": False,
+    "properties": {
+        "format": {"const": "renmai-package/1"},
+        "customer_id": {"type": "string", "format": "uuid"},
+        "rights_request_id": {"type": "string", "format": "uuid"},
+        "made_at": {"type": "string", "format": "date-time"},
+        "tables": {"type": "object", "maxProperties": 100, "additionalProperties": _PART},
+    },
+}
+PACKAGE: dict[str, Any] = {"content": {"application/json": {"schema": _PACKAGE}}}
+ZIP: dict[str, Any] = {
+    "content": {"application/zip": {"schema": {"type": "string", "format": "binary", "maxLength": 500_000_000}}}
+}
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {
@@ -154,6 +192,8 @@ _PROBLEM = {
         "max_age": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 86400},
         "purpose": {**_text(60), "pattern": "^[a-z_]+$"},
         "field_groups": {"type": "array", "maxItems": 50, "items": {**_text(60), "pattern": "^[a-z_]+$"}},
+        "reason": _text(60),
+        "until": {"anyOf": [{"type": "string", "format": "date", "minLength": 10, "maxLength": 10}, {"type": "null"}]},
         "errors": {
             "type": "array",
             "maxItems": 50,
@@ -258,6 +298,7 @@ _TAGS = {
     "partner": "What a partner bank's key may ask.",
     "service": "Health and published keys.",
     "products": "Product categories and levels, an organisation's own products, and who may sell them.",
+    "rights": "What persons ask of their rights: access, package, correction, restriction, erasure; and legal holds.",
     "proposals": "Risk tolerance, the match opinion, and what is recommended, down to the printed proposal 计划书.",
     "consents": "What people decided about their data, by which text, and how it stands.",
     "access-log": "Who looked at a customer, when and what for, in words he may be handed.",

@@ -304,6 +304,14 @@ HARMLESS = frozenset(
         "PUT /v1/fact-definitions/{fact_key}",  # one of the product's is refused
         "PATCH /v1/fact-definitions/{fact_key}",
         "POST /v1/fact-definitions/{fact_key}/withdraw",  # one of the product's is refused
+        "POST /v1/customers/{customer_id}/rights-requests",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/check",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/withdraw",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/complete",  # erases one of hundreds
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/refuse",
+        "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/reopen",
+        "POST /v1/customers/{customer_id}/legal-holds",
+        "DELETE /v1/customers/{customer_id}/legal-holds/{legal_hold_id}",
     }
 )
 

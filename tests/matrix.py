@@ -177,6 +177,19 @@ ROWS = {
     "get_dossier": Row(THEIRS, make.customer_and_dossier),
     "resolve_dossier_fact": Row(THEIRS, make.fact, {"decision": "keep_all", "fact_ids": ["{dossier_fact_id}"]}),
     "list_access_log": Row(SEEN, make.customer),
+    "list_rights_requests": Row(SEEN, make.customer),
+    "create_rights_request": Row(THEIRS, make.customer, {"kind": "access"}, 201),
+    "get_rights_request": Row(SEEN, make.rights_request),
+    "check_rights_identity": Row(THEIRS, make.rights_request, {"method": "id_document"}),
+    "withdraw_rights_request": Row(THEIRS, make.rights_request),
+    "complete_rights_request": Row(BELOW, make.checked_request),
+    "refuse_rights_request": Row(BELOW, make.rights_request, {"reason": "no_such_data"}),
+    "reopen_rights_request": Row(BELOW, make.restriction),
+    "export_rights_package": Row(BELOW, make.checked_request),
+    "export_rights_package_tables": Row(BELOW, make.checked_request),
+    "list_legal_holds": Row(SEEN, make.customer),
+    "create_legal_hold": Row(ADMIN, make.customer, make.HOLD, 201),
+    "delete_legal_hold": Row(ADMIN, make.legal_hold, good=204),
 }
 
 # Operations on something that belongs to something else.

@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from app import deps
 from app.domain.consents import FieldGroup, Purpose
+from tests import rights
 from tests.consents import built_in, give
 from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
@@ -322,10 +323,51 @@ async def _made(world: World, url: str, body: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+async def rights_request(world: World, name: str) -> Ids:
+    made = await customer(world, name)
+    return {
+        **made,
+        "rights_request_id": (await rights.ask(getattr(world, name), {"id": made["customer_id"]}, "copy"))["id"],
+    }
+
+
+async def checked_request(world: World, name: str) -> Ids:
+    made = await customer(world, name)
+    found = await rights.checked(getattr(world, name), {"id": made["customer_id"]}, "copy")
+    return {**made, "rights_request_id": await _first(world, found["id"])}
+
+
+async def restriction(world: World, name: str) -> Ids:
+    """One that was carried out."""
+    made = await customer(world, name)
+    subject = {"id": made["customer_id"]}
+    found = await rights.checked(getattr(world, name), subject, "restriction")
+    answer = await world.admin.post(rights.url(subject, found, "complete"), headers=if_match(found))
+    assert answer.status_code == 200, answer.text
+    return {**made, "rights_request_id": await _first(world, found["id"])}
+
+
+async def _first(world: World, request_id: str) -> str:
+    """As if it were the first version, which every operation of the matrix says it changes."""
+    await world.db.execute("UPDATE rights_requests SET version = 1 WHERE id = $1", UUID(request_id))
+    return request_id
+
+
+async def legal_hold(world: World, name: str) -> Ids:
+    made = await customer(world, name)
+    answer = await world.admin.post(f"/v1/customers/{made['customer_id']}/legal-holds", json=HOLD)
+    assert answer.status_code == 201, answer.text
+    return {**made, "legal_hold_id": answer.json()["id"]}
+
+
+HOLD = {"law": "dispute", "reason": "claim"}
+
+
 # Those that answer two ids for a path: one below the other.
 NESTED = (
     fact, deleted_fact, relationship, deleted_relationship, person_with_session, service_team_and_person, served_team,
-    interaction, consent,
+    interaction, consent, rights_request,
+    checked_request, restriction, legal_hold,
 )  # fmt: skip
 
 

@@ -34,6 +34,8 @@ OPEN_TRANSACTIONS = {
     "services/sessions_login.py": "signing in; a refused step-up is noted, and committed, too",
     "services/users_password.py": "passwords are compared outside any transaction",
     "services/invitations.py": "the invited person is nobody yet",
+    "services/rights_requests_package.py": "a package is sent bite by bite, long after the request's own has ended",
+    "services/rights_requests_erase.py": "the operator's replay after a restore: every person a transaction",
     "services/proposals_document.py": "nothing is held while a document is set; printing is noted when it is done",
 }
 # What the domain says instead of an error of the house: services put its codes into issues.

@@ -79,6 +79,12 @@ async def test_every_tenant_table_has_the_wall(owner_db: asyncpg.Connection) -> 
         "WHERE c.relname = ANY($1)",
         [*await tenant_tables(owner_db), "orgs"],
     )
+    # Beside it stands one that only narrows it further.
+    narrowed = [wall for wall in walls if wall["polpermissive"] is False]
+    assert [(wall["relname"], wall["using"], wall["checks"]) for wall in narrowed] == [
+        ("customers", "((restricted_at IS NULL) OR sees_restricted())", "true")
+    ]
+    walls = [wall for wall in walls if wall["polpermissive"] is not False]
     for wall in walls:
         name = "id" if wall["relname"] == "orgs" else "org_id"
         rule = f"({name} = app_org())"
@@ -119,6 +125,7 @@ async def test_app_role_has_exactly_these_grants(owner_db: asyncpg.Connection) -
         "tolerance_assessments": "INSERT SELECT", "proposals": "INSERT SELECT",
         "fact_definition_versions": "INSERT SELECT",
         "audit_seals": "SELECT", "audit_anchors": "SELECT", "audit_keys": "",
+        "erasures": "INSERT SELECT",
         "org_form_versions": "INSERT SELECT",  # UPDATE of the columns that withdraw one only
         "consents": "INSERT SELECT", "consent_texts": "INSERT SELECT", "consent_events": "INSERT SELECT",
         "consent_uses": "INSERT SELECT",
@@ -244,7 +251,8 @@ async def test_update_cannot_reach_or_move_into_another_organisation(
     "UPDATE orgs SET name = 'x'", "UPDATE signing_keys SET retired_at = now()",
     "UPDATE form_versions SET status = 'withdrawn'",
     "UPDATE org_form_versions SET definition = '{}'", "DELETE FROM org_form_versions", "DELETE FROM form_responses",
-    "DELETE FROM org_keys", "SET ROLE renmai_owner", "ALTER TABLE customers DISABLE ROW LEVEL SECURITY",
+    "DELETE FROM org_keys", "DELETE FROM person_keys", "DELETE FROM erasures", "DELETE FROM rights_requests",
+    "SET ROLE renmai_owner", "ALTER TABLE customers DISABLE ROW LEVEL SECURITY",
 ])  # fmt: skip
 async def test_app_role_may_not(world: World, settings: Settings, statement: str) -> None:
     async with as_app(settings, world.org_id) as connection:
@@ -332,3 +340,23 @@ async def test_chain_function_refuses_another_organisation(
                 await connection.fetch(ask, world.org_id, UUID(made["id"]))
     async with as_app(settings, world.org_id) as connection:
         assert await connection.fetchval(ask, world.org_id, UUID(made["id"])) == "[]"
+
+
+async def test_erasing_function_refuses_another_organisation(
+    world: World, other_world: World, settings: Settings
+) -> None:
+    made = await create_customer(world.agent)
+    for ask in ("SELECT erase_persons($1, ARRAY[$2::uuid])", "SELECT restriction_of($1, NULL, ARRAY[$2::uuid])"):
+        for bound in (None, other_world.org_id):
+            async with as_app(settings, bound) as connection:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError, match="not bound"):
+                    await connection.fetch(ask, world.org_id, UUID(made["id"]))
+    assert (await world.agent.get(f"/v1/customers/{made['id']}")).status_code == 200
+
+
+async def test_erasing_elsewhere_needs_more_than_the_word(world: World, settings: Settings) -> None:
+    """The setting lets rows go that nobody may change; it gives nobody the right to delete them."""
+    async with as_app(settings, world.org_id) as connection:
+        await connection.execute("SET LOCAL app.erasing = 'on'")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+            await connection.execute("DELETE FROM needs_analyses")

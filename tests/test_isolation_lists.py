@@ -13,6 +13,7 @@ from tests.household_form import propose
 from tests.life_form import create_analysis, create_draft
 from tests.matrix_makers import Ids, Make
 from tests.operations import by_id, operations
+from tests.rights import ask
 from tests.ties import Json, people, relate, url
 from tests.tolerance_form import assess
 from tests.traces import said, unknown
@@ -158,6 +159,13 @@ async def _looked_at(world: World, name: str) -> Ids:
     return ids
 
 
+async def _rights_requests(world: World, name: str) -> Ids:
+    ids = await make.customer(world, name)
+    for kind in ("access", "copy"):
+        await ask(getattr(world, name), {"id": ids["customer_id"]}, kind)
+    return ids
+
+
 LISTS = {
     "list_customers": Listed(_customers, other_query=("stage", "prospect")),
     "list_relationships": Listed(_relationships, other_query=("current", "true")),
@@ -178,6 +186,7 @@ LISTS = {
     "list_proposals": Listed(_proposals),
     "list_tolerance_assessments": Listed(_assessments),
     "list_access_log": Listed(_looked_at, other_query=("at_to", "2100-01-01T00:00:00Z")),
+    "list_rights_requests": Listed(_rights_requests),
 }
 
 

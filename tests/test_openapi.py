@@ -75,7 +75,7 @@ def test_operation_ids_are_the_names_of_the_functions_and_unique(api: FastAPI, e
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
     commands = "restore|complete|transfer|reveal|disable|enable|advance|reopen|promote|calculate|revise"
-    commands += "|check|publish|withdraw|amend|retract|migrate|apply|sign|resolve"
+    commands += "|check|publish|withdraw|amend|retract|migrate|apply|sign|resolve|refuse"
     entering = "login|logout|refresh|step_up|change|confirm|accept"
     verbs = {"get": "get|list|export", "post": f"create|{commands}|{entering}", "patch": "update",
              "delete": "delete", "put": "put|replace"}  # fmt: skip
@@ -138,7 +138,7 @@ def test_every_success_has_a_schema_or_no_body(every: list[Operation]) -> None:
             ((media, content),) = answer["content"].items()
             schema = operation.resolve(content["schema"])
             assert ("Content-Disposition" in answer["headers"]) is operation.id.startswith("export_"), operation.id
-            if media in ("text/csv", "image/svg+xml", "application/graphml+xml", "application/pdf"):
+            if media in ("text/csv", "image/svg+xml", "application/graphml+xml", "application/pdf", "application/zip"):
                 assert (schema["type"], schema["maxLength"] > 0) == ("string", True), (operation.id, status)
                 continue
             assert media in ("application/json", "application/vnd.jgf+json"), (operation.id, status)
@@ -152,7 +152,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
              "bulk", "calculate", "explain", "revise", "what-if", "check", "withdraw", "amend", "retract", "migrate",
              "apply-extraction", "tolerance", "sign", "document", "consent-coverage", "resolve",
-             "access-log"}  # fmt: skip
+             "access-log", "refuse", "package"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
@@ -161,7 +161,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
             if step.startswith("{"):
                 assert re.fullmatch(r"\{[a-z]+(_[a-z]+)*\}", step), operation.path
                 continue
-            assert re.fullmatch(r"[a-z]+(-[a-z]+)*(\.(svg|graphml|jgf|pdf))?", step), operation.path
+            assert re.fullmatch(r"[a-z]+(-[a-z]+)*(\.(svg|graphml|jgf|pdf|json|zip))?", step), operation.path
             noun = step.split(".")[0]  # another form of the same thing
             assert noun.endswith("s") or noun in verbs, operation.path
 

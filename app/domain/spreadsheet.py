@@ -61,9 +61,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> bytes:
         header: names of the columns, ours.
         rows: as many cells each; None becomes an empty one.
     """
+    return head(header) + lines(rows)
+
+
+def head(header: Sequence[str]) -> bytes:
+    """How a file begins that is written in bites: the byte order mark and the names of the columns."""
+    return "\ufeff".encode() + lines([header])
+
+
+def lines(rows: Iterable[Sequence[str | None]]) -> bytes:
+    """A bite of a file: some of its rows, as `table` writes them."""
     out = io.StringIO(newline="")
-    out.write("\ufeff")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(header)
     writer.writerows([("" if text is None else cell(text)) for text in row] for row in rows)
     return out.getvalue().encode()

@@ -113,6 +113,10 @@ class Customer(TenantRow, table=True):
     id_number_bi_ver: int | None = None
     id_number_masked: str | None = None
     created_digest: bytes
+    restricted_at: datetime | None = None
+    restricted_until: date | None = None
+    restriction: str | None = None
+    erased_at: datetime | None = None
 
 
 # The pattern is only told: what is wrong with a name is said by `domain.names`, with codes of its own.

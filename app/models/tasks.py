@@ -18,11 +18,13 @@ class TaskKind(StrEnum):
     """What is to be done.
 
     `thank_introducer`: thank the customer for an introduction, or for what became of it. `answer_colleague`: a
-    colleague asks whether the customer can introduce him to somebody.
+    colleague asks whether the customer can introduce him to somebody. `answer_rights_request`: the customer wants one
+    of his rights kept, and the law says until when.
     """
 
     thank_introducer = "thank_introducer"
     answer_colleague = "answer_colleague"
+    answer_rights_request = "answer_rights_request"
 
 
 class SubjectType(StrEnum):
@@ -30,6 +32,7 @@ class SubjectType(StrEnum):
 
     introduction = "introduction"
     user = "user"
+    rights_request = "rights_request"
 
 
 class Milestone(StrEnum):

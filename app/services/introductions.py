@@ -34,8 +34,9 @@ from app.models.introductions import (
     IntroductionUpdate,
 )
 from app.models.relationships import Relationship
+from app.models.rights_requests import Objectionable
 from app.paging import Page
-from app.services import tasks
+from app.services import rights_requests_objections, tasks
 
 _FEW = 20
 _OF_FEW = """i.introducer_id = ANY (ARRAY(
@@ -84,7 +85,7 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
     Raises:
         Invalid: `not_found` (an end, or the tie between them), `same_customer`, `in_future`, `out_of_range`.
         Gone: it was sent before and is deleted.
-        Conflict: `introduction_exists`: the same one is open already; `id_taken`.
+        Conflict: `introduction_exists`: the same one is open already; `id_taken`; `purpose_objected`.
     """
     digest = offline.digest(actor, data.model_dump_json(exclude={"id"}).encode())
     if data.id is not None:
@@ -96,6 +97,8 @@ async def create(session: AsyncSession, actor: Actor, data: IntroductionCreate) 
     if data.introducer_id == data.target_id:
         raise Invalid.at("/target_id", "same_customer")
     ends = await _check_ends(session, actor, data)
+    both = (data.introducer_id, data.target_id)
+    await rights_requests_objections.check(session, actor.org_id, both, Objectionable.introductions)
     today = china_today()
     asked_on = data.asked_on or today
     issue = observation_issue(asked_on, today)

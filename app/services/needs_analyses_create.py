@@ -35,7 +35,8 @@ from app.models.needs_analyses import (
     NeedsAnalysisCreate,
     NeedsAnalysisRevise,
 )
-from app.services import form_responses, forms, needs_analyses, tolerance_assessments
+from app.models.rights_requests import Objectionable
+from app.services import form_responses, forms, needs_analyses, rights_requests_objections, tolerance_assessments
 
 FORM = "needs.fact_find"
 _CODES = {"not_integer": "type", "not_decimal": "pattern"}
@@ -55,9 +56,10 @@ async def create(session: AsyncSession, actor: Actor, data: NeedsAnalysisCreate)
 
     Raises:
         Invalid: unknown response, an assumption out of bounds, or a result past 2^53 - 1 fen. Gone: its customer is
-            deleted. Conflict: `response_not_completed`, `form_not_analysed`.
+            deleted. Conflict: `response_not_completed`, `form_not_analysed`, `purpose_objected`.
     """
     customer, response = await _response(session, actor, data.form_response_id)
+    await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.advice)
     day = china_today()
     facts = await _facts(session, customer, response, day)
     made = household_analysis(facts, day, _checked(data.overrides))

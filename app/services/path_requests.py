@@ -19,9 +19,10 @@ from app.models.customers import Customer
 from app.models.network_paths import Colleague
 from app.models.organizations import OrganizationSettings
 from app.models.path_requests import PathRequestCreate, PathRequestPublic
+from app.models.rights_requests import Objectionable
 from app.models.tasks import SubjectType, Task, TaskKind
 from app.models.users import User
-from app.services import tasks
+from app.services import rights_requests_objections, tasks
 
 GOOD_FOR = timedelta(days=7)
 ANSWER_WITHIN = timedelta(days=3)
@@ -40,12 +41,13 @@ async def create(session: AsyncSession, actor: Actor, data: PathRequestCreate) -
     Raises:
         Invalid: `request_token_invalid`: another's, older than a week, or the customer is gone, seen by now, or
             somebody else's customer: the caller is not told whose.
-        Conflict: `cross_agent_paths_closed`: the organisation does not allow it any more.
+        Conflict: `cross_agent_paths_closed`: the organisation does not allow it any more; `purpose_objected`.
     """
     await access.stay(session, actor)
     if not await _is_open(session, actor.org_id):
         raise Conflict("cross_agent_paths_closed")
     customer, owner = await _asked(session, actor, *_opened(actor, data.request_token))
+    await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.introductions)
     if await _task(session, actor, customer) is None:
         tasks.ask_colleague(session, actor, customer, china_today() + ANSWER_WITHIN)
     answer = PathRequestPublic(colleague=Colleague(id=owner.id, name=owner.name))

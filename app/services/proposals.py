@@ -34,8 +34,9 @@ from app.models.proposals import (
     ProposalSign,
     RecommendationsCalculate,
 )
+from app.models.rights_requests import Objectionable
 from app.paging import Page
-from app.services import proposals_opinion, sales_rules, tolerance_assessments
+from app.services import proposals_opinion, rights_requests_objections, sales_rules, tolerance_assessments
 from app.services.proposals_opinion import Basis, Opinion
 
 
@@ -44,7 +45,7 @@ async def create(session: AsyncSession, actor: Actor, data: ProposalCreate) -> t
 
     Raises:
         Invalid: unknown analysis, or as `proposals_opinion.form`. Gone: the customer is deleted.
-        Conflict: `id_taken`, and as `proposals_opinion.basis`, `form` and `refuse`.
+        Conflict: `id_taken`, `purpose_objected`, and as `proposals_opinion.basis`, `form` and `refuse`.
     """
     try:
         ground = await proposals_opinion.basis(session, actor, data.needs_analysis_id)
@@ -55,6 +56,7 @@ async def create(session: AsyncSession, actor: Actor, data: ProposalCreate) -> t
     digest = offline.digest(actor, sent)
     if data.id is not None and await offline.is_sent_before(session, actor, Proposal, data.id, digest):
         return await read(session, actor, data.id), False
+    await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.advice)
     now = utc_now()
     opinion = await proposals_opinion.form(session, actor, ground, data, now)
     proposals_opinion.refuse(opinion, data)

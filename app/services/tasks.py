@@ -119,6 +119,28 @@ def ask_colleague(session: AsyncSession, actor: Actor, customer: Customer, due_o
     return task
 
 
+def owe_answer(session: AsyncSession, actor: Actor, customer: Customer, request_id: UUID, due_on: date) -> None:
+    """The agent of a customer owes him an answer to a rights request."""
+    task = Task(
+        org_id=actor.org_id,
+        owner_id=customer.owner_id,
+        customer_id=customer.id,
+        kind=TaskKind.answer_rights_request,
+        subject_type=SubjectType.rights_request,
+        subject_id=request_id,
+        due_on=due_on,
+    )
+    session.add(task)
+    _leave_trail(session, actor, task, "created", kind=task.kind.value, subject_id=str(request_id))
+
+
+async def finish(session: AsyncSession, actor: Actor, subject_id: UUID) -> None:
+    """The open tasks of a subject are done: it is settled."""
+    for task in await _of(session, select(Task).where(col(Task.done_at).is_(None)), subject_id):
+        task.done_at, task.done_by, task.updated_at = utc_now(), actor.id, utc_now()
+        _leave_trail(session, actor, task, "completed")
+
+
 async def withdraw(session: AsyncSession, subject_id: UUID, at: datetime) -> None:
     """All tasks of a subject go with it, also those that are done."""
     for task in await _of(session, select(Task).where(col(Task.deleted_at).is_(None)), subject_id):

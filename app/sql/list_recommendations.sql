@@ -15,11 +15,18 @@ WITH constant AS (
 ), dismissed AS MATERIALIZED (
     SELECT d.customer_id FROM recommendation_dismissals d
     WHERE d.org_id = $1 AND d.user_id = $3 AND (d.dismissed_until IS NULL OR d.dismissed_until > $6::date)
+    UNION
+    -- Whoever objects to being approached unasked is recommended to nobody.
+    SELECT q.customer_id FROM rights_requests q
+    WHERE q.org_id = $1 AND q.kind = 'objection' AND q.status = 'done' AND q.purpose = 'proactive_contact'
 ), own AS MATERIALIZED (
     SELECT c.id, c.party_type, c.name, c.stage, c.tier, c.gender, c.is_shadow,
            c.is_shadow OR c.stage = 'contact' AS is_candidate
     FROM customers c
     WHERE c.org_id = $1 AND c.owner_id = $3 AND c.deleted_at IS NULL AND {visible:c}
+      AND NOT EXISTS (SELECT FROM rights_requests q
+                      WHERE q.org_id = $1 AND q.customer_id = c.id AND q.kind = 'objection' AND q.status = 'done'
+                        AND q.purpose = 'introductions')
 ), community AS (
     -- Which circle somebody of his own belongs to, in the network of his own; empty until it has been reckoned.
     SELECT s.customer_id, s.community

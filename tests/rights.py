@@ -1,0 +1,93 @@
+"""What tests of rights requests share: opening one, checking an identity, carrying it out."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from tests.fact_find import create_household
+from tests.factories import World, create_customer, if_match
+from tests.ties import introduce, relate
+
+Json = dict[str, Any]
+
+
+def url(customer: Json, request: Json | None = None, action: str = "") -> str:
+    place = f"/v1/customers/{customer['id']}/rights-requests"
+    return place + (f"/{request['id']}" if request is not None else "") + (f"/{action}" if action else "")
+
+
+async def ask(client: httpx.AsyncClient, customer: Json, kind: str, **over: Any) -> Json:
+    """A request just received."""
+    answer = await client.post(url(customer), json={"kind": kind, **over})
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.json()
+    return made
+
+
+async def checked(client: httpx.AsyncClient, customer: Json, kind: str, **over: Any) -> Json:
+    """A request whose identity was checked."""
+    made = await ask(client, customer, kind, **over)
+    answer = await client.post(url(customer, made, "check"), json={"method": "id_document"}, headers=if_match(made))
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()
+    return found
+
+
+async def carried_out(world: World, customer: Json, kind: str, **over: Any) -> Json:
+    """A request the manager has carried out."""
+    made = await checked(world.agent, customer, kind, **over)
+    answer = await world.manager.post(url(customer, made, "complete"), headers=if_match(made))
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()
+    return found
+
+
+SECRETS = ("欧阳金丝雀", "ouyangjinsique", "13900139047", "kanarienvogel", "11010519491231002X", "解放大道七百四十七号",
+           "女儿在厦门读初二", "欠张三两万", "林国栋")  # fmt: skip
+
+
+async def known_well(world: World) -> Json:
+    """A customer of whom everything is known that can be known; what of it is personal stands in `SECRETS`."""
+    customer = await create_customer(
+        world.agent, name="欧阳金丝雀", phones=[{"number": "13900139047"}], id_number="11010519491231002X",
+        emails=[{"address": "kanarienvogel@example.cn"}], note="欠张三两万",
+        addresses=[{"city": "武汉", "detail": "解放大道七百四十七号"}], tags=["爱鸟"], occupation="教师",
+        birthday={"year": 1949, "month": 12, "day": 31}, gender="female",
+    )  # fmt: skip
+    other = await create_customer(world.agent, name="李雷")
+    tie = await relate(world.agent, customer, other, "friend", note="欠张三两万", role="朋友")
+    meal = {"kind": "meal", "occurred_on": "2026-01-05"}
+    place = f"/v1/customers/{customer['id']}/relationships/{tie['id']}/interactions"
+    assert (await world.agent.post(place, json=meal)).status_code == 201
+    await introduce(world.agent, other, customer, "agreed", note="欠张三两万")
+    fact = {
+        "fact_key": "family_hometown",
+        "value": "女儿在厦门读初二",
+        "source": "customer",
+        "observed_on": "2026-11-20",
+    }
+    kept = {"Idempotency-Key": f"fact-{customer['id']}"}
+    answer = await world.agent.post(f"/v1/customers/{customer['id']}/dossier-facts", json=fact, headers=kept)
+    assert answer.status_code == 201, answer.text
+    await create_household(world.agent, customer["id"])
+    for sql in (
+        "INSERT INTO coverage_answers (org_id, id, customer_id, direction, asked_on, recorded_by) "
+        "VALUES ($1, $2, $2, 'friend', '2026-01-05', $3)",
+        "INSERT INTO recommendation_dismissals (org_id, customer_id, user_id, reason) VALUES ($1, $2, $3, 'not_now')",
+        "INSERT INTO network_scores (org_id, customer_id, scope_id, pagerank, betweenness, degree, value_degree, "
+        "community, is_bridge, participation, influence, computed_at) "
+        "VALUES ($1, $2, $3, 0.5, 0.5, 1, 1, 1, false, 0, 50, now())",
+    ):
+        await world.db.execute(sql, world.org_id, UUID(customer["id"]), world.users["agent"])
+    return customer
+
+
+async def held_of(world: World) -> str:
+    """Everything the database holds of the organisation, as text."""
+    tables = await world.db.fetch("SELECT table_name FROM information_schema.columns WHERE column_name = 'org_id'")
+    parts = []
+    for (table,) in tables:
+        found = f"SELECT string_agg(t::text, '|') FROM {table} t WHERE org_id = $1"
+        parts.append(await world.db.fetchval(found, world.org_id) or "")
+    return "\n".join(parts)
