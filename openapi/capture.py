@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import capture_consents as consents
 import capture_forms as forms
 import capture_needs as needs
 import capture_network as network
@@ -307,6 +308,7 @@ def main() -> None:
     ask = Capture(given.url)
     service(ask, given.partner_key)
     made, known = profiles(ask)
+    consents.decisions(ask, made)
     network.relations(ask, made, known)
     network.ways(ask)
     network.introductions(ask, made, known)
@@ -319,6 +321,7 @@ def main() -> None:
     selling.advice(ask, admin)
     forms.own_forms(ask, admin, made)
     ask.http.headers["Authorization"] = admin
+    consents.text(ask)
     organization(ask)
     network.scores(ask)
     network.kinds(ask)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from capture_consents import consented
+
 WAN = 1_000_000  # 万元 in fen
 # A couple with one child, as an agent would note it down in a first talk.
 FACT_FIND: dict[str, Any] = {
@@ -49,6 +51,7 @@ FACT_FIND: dict[str, Any] = {
 def households(ask: Any, customer: dict[str, Any]) -> None:
     """From a completed fact find to the gaps, and what becomes of them."""
     form = {"form_key": "needs.fact_find", "form_version": "1.0.0"}
+    consented(ask, customer["id"])
     body = {"customer_id": customer["id"], **form, "answers": FACT_FIND}
     made = ask.http.post("/v1/form-responses", json=body).json()
     key = {"If-Match": '"1"', "Idempotency-Key": f"example-{made['id']}"}

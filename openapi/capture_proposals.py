@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from capture_consents import consented
 from capture_needs import FACT_FIND, WAN
 
 BAND = {"category": "term_life", "age_from": 30, "age_to": 45, "payment_years": 20, "per": "wan"}
@@ -95,6 +96,7 @@ def tolerance(ask: Any, customer_id: str) -> None:
 
 def proposals(ask: Any, customer_id: str, product_id: str) -> None:
     """From the analysis to the signed paper."""
+    consented(ask, customer_id)
     told = {"form_response_id": _complete(ask, customer_id, "needs.fact_find", FACT_FIND)}
     answer = ask.http.post("/v1/needs-analyses", json=told)
     answer.raise_for_status()

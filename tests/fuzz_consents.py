@@ -58,7 +58,7 @@ def aim_consent(case: Case, _chance: Random) -> None:
 
 def fit_consent(_case: Case, body: Body, chance: Random) -> Body:
     """A decision that keeps the rules: of the person himself, about texts in force, on a day that can be."""
-    kept = {name: body[name] for name in ("id", "channel", "decision", "evidence") if name in body}
+    kept: Body = {name: body[name] for name in ("id", "channel", "decision", "evidence") if name in body}
     groups = chance.sample([group for group in GROUPS if group != "minors"], chance.randint(1, 3))
     told = {"purpose": "service", "grounds": grounds("service", AGENT, *groups), "language": "zh"}
     return {**PAPER, **kept, **told, "is_separate": True, "given_by": "person"}

@@ -171,7 +171,7 @@ ROWS = {
     "list_consents": Row(SEEN, make.customer),
     "create_consent": Row(THEIRS, make.customer, make.REFUSAL, 201),
     "get_consent": Row(SEEN, make.consent),
-    "withdraw_consent": Row(THEIRS, make.consent),
+    "withdraw_consent": Row(THEIRS, make.consent, {"channel": "app"}),
     "get_consent_coverage": Row(SEEN, make.customer),
     "get_consent_text": Row(COMMON, make.consent_text),
     "get_dossier": Row(THEIRS, make.customer_and_dossier),
