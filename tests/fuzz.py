@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ import httpx
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 120.0  # loading the demo world on a slow machine
 _STOP_SECONDS = 30.0
+_SELDOM = 5  # successes: whoever changes the hooks looks at these first
 _PHASES = "examples,coverage,fuzzing,stateful"
 _CALLERS = ("agent1", "admin1")
 _SERVE = (sys.executable, "-m", "app.cli", "serve", "--demo")
@@ -102,9 +104,11 @@ def _unreached(url: str, reached: Path) -> list[str]:
         for method, operation in methods.items()
         if "operationId" in operation
     ]
-    found = set(reached.read_text(encoding="utf-8").splitlines()) if reached.exists() else set()
-    missing = [label for label in wanted if label not in found]
+    lines = reached.read_text(encoding="utf-8").splitlines() if reached.exists() else []
+    found = Counter(lines)
+    missing = [label for label in wanted if not found[label]]
     print(f"\n{len(wanted) - len(missing)} of {len(wanted)} operations succeeded at least once")
+    print(*(f"Only {found[label]} times: {label}" for label in wanted if 0 < found[label] < _SELDOM), sep="\n")
     return missing
 
 
