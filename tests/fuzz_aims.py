@@ -67,7 +67,11 @@ def _target(case: Case, chance: Chance) -> None:
 
 def _leaver(case: Case, chance: Chance) -> None:
     if not _is_kept(case, "user_id", "/v1/users", chance):
-        case.path_parameters["user_id"] = DEMO.crew.new_user().id
+        case.path_parameters["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else _one_who_leaves()
+
+
+def _one_who_leaves() -> str:
+    return DEMO.lend("user_id", ADMIN, lambda _who: DEMO.crew.new_user().id, is_used_up=True)
 
 
 def _factor_of_another(case: Case, chance: Chance) -> None:

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from tests.fuzz_aims import is_stateful, is_to_replace
 from tests.fuzz_chance import Chance
-from tests.fuzz_households import new_form
+from tests.fuzz_households import MOVED, new_form
 from tests.fuzz_turns import asker
 from tests.fuzz_world import ADMIN, AGENT, DEMO
 
@@ -43,11 +43,17 @@ def _response_for(case: Case, chance: Chance, is_after: bool) -> str:
 
 
 def aim_form(case: Case, chance: Chance) -> None:
-    """A published form; half of those that are to be withdrawn are the organisation's own, the others cannot be."""
+    """A published form; half of those that are to be withdrawn are the organisation's own, the others cannot be.
+
+    The one that answers are migrated in stays published.
+    """
+    if chance.errs(0.1) and not str(case.path_parameters["form_key"]).startswith(MOVED):
+        return
     if case.path.endswith("/withdraw") and not chance.errs(0.5):
         key = new_form(ADMIN) if is_stateful(case) else DEMO.lend("form_key", ADMIN, new_form, is_used_up=True)
         found = {"form_key": key, "form_version": "1.0.0"}
     else:
-        form = chance.choice(DEMO.items("/v1/forms"))
+        is_shipped = case.path.endswith("/withdraw")
+        form = chance.choice([one for one in DEMO.items("/v1/forms") if not (is_shipped and "org." in one["form_key"])])
         found = {"form_key": form["form_key"], "form_version": form["version"]}
     case.path_parameters.update({name: value for name, value in found.items() if name in case.path_parameters})

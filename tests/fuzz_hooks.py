@@ -181,7 +181,7 @@ def _aim(case: Case, chance: Chance) -> None:
         if is_to_replace(case, "needs_analysis_id", path, chance):
             given["needs_analysis_id"] = chance.choice(DEMO.analyses)
     proposals.aim(case, chance, asker(case))
-    if "form_key" in given and not chance.errs(0.1):
+    if "form_key" in given:
         aim_form(case, chance)
 
 

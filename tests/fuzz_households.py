@@ -18,6 +18,7 @@ Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
 
 _MOST_FEN = 10**6  # eighty years of it at the highest rates are still an exact number
+MOVED = "org.moved_"  # how the key of the form begins that answers are migrated in
 VERBS = ("confirm", "revise", "what-if")
 
 
@@ -40,7 +41,9 @@ def aim_household(case: Case, chance: Chance) -> None:
 
 
 def _new_household(who: str) -> str:
-    made = DEMO.ask("POST", "/v1/needs-analyses", who, json={"form_response_id": new_fact_find(who)})
+    made = DEMO.ask(
+        "POST", "/v1/needs-analyses", who, json={"form_response_id": DEMO.lend("fact_find", who, new_fact_find)}
+    )
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
@@ -103,14 +106,14 @@ def what_if(_case: Case, body: Body, _chance: Chance) -> Body:
 @cache
 def _moved_form() -> str:
     """The key of an own form whose second version says how answers to the first are carried over."""
-    key = new_form(ADMIN)
+    key = new_form(ADMIN, MOVED)
     _publish(ADMIN, {"definition": {**pet_two(), "form_key": key}, "migrations": [MAP]})
     return key
 
 
-def new_form(who: str) -> str:
+def new_form(who: str, named: str = "org.own_") -> str:
     """The key of an own form nobody has filled in."""
-    key = f"org.own_{uuid4().hex[:8]}"
+    key = f"{named}{uuid4().hex[:8]}"
     _publish(who, {"definition": {**pet(), "form_key": key}, "migrations": []})
     return key
 

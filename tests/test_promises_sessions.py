@@ -157,8 +157,9 @@ async def test_promise_08_changed_role_and_team_count_within_a_second(
 
 
 async def test_promise_10_nobody_learns_who_has_an_account(world: World, quick: Passwords) -> None:
-    """2,000 interleaved refusals (a quarter of them without `RENMAI_FULL=1`): the same bytes, and times no statistic can tell apart (Welch |t| < 4.5).
+    """2,000 interleaved refusals: the same bytes, and times no statistic can tell apart (Welch |t| < 4.5).
 
+    A quarter of them without `RENMAI_FULL=1`.
     The hash costs next to nothing here, so a query more on one side would show. Known and unknown names take turns
     in random order within each pair, and garbage is collected outside: what drifts, drifts for both.
     """
