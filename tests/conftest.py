@@ -23,6 +23,8 @@ from tests.contract import Contract
 from tests.factories import World, make_world
 
 _server: EmbeddedPostgres | None = None
+# What takes long begins first, so that no worker is left alone with it at the end.
+_LONG = ("test_promises_input", "test_crash", "test_cli", "test_promises_", "test_isolation", "test_graph_scores")
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -36,6 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["RENMAI_TEST_HOME"] = home
     _server = EmbeddedPostgres(Path(home), max_connections=200, settings=_FAST)
     _server.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((at for at, name in enumerate(_LONG) if item.path.stem.startswith(name)), 99))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
