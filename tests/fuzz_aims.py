@@ -50,6 +50,8 @@ def _is_kept(case: Case, member: str, collection: str, chance: Chance) -> bool:
 def is_to_replace(case: Case, member: str, path: str, chance: Chance) -> bool:
     """Whether the id in the path should give way to one of ours; of the unknown ones, one in ten stays."""
     status = DEMO.ask("GET", path, asker(case)).status_code
+    if chance.is_sure:
+        return status != 200
     if is_drawn(case, member):
         # Captured from an earlier answer; to restore a tombstone is worth a try.
         is_restored = case.path.endswith(f"{{{member}}}/restore")

@@ -160,11 +160,7 @@ def _aim(case: Case, chance: Chance) -> None:
     if "task_id" in given:
         aim_task(case, chance, asker(case))
     if "customer_id" in given:
-        path = f"/v1/customers/{given['customer_id']}"
-        # A company has no dossier (409).
-        is_mistaken = "dossier" in case.path and given["customer_id"] in DEMO.companies
-        if (is_mistaken and (is_new or not chance.errs(0.1))) or is_to_replace(case, "customer_id", path, chance):
-            given["customer_id"] = DEMO.new_person() if is_new else chance.choice(DEMO.customers(chance))
+        _aim_customer(case, chance)
     for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
         if member in given:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
@@ -183,6 +179,21 @@ def _aim(case: Case, chance: Chance) -> None:
     proposals.aim(case, chance, asker(case))
     if "form_key" in given:
         aim_form(case, chance)
+
+
+def _aim_customer(case: Case, chance: Chance) -> None:
+    """A company has no dossier, a person no employees (409)."""
+    given = case.path_parameters
+    wrong = DEMO.companies if "dossier" in case.path else DEMO.people if case.path.endswith("/company") else []
+    is_mistaken = given["customer_id"] in wrong and (_is_stateful(case) or not chance.errs(0.1))
+    if not (is_mistaken or is_to_replace(case, "customer_id", f"/v1/customers/{given['customer_id']}", chance)):
+        return
+    if _is_stateful(case):
+        given["customer_id"] = DEMO.new_person()
+    elif case.path.endswith("/company") and not chance.errs(0.1):
+        given["customer_id"] = chance.choice(DEMO.companies)
+    else:
+        given["customer_id"] = chance.choice(DEMO.people if chance.is_sure else DEMO.customers(chance))
 
 
 def _fit_query(case: Case, chance: Chance) -> None:
