@@ -1,6 +1,7 @@
 """What a valid request to the operations of the network must mean, besides having the right shape."""
 
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from tests import fuzz_repair as repair
 from tests.fuzz_aims import is_drawn, is_stateful
@@ -77,7 +78,9 @@ def fit_tie(body: Body) -> None:
 
 
 def _new_kind(case: Case, body: Body, chance: Chance) -> Body:
-    """A symmetric one: one label, the same kind of party at both ends."""
+    """A symmetric one of a code nobody has: one label, the same kind of party at both ends."""
+    if chance.is_sure or is_stateful(case) or not DEMO.is_first(body["code"]):
+        body["code"] = f"own_{uuid4().hex[:12]}"
     for member in ("inverse_code", "inverse_label"):
         body.pop(member, None)
     if body["direction"] in ("client", "supplier"):
