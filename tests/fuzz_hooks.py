@@ -184,8 +184,9 @@ def _aim(case: Case, chance: Chance) -> None:
 def _aim_customer(case: Case, chance: Chance) -> None:
     """A company has no dossier, a person no employees (409)."""
     given = case.path_parameters
-    wrong = DEMO.companies if "dossier" in case.path else DEMO.people if case.path.endswith("/company") else []
-    is_mistaken = given["customer_id"] in wrong and (_is_stateful(case) or not chance.errs(0.1))
+    is_company = given["customer_id"] in DEMO.companies
+    is_wrong = is_company if "dossier" in case.path else case.path.endswith("/company") and not is_company
+    is_mistaken = is_wrong and (_is_stateful(case) or not chance.errs(0.1))
     if not (is_mistaken or is_to_replace(case, "customer_id", f"/v1/customers/{given['customer_id']}", chance)):
         return
     if _is_stateful(case):
@@ -274,7 +275,8 @@ def _fact(case: Case, body: Body, chance: Chance) -> Body:
 def _relationship(case: Case, body: Body, chance: Chance) -> Body:
     if "other_id" in body:
         others = [one for one in DEMO.people if one != case.path_parameters["customer_id"]]
-        body["other_id"] = DEMO.new_person() if _is_stateful(case) else chance.choice(others)
+        is_new = chance.is_sure or _is_stateful(case)
+        body["other_id"] = DEMO.new_person() if is_new else chance.choice(others)
     network.fit_tie(body)
     return _changed_relationship(case, body, chance)
 

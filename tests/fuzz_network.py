@@ -39,7 +39,7 @@ def aim_interaction(case: Case, chance: Chance, who: str) -> None:
     """A recorded contact of the relationship the path names; the relationship is aimed already."""
     given = case.path_parameters
     above = f"/v1/customers/{given['customer_id']}/relationships/{given['relationship_id']}/interactions"
-    if DEMO.ask("GET", f"{above}/{given['interaction_id']}", who).status_code == 404 and not chance.errs(0.1):
+    if DEMO.ask("GET", f"{above}/{given['interaction_id']}", who).status_code != 200 and not chance.errs(0.1):
         answer = DEMO.ask("POST", above, who, json={"kind": "meal", "occurred_on": "2026-01-05"})
         if answer.status_code == 201:
             given["interaction_id"] = answer.json()["id"]
