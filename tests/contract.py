@@ -12,15 +12,15 @@ class Contract:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        self._paths = [
+        self._paths = [  # literal paths before templates
             (re.compile(re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(path))), operations)
-            for path, operations in document["paths"].items()
+            for path, operations in sorted(document["paths"].items(), key=lambda pair: str(pair[0]).count("{"))
         ]
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The documented operation a request meets, literal paths before templates."""
-        for pattern, operations in sorted(self._paths, key=lambda pair: pair[0].pattern.count("[^/]")):
+        for pattern, operations in self._paths:
             if pattern.fullmatch(path) and method.lower() in operations:
                 found: dict[str, Any] = operations[method.lower()]
                 return found

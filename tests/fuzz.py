@@ -1,7 +1,8 @@
 """`make fuzz`: Schemathesis against a freshly started demo service; exit status 0 means nothing was found.
 
-All phases and all checks run on one worker, as an agent and as an administrator, who take turns where both may
-(`fuzz_turns`). Every operation must succeed at least once. The seeds are fixed so that a red run can be repeated:
+All phases and all checks run, as an agent and as an administrator, who take turns where both may (`fuzz_turns`): in two
+lanes, each on one worker and against a service of its own. Every operation must succeed at least once. The seeds are
+fixed so that a red run can be repeated:
 `make fuzz SEED=7` takes another one, `make fuzz SEEDS="1 2 3" EXAMPLES=200` several, each against a service of its own.
 What Schemathesis takes on its command line may follow (`--phases=fuzzing`, `--include-operation-id=create_customer`):
 `python -m tests.fuzz --examples 100 --seed 3 --phases=stateful`.
@@ -14,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -23,6 +27,7 @@ import httpx
 _ROOT = Path(__file__).parents[1]
 _START_SECONDS = 120.0  # loading the demo world on a slow machine
 _STOP_SECONDS = 30.0
+_SELDOM = 5  # successes: whoever changes the hooks looks at these first
 _PHASES = "examples,coverage,fuzzing,stateful"
 _CALLERS = ("agent1", "admin1")
 _SERVE = (sys.executable, "-m", "app.cli", "serve", "--demo")
@@ -87,28 +92,40 @@ def _show(log: Path) -> None:
 
 
 def _schemathesis(url: str, environment: dict[str, str], examples: int, seed: int, more: list[str]) -> int:
+    """One run. What it says is printed when it is over: the other lane would talk in between."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(_ROOT / "tests" / "schemathesis.toml")]
     command += ["run", f"{url}/openapi.json", "--workers=1", f"--max-examples={examples}", f"--seed={seed}"]
     command += ["--generation-database=none", "--continue-on-failure", "--no-color", *more]
-    return subprocess.run(command, cwd=_ROOT, env=environment, check=False).returncode
+    done = subprocess.run(command, cwd=_ROOT, env=environment, check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    return done.returncode
 
 
-def _unreached(url: str, reached: Path) -> list[str]:
-    """The operations of the document that never succeeded; says how many did."""
-    paths = httpx.get(f"{url}/openapi.json", timeout=10).json()["paths"]
-    wanted = [
+def _wanted(url: str) -> list[str]:
+    """The operations of the document."""
+    paths = httpx.get(f"{url}/openapi.json", timeout=60).json()["paths"]
+    return [
         f"{method.upper()} {path}"
         for path, methods in paths.items()
         for method, operation in methods.items()
         if "operationId" in operation
     ]
-    found = set(reached.read_text(encoding="utf-8").splitlines()) if reached.exists() else set()
-    missing = [label for label in wanted if label not in found]
+
+
+def _unreached(wanted: list[str], found: Counter[str]) -> list[str]:
+    """The operations that never succeeded; says how many did, and which seldom."""
+    missing = [label for label in wanted if not found[label]]
     print(f"\n{len(wanted) - len(missing)} of {len(wanted)} operations succeeded at least once")
+    for label in wanted:
+        if 0 < found[label] < _SELDOM:
+            print(f"Only {found[label]} times: {label}")
     return missing
 
 
-def rounds(phases: str) -> list[tuple[str, str | None]]:
+Round = tuple[str, str | None]
+
+
+def rounds(phases: str) -> list[Round]:
     """The phases of each run of Schemathesis, and who carries it out (None: both take turns).
 
     Scenarios start from a run of their own: drawing from the answers the other phases captured is not repeatable, and
@@ -116,12 +133,28 @@ def rounds(phases: str) -> list[tuple[str, str | None]]:
     administrator made is none of an agent's business, and the checks would take that for a loss.
     """
     alone = [phase for phase in phases.split(",") if phase != "stateful"]
-    found: list[tuple[str, str | None]] = [(",".join(alone), None)] if alone else []
+    found: list[Round] = [(",".join(alone), None)] if alone else []
     return found + [("stateful", caller) for caller in _CALLERS if "stateful" in phases.split(",")]
 
 
-def _run(examples: int, seed: int, phases: str, more: list[str]) -> int:
-    """All rounds of one seed against a service of its own."""
+def lanes(phases: str) -> list[list[Round]]:
+    """What runs side by side, each lane against a service of its own: one half of the time goes into coverage."""
+    rest = ",".join(phase for phase in phases.split(",") if phase != "coverage")
+    halves = [rounds("coverage") if "coverage" in phases.split(",") else [], rounds(rest) if rest else []]
+    return [half for half in halves if half]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Of one lane: the worst exit status, the operations there are, and how often each succeeded."""
+
+    status: int
+    wanted: list[str]
+    found: Counter[str]
+
+
+def _lane(lane: list[Round], examples: int, seed: int, more: list[str]) -> _Outcome:
+    """Rounds one after the other, against a service of their own."""
     with tempfile.TemporaryDirectory(prefix="renmai-fuzz-") as name:
         home = Path(name)
         home.chmod(0o755)  # as root the database runs under another account, which must get in
@@ -134,6 +167,7 @@ def _run(examples: int, seed: int, phases: str, more: list[str]) -> int:
         }
         with serving(home, environment) as url:
             reached = home / "reached"
+            reached.touch()
             environment |= {
                 "SCHEMATHESIS_HOOKS": "tests.fuzz_hooks",
                 "RENMAI_FUZZ_URL": url,
@@ -141,14 +175,25 @@ def _run(examples: int, seed: int, phases: str, more: list[str]) -> int:
                 "RENMAI_FUZZ_REACHED": str(reached),
             }
             worst = 0
-            for chosen, caller in rounds(phases):
+            for chosen, caller in lane:
                 known = environment if caller is None else {**environment, "RENMAI_FUZZ_CALLER": caller}
-                worst = max(worst, _schemathesis(url, known, examples, seed, [f"--phases={chosen}", *more]))
-            missing = _unreached(url, reached)
-            if phases != _PHASES or more:
-                return worst  # somebody looks at a part
-            print(*(f"Never: {label}" for label in missing), sep="\n")
-            return max(worst, int(bool(missing)))
+                worst = max(worst, abs(_schemathesis(url, known, examples, seed, [f"--phases={chosen}", *more])))
+            return _Outcome(worst, _wanted(url), Counter(reached.read_text(encoding="utf-8").splitlines()))
+
+
+def _run(examples: int, seed: int, phases: str, more: list[str]) -> int:
+    """All lanes of one seed."""
+    chosen = lanes(phases)
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        outcomes = list(pool.map(lambda lane: _lane(lane, examples, seed, more), chosen))
+    worst = max(outcome.status for outcome in outcomes)
+    found = sum((outcome.found for outcome in outcomes), Counter[str]())
+    missing = _unreached(outcomes[0].wanted, found)
+    if phases != _PHASES or more:
+        return worst  # somebody looks at a part
+    for label in missing:
+        print(f"Never: {label}")
+    return max(worst, int(bool(missing)))
 
 
 def main() -> int:

@@ -4,15 +4,15 @@ Users, teams and invitations that get changed, shut out or deleted are made for 
 """
 
 from collections.abc import Callable
-from random import Random
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 from schemathesis.generation.meta import TestPhase
 
 from tests import fuzz_repair as repair
+from tests.fuzz_chance import Chance
 from tests.fuzz_people import new_password
-from tests.fuzz_turns import FACTOR, PASSWORD
+from tests.fuzz_turns import FACTOR, PASSWORD, asker
 from tests.fuzz_world import ADMIN, DEMO
 
 Case: TypeAlias = Any
@@ -36,98 +36,121 @@ def is_drawn(case: Case, member: str) -> bool:
     return any(draw.parameter_name == member for draw in case.meta.pool_draws)
 
 
-def _is_kept(case: Case, member: str, collection: str, chance: Random) -> bool:
+def _is_kept(case: Case, member: str, collection: str, chance: Chance) -> bool:
     """Whether the id in the path may stay: ours, and there; of the unknown ones, one in ten."""
     given = case.path_parameters[member]
-    if DEMO.is_needed(given):
+    if chance.is_sure or DEMO.is_needed(given):
         return False
     status = DEMO.ask("GET", f"{collection}/{given}", ADMIN).status_code
     if status == 404:
-        return not is_stateful(case) and not is_drawn(case, member) and chance.random() < 0.1
+        return not is_stateful(case) and not is_drawn(case, member) and chance.errs(0.1)
     return is_drawn(case, member) and (status != 410 or is_stateful(case))
+
+
+def is_to_replace(case: Case, member: str, path: str, chance: Chance) -> bool:
+    """Whether the id in the path should give way to one of ours; of the unknown ones, one in ten stays."""
+    if chance.is_sure:
+        return True
+    status = DEMO.ask("GET", path, asker(case)).status_code
+    if is_drawn(case, member):
+        # Captured from an earlier answer; to restore a tombstone is worth a try.
+        is_restored = case.path.endswith(f"{{{member}}}/restore")
+        return is_stateful(case) or status == 404 or (status == 410 and not is_restored)
+    return status == 404 and (is_stateful(case) or not chance.errs(0.1))
 
 
 # --- paths -------------------------------------------------------------------------------------------------------
 
 
-def _target(case: Case, chance: Random) -> None:
+def _target(case: Case, chance: Chance) -> None:
     if not _is_kept(case, "user_id", "/v1/users", chance):
         case.path_parameters["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else DEMO.crew.target(chance)
 
 
-def _leaver(case: Case, chance: Random) -> None:
+def _leaver(case: Case, chance: Chance) -> None:
     if not _is_kept(case, "user_id", "/v1/users", chance):
-        case.path_parameters["user_id"] = DEMO.crew.new_user().id
+        case.path_parameters["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else _one_who_leaves()
 
 
-def _factor_of_another(case: Case, chance: Random) -> None:
+def _one_who_leaves() -> str:
+    return DEMO.lend("user_id", ADMIN, lambda _who: DEMO.crew.new_user().id, is_used_up=True)
+
+
+def _factor_of_another(case: Case, chance: Chance) -> None:
     owner = DEMO.crew.own(FACTOR)
     owner.set_second_factor(chance.choice(("open", "confirmed")))
     case.path_parameters["user_id"] = owner.id
 
 
-def _session_of_another(case: Case, chance: Random) -> None:
+def _session_of_another(case: Case, chance: Chance) -> None:
     patient = DEMO.crew.patient
     case.path_parameters |= {"user_id": patient.id, "session_id": patient.sign_in()["session_id"]}
 
 
-def _team(case: Case, chance: Random) -> None:
+def _team(case: Case, chance: Chance) -> None:
     if not _is_kept(case, "team_id", "/v1/teams", chance):
         case.path_parameters["team_id"] = DEMO.new_team(chance.choice(("sales", "service")))
 
 
-def _relation_type(case: Case, chance: Random) -> None:
+def _relation_type(case: Case, chance: Chance) -> None:
     """One of its own: a built-in one that is retired would refuse every relationship that has it."""
-    if is_stateful(case) or chance.random() < 0.9:
-        case.path_parameters["relation_type_id"] = DEMO.new_relation_type()
+    if is_stateful(case) or not chance.errs(0.1):
+        case.path_parameters["relation_type_id"] = _own_relation_type(case)
 
 
-def _member(case: Case, chance: Random) -> None:
+def _own_relation_type(case: Case) -> str:
+    if is_stateful(case):
+        return DEMO.new_relation_type()
+    is_used_up = case.method == "DELETE"
+    return DEMO.lend("relation_type_id", ADMIN, lambda _who: DEMO.new_relation_type(), is_used_up=is_used_up)
+
+
+def _member(case: Case, chance: Chance) -> None:
     """Into, or out of, a service team of our own; one in ten is a sales team (409)."""
     given = case.path_parameters
     given["user_id"] = DEMO.crew.new_user().id if is_stateful(case) else DEMO.crew.target(chance)
     if not (is_stateful(case) and _is_kept(case, "team_id", "/v1/teams", chance)):
-        is_wrong = chance.random() < 0.1 and not is_stateful(case)
+        is_wrong = chance.errs(0.1) and not is_stateful(case)
         given["team_id"] = DEMO.new_team("sales" if is_wrong else "service")
     if case.method == "DELETE":
         DEMO.ask("PUT", str(case.operation.path).format(**given), ADMIN)
 
 
-def _invitation(case: Case, chance: Random) -> None:
+def _invitation(case: Case, chance: Chance) -> None:
     if not _is_kept(case, "invitation_id", "/v1/invitations", chance):
         case.path_parameters["invitation_id"] = DEMO.crew.invite()["id"]
 
 
-def _handed_over(case: Case, chance: Random) -> None:
+def _handed_over(case: Case, chance: Chance) -> None:
     case.path_parameters["customer_id"] = DEMO.new_person()
 
 
-def _organization(case: Case, chance: Random) -> None:
-    if is_stateful(case) or chance.random() < 0.9:
+def _organization(case: Case, chance: Chance) -> None:
+    if is_stateful(case) or not chance.errs(0.1):
         case.path_parameters["organization_id"] = DEMO.organization
 
 
 # --- bodies ------------------------------------------------------------------------------------------------------
 
 
-def _sales_team(body: Body, member: str, chance: Random) -> None:
+def _sales_team(body: Body, member: str, chance: Chance) -> None:
     if body.get(member) is not None:
         body[member] = chance.choice(DEMO.sales_teams)
 
 
-def _changed_user(case: Case, body: Body, chance: Random) -> Body:
+def _changed_user(case: Case, body: Body, chance: Chance) -> Body:
     _sales_team(body, "team_id", chance)
     return body
 
 
-def _new_team(case: Case, body: Body, chance: Random) -> Body:
+def _new_team(case: Case, body: Body, chance: Chance) -> Body:
     _sales_team(body, "parent_id", chance)
     if body.get("kind") == "service":
         body.pop("parent_id", None)
     return body
 
 
-def _changed_team(case: Case, body: Body, chance: Random) -> Body:
+def _changed_team(case: Case, body: Body, chance: Chance) -> Body:
     found = DEMO.read(str(case.operation.path).format(**case.path_parameters), ADMIN)
     _sales_team(body, "parent_id", chance)
     if found is not None and found["kind"] == "service" and "parent_id" in body:
@@ -135,20 +158,20 @@ def _changed_team(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _departure(case: Case, body: Body, chance: Random) -> Body:
+def _departure(case: Case, body: Body, chance: Chance) -> Body:
     body["left_on"] = repair.past_day(body["left_on"])
     for one in (body, *body.get("by_area", [])):
         one["to_user_id"] = chance.choice(DEMO.receivers)
     return body
 
 
-def _transfer(case: Case, body: Body, chance: Random) -> Body:
+def _transfer(case: Case, body: Body, chance: Chance) -> Body:
     """One in ten has the customer already (409)."""
-    to_user_id = DEMO.users["agent1"] if chance.random() < 0.1 else chance.choice(DEMO.receivers)
+    to_user_id = DEMO.users["agent1"] if chance.errs(0.1) else chance.choice(DEMO.receivers)
     return {**body, "to_user_id": to_user_id}
 
 
-def _settings(case: Case, body: Body, chance: Random) -> Body:
+def _settings(case: Case, body: Body, chance: Chance) -> Body:
     """The first two would shut everybody out who has no device key or second factor: the fuzzer itself. The third
     stays, because a colleague can be asked only while it does.
     """
@@ -156,12 +179,12 @@ def _settings(case: Case, body: Body, chance: Random) -> Body:
     return {**body, **{flag: value for flag, value in kept.items() if flag in body}}
 
 
-def _accept(case: Case, body: Body, chance: Random) -> Body:
+def _accept(case: Case, body: Body, chance: Chance) -> Body:
     """Most tokens open something: a new account, or a new password for an old one.
 
     The drawn ones may do so too, when they were captured from an answer; so no password is weak.
     """
-    if not is_stateful(case) and chance.random() < 0.4:
+    if not is_stateful(case) and chance.errs(0.4):
         return {**body, "password": new_password()}
     if chance.random() < 0.7:
         token = DEMO.crew.invite()["token"]
@@ -172,32 +195,32 @@ def _accept(case: Case, body: Body, chance: Random) -> Body:
     return {"token": token, "password": new_password()}
 
 
-def _new_own_password(case: Case, body: Body, chance: Random) -> Body:
+def _new_own_password(case: Case, body: Body, chance: Chance) -> Body:
     """One in five does not know the present password (401)."""
-    if not is_stateful(case) and chance.random() < 0.2:
+    if not is_stateful(case) and chance.errs(0.2):
         return body
     return {"current_password": DEMO.crew.own(PASSWORD).password, "new_password": new_password()}
 
 
-def _step_up(case: Case, body: Body, chance: Random) -> Body:
+def _step_up(case: Case, body: Body, chance: Chance) -> Body:
     """One of the two must be there: without a second factor, the password."""
-    if not is_stateful(case) and chance.random() < 0.2:
+    if not is_stateful(case) and chance.errs(0.2):
         return {**body, "password": body.get("password") or uuid4().hex}
     return {**body, "password": DEMO.crew.own(PASSWORD).password}
 
 
-def _confirm(case: Case, body: Body, chance: Random) -> Body:
+def _confirm(case: Case, body: Body, chance: Chance) -> Body:
     """One in ten has nothing to confirm (409)."""
-    is_ready = is_stateful(case) or chance.random() < 0.9
+    is_ready = is_stateful(case) or not chance.errs(0.1)
     code = DEMO.crew.own(FACTOR).set_second_factor("open" if is_ready else "none")
     return {"code": code or body["code"]}
 
 
-def _asked(case: Case, body: Body, chance: Random) -> Body:
+def _asked(case: Case, body: Body, chance: Chance) -> Body:
     return {**body, "asked_on": repair.past_day(body["asked_on"])} if "asked_on" in body else body
 
 
-AIMS: dict[str, Callable[[Case, Random], None]] = {
+AIMS: dict[str, Callable[[Case, Chance], None]] = {
     f"PATCH {_USER}": _target,
     f"POST {_USER}/disable": _target,
     f"POST {_USER}/enable": _target,
@@ -216,7 +239,7 @@ AIMS: dict[str, Callable[[Case, Random], None]] = {
     "POST /v1/customers/{customer_id}/transfer": _handed_over,
     "PUT /v1/organizations/{organization_id}/sales-rules": _organization,
 }
-BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
+BODIES: dict[str, Callable[[Case, Body, Chance], Body]] = {
     f"PATCH {_USER}": _changed_user,
     f"POST {_USER}/departure": _departure,
     "POST /v1/teams": _new_team,
@@ -319,7 +342,7 @@ HARMLESS = frozenset(
 # --- what is read ------------------------------------------------------------------------------------------------
 
 
-def aim_read(case: Case, chance: Random) -> None:
+def aim_read(case: Case, chance: Chance) -> None:
     """Let a read, or a write of AIMS that is not aimed yet, name users, teams, invitations that exist."""
     given = case.path_parameters
     if "user_id" in given:
@@ -332,12 +355,12 @@ def aim_read(case: Case, chance: Random) -> None:
     if "invitation_id" in given and not _is_kept(case, "invitation_id", "/v1/invitations", chance):
         given["invitation_id"] = DEMO.crew.invite()["id"]
     if "relation_type_id" in given and not _is_kept(case, "relation_type_id", "/v1/relation-types", chance):
-        given["relation_type_id"] = DEMO.new_relation_type()
+        given["relation_type_id"] = _own_relation_type(case)
     if "organization_id" in given:
         _organization(case, chance)
 
 
-def _replace(case: Case, member: str, collection: str, found: list[str], chance: Random) -> None:
+def _replace(case: Case, member: str, collection: str, found: list[str], chance: Chance) -> None:
     path = (
         f"{collection}/{case.path_parameters[member]}"
         if collection
@@ -346,7 +369,7 @@ def _replace(case: Case, member: str, collection: str, found: list[str], chance:
     is_there = DEMO.ask("GET", path, ADMIN).status_code == 200
     if (
         not is_there
-        and (is_stateful(case) or chance.random() < 0.9)
+        and (is_stateful(case) or not chance.errs(0.1))
         and not (is_stateful(case) and is_drawn(case, member))
     ):
         case.path_parameters[member] = chance.choice(found)

@@ -7,7 +7,6 @@ meant to be refused is sent as it was drawn.
 import json
 import os
 from collections.abc import Callable
-from random import Random
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -21,8 +20,10 @@ from tests import fuzz_consents, fuzz_households
 from tests import fuzz_network as network
 from tests import fuzz_proposals as proposals
 from tests import fuzz_repair as repair
-from tests.fuzz_aims import AIMS, BODIES, aim_read, is_drawn
+from tests.fuzz_aims import AIMS, BODIES, aim_read, is_to_replace
 from tests.fuzz_aims import is_stateful as _is_stateful
+from tests.fuzz_chance import Chance
+from tests.fuzz_forms import aim_form, aim_response
 from tests.fuzz_introductions import aim_introduction, aim_task, new_introduction, next_step
 from tests.fuzz_needs import fit_calculation
 from tests.fuzz_turns import FACTOR, PASSWORD, SELF, asker
@@ -68,13 +69,14 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
         return
     _fit_caller(case)
     drawn = [case.path_parameters, case.query, case.body if isinstance(case.body, dict) else None]
-    chance = Random(json.dumps(drawn, sort_keys=True, default=str))
+    chance = Chance(json.dumps(drawn, sort_keys=True, default=str))
+    chance.is_sure = case.operation.label not in _reached and not _is_stateful(case)
     if case.path_parameters and not meta.is_negative_at(Place.PATH):
         (AIMS | fuzz_consents.AIMS).get(case.operation.label, _aim)(case, chance)
     if case.path == network.PATHS and case.query is None:
         case.query = {}
     if (case.query or case.path == network.PATHS) and not meta.is_negative_at(Place.QUERY):
-        _fit_query(case)
+        _fit_query(case, chance)
     if isinstance(case.body, dict) and not meta.is_negative_at(Place.BODY):
         fit = _BODIES.get(case.operation.label)
         if fit is not None:
@@ -82,13 +84,14 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
             if case.body.get("id") is not None and (_is_stateful(case) or not DEMO.is_first(case.body["id"])):
                 case.body["id"] = str(uuid4())  # boundary cases all share one id: the second would be a conflict
     if not meta.is_negative_at(Place.HEADER):
-        _fit_headers(case)
+        _fit_headers(case, chance)
 
 
 @schemathesis.hook
 def after_call(context: Any, case: Case, response: Any) -> None:
     """Keep account of what came and went."""
     label, status = f"{case.method} {case.operation.path}", response.status_code
+    DEMO.returned(status)
     if 200 <= status < 300:
         _note_reached(label)
     if label in SELF or label.startswith("DELETE /v1/users/{user_id}/second-factor"):
@@ -105,9 +108,9 @@ _reached: set[str] = set()
 
 
 def _note_reached(label: str) -> None:
-    """`make fuzz` wants every operation to succeed once; it reads the file when all rounds are over."""
-    if _REACHED and label not in _reached:
-        _reached.add(label)
+    """`make fuzz` wants every operation to succeed; it reads the file, a line for each success, at the end."""
+    _reached.add(label)
+    if _REACHED:
         with open(_REACHED, "a", encoding="utf-8") as file:
             file.write(label + "\n")
 
@@ -142,17 +145,7 @@ def _path(case: Case) -> str:
     return str(case.operation.path).format(**case.path_parameters)
 
 
-def _is_to_replace(case: Case, member: str, path: str, chance: Random) -> bool:
-    """Whether the id in the path should give way to one of ours; of the unknown ones, one in ten stays."""
-    status = DEMO.ask("GET", path, asker(case)).status_code
-    if is_drawn(case, member):
-        # Captured from an earlier answer; to restore a tombstone is worth a try.
-        is_restored = case.path.endswith(f"{{{member}}}/restore")
-        return _is_stateful(case) or status == 404 or (status == 410 and not is_restored)
-    return status == 404 and (_is_stateful(case) or chance.random() < 0.9)
-
-
-def _aim(case: Case, chance: Random) -> None:
+def _aim(case: Case, chance: Chance) -> None:
     """Let the path name things that exist."""
     given = case.path_parameters
     is_new = _is_stateful(case)
@@ -161,21 +154,17 @@ def _aim(case: Case, chance: Random) -> None:
         # Never the session the fuzzer itself is in.
         given["session_id"] = DEMO.accounts[asker(case)].sign_in()["session_id"]
     if "form_response_id" in given:
-        _aim_response(case, chance)
+        aim_response(case, chance)
     if "introduction_id" in given:
         aim_introduction(case, chance, asker(case))
     if "task_id" in given:
         aim_task(case, chance, asker(case))
     if "customer_id" in given:
-        path = f"/v1/customers/{given['customer_id']}"
-        # A company has no personal dossier (409).
-        is_mistaken = "dossier" in case.path and given["customer_id"] in DEMO.companies
-        if (is_mistaken and (is_new or chance.random() < 0.9)) or _is_to_replace(case, "customer_id", path, chance):
-            given["customer_id"] = DEMO.new_person() if is_new else chance.choice(DEMO.customers(chance))
+        _aim_customer(case, chance)
     for member, collection in (("dossier_fact_id", "dossier-facts"), ("relationship_id", "relationships")):
         if member in given:
             above = f"/v1/customers/{given['customer_id']}/{collection}"
-            if _is_to_replace(case, member, f"{above}/{given[member]}", chance):
+            if is_to_replace(case, member, f"{above}/{given[member]}", chance):
                 given[member] = DEMO.part(above, chance, asker(case), is_new=is_new) or given[member]
     if "interaction_id" in given:
         network.aim_interaction(case, chance, asker(case))
@@ -185,39 +174,34 @@ def _aim(case: Case, chance: Random) -> None:
         fuzz_households.aim_household(case, chance)
     elif "needs_analysis_id" in given:
         path = f"/v1/needs-analyses/{given['needs_analysis_id']}"
-        if _is_to_replace(case, "needs_analysis_id", path, chance):
+        if is_to_replace(case, "needs_analysis_id", path, chance):
             given["needs_analysis_id"] = chance.choice(DEMO.analyses)
     proposals.aim(case, chance, asker(case))
-    if "form_key" in given and chance.random() < 0.9:
-        form = chance.choice(DEMO.items("/v1/forms"))
-        given["form_key"] = form["form_key"]
-        if "form_version" in given:
-            given["form_version"] = form["version"]
+    if "form_key" in given:
+        aim_form(case, chance)
 
 
-_OPEN = ("draft", "in_progress")
-
-
-def _aim_response(case: Case, chance: Random) -> None:
-    """What is completed cannot change, and completing needs all answers: most writes get a draft that is ready."""
+def _aim_customer(case: Case, chance: Chance) -> None:
+    """A company has no dossier, a person no employees (409)."""
     given = case.path_parameters
-    path = f"/v1/form-responses/{given['form_response_id']}"
-    found = None if _is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path, asker(case))
-    if found is not None and found["status"] in _OPEN and found["form_key"] != "needs.life":
-        found = None  # what was migrated, say: the answers that are drawn would not fit it
-    if case.method == "GET":
-        given["form_response_id"] = chance.choice(DEMO.responses) if found is None else found["id"]
-    elif found is None or (found["status"] not in _OPEN and not _is_stateful(case) and chance.random() < 0.7):
-        given["form_response_id"] = DEMO.draft(chance)["id"]
-    elif case.path.endswith("/complete") and found["status"] in _OPEN:
-        DEMO.fill_in(found, chance, asker(case))
+    is_company = given["customer_id"] in DEMO.companies
+    is_wrong = is_company if "dossier" in case.path else case.path.endswith("/company") and not is_company
+    is_mistaken = is_wrong and (_is_stateful(case) or not chance.errs(0.1))
+    if not (is_mistaken or is_to_replace(case, "customer_id", f"/v1/customers/{given['customer_id']}", chance)):
+        return
+    if _is_stateful(case):
+        given["customer_id"] = DEMO.new_person()
+    elif case.path.endswith("/company") and not chance.errs(0.1):
+        given["customer_id"] = chance.choice(DEMO.companies)
+    else:
+        given["customer_id"] = chance.choice(DEMO.people if chance.is_sure else DEMO.customers(chance))
 
 
-def _fit_query(case: Case) -> None:
+def _fit_query(case: Case, chance: Chance) -> None:
     """A cursor belongs to its query, and a search needs something to search for."""
     query = case.query
     if case.path == network.PATHS:
-        network.fit_paths(query, Random(json.dumps(dict(query), sort_keys=True, default=str)))
+        network.fit_paths(query, chance)
     if "q" in query and not repair.is_searchable(str(query["q"])):
         query["q"] = "wyq"
     if "cursor" in query:
@@ -228,13 +212,13 @@ def _fit_query(case: Case) -> None:
             query["cursor"] = cursor
 
 
-def _fit_headers(case: Case) -> None:
+def _fit_headers(case: Case, chance: Chance) -> None:
     """The current version, and a key that was not used for something else."""
     headers = case.headers
     if "Idempotency-Key" in headers:
         suffix = f".{case.id}"
         headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
-    if "If-Match" in headers and len(headers["If-Match"]) <= 10:  # longer ones stay stale
+    if "If-Match" in headers and (chance.is_sure or len(headers["If-Match"]) <= 10):  # longer ones stay stale
         found = DEMO.read(_path(case).removesuffix("/complete").removesuffix("/advance"), asker(case))
         if found is not None:
             headers["If-Match"] = f'"{found["version"]}"'
@@ -263,13 +247,13 @@ def _fit_id_number(body: Body, *, is_company: bool) -> None:
         del body["id_number"]  # nobody else may have it: the second time would be a conflict
 
 
-def _new_customer(case: Case, body: Body, chance: Random) -> Body:
+def _new_customer(case: Case, body: Body, chance: Chance) -> Body:
     _fit_contact(body)
     _fit_id_number(body, is_company=body["party_type"] == "organization")
     return body
 
 
-def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
+def _changed_customer(case: Case, body: Body, chance: Chance) -> Body:
     found = DEMO.read(_path(case), asker(case))
     if found is not None and found["birthday"] is not None and body.get("birthday") is not None:
         body["birthday"] = {**found["birthday"], **body["birthday"]}  # as the merge will leave it
@@ -284,7 +268,7 @@ def _changed_customer(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _fact(case: Case, body: Body, chance: Random) -> Body:
+def _fact(case: Case, body: Body, chance: Chance) -> Body:
     if "observed_on" in body:
         body["observed_on"] = repair.past_day(body["observed_on"])
     if "fact_key" in body:  # a key anybody has a value for, and nothing that must fit to it
@@ -301,15 +285,16 @@ def _fact(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _relationship(case: Case, body: Body, chance: Random) -> Body:
+def _relationship(case: Case, body: Body, chance: Chance) -> Body:
     if "other_id" in body:
         others = [one for one in DEMO.people if one != case.path_parameters["customer_id"]]
-        body["other_id"] = DEMO.new_person() if _is_stateful(case) else chance.choice(others)
+        is_new = chance.is_sure or _is_stateful(case)
+        body["other_id"] = DEMO.new_person() if is_new else chance.choice(others)
     network.fit_tie(body)
     return _changed_relationship(case, body, chance)
 
 
-def _changed_relationship(case: Case, body: Body, chance: Random) -> Body:
+def _changed_relationship(case: Case, body: Body, chance: Chance) -> Body:
     stored = DEMO.read(_path(case), asker(case)) if case.method == "PATCH" else None
     if body.get("since") is not None:
         body["since"] = repair.past_day(body["since"])
@@ -319,39 +304,39 @@ def _changed_relationship(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _response(case: Case, body: Body, chance: Random) -> Body:
+def _response(case: Case, body: Body, chance: Chance) -> Body:
     body["customer_id"] = chance.choice(DEMO.people)
     body["form_key"], body["form_version"] = "needs.life", "1.0.0"
     return _changed_response(case, body, chance)
 
 
-def _changed_response(case: Case, body: Body, chance: Random) -> Body:
+def _changed_response(case: Case, body: Body, chance: Chance) -> Body:
     if body.get("answers"):
         body["answers"] = repair.answers("needs.life", body["answers"], complete=False)
     return body
 
 
-def _form(case: Case, body: Body, chance: Random) -> Body:
+def _form(case: Case, body: Body, chance: Chance) -> Body:
     """A form of its own that can be published; what no schema says of one is told in `test_forms_publish`."""
     return {"definition": pet(form_key=f"org.drawn_{chance.randrange(16**8):08x}"), "migrations": []}
 
 
-def _answered(case: Case, body: Body, chance: Random) -> Body:
+def _answered(case: Case, body: Body, chance: Chance) -> Body:
     """A day the customer may have answered on."""
     body.pop("answered_on", None)
     return body
 
 
-def _login(case: Case, body: Body, chance: Random) -> Body:
+def _login(case: Case, body: Body, chance: Chance) -> Body:
     """A third is right, and comes from a device that is known: the guesses of the others cannot lock it out."""
-    return DEMO.accounts[asker(case)].credentials() if chance.random() < 0.3 else body
+    return body if chance.errs(0.7) else DEMO.accounts[asker(case)].credentials()
 
 
-def _refresh(case: Case, body: Body, chance: Random) -> Body:
-    return {"refresh_token": DEMO.accounts[AGENT].sign_in()["refresh_token"]} if chance.random() < 0.5 else body
+def _refresh(case: Case, body: Body, chance: Chance) -> Body:
+    return body if chance.errs(0.5) else {"refresh_token": DEMO.accounts[AGENT].sign_in()["refresh_token"]}
 
 
-_BODIES: dict[str, Callable[[Case, Body, Random], Body]] = {
+_BODIES: dict[str, Callable[[Case, Body, Chance], Body]] = {
     "POST /v1/customers": _new_customer,
     "PATCH /v1/customers/{customer_id}": _changed_customer,
     "POST /v1/customers/{customer_id}/dossier-facts": _fact,

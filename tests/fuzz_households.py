@@ -2,7 +2,6 @@
 
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from random import Random
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ from app.domain.household_facts import SETTINGS
 from tests import fuzz_repair as repair
 from tests.fact_find import FAMILY
 from tests.fuzz_aims import is_stateful
+from tests.fuzz_chance import Chance
 from tests.fuzz_consents import consented
 from tests.fuzz_world import ADMIN, AGENT, DEMO
 from tests.own_forms import ANSWERS, MAP, pet, pet_two
@@ -19,6 +19,7 @@ Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
 
 _MOST_FEN = 10**6  # eighty years of it at the highest rates are still an exact number
+MOVED = "org.moved_"  # how the key of the form begins that answers are migrated in
 VERBS = ("confirm", "revise", "what-if")
 
 
@@ -33,13 +34,24 @@ def new_fact_find(who: str = AGENT) -> str:
     return str(made["id"])
 
 
-def aim_household(case: Case, chance: Random) -> None:
+def aim_household(case: Case, chance: Chance) -> None:
     """A new analysis: it can be confirmed once, revised once. In a scenario and for one in ten the drawn one stays."""
-    if is_stateful(case) or chance.random() < 0.1:
+    if is_stateful(case) or chance.errs(0.1):
         return
-    made = DEMO.ask("POST", "/v1/needs-analyses", AGENT, json={"form_response_id": new_fact_find()})
+    is_used_up = not case.operation.path.endswith("/what-if")
+    case.path_parameters["needs_analysis_id"] = DEMO.lend("household", AGENT, _new_household, is_used_up=is_used_up)
+
+
+def _new_household(who: str) -> str:
+    made = DEMO.ask(
+        "POST", "/v1/needs-analyses", who, json={"form_response_id": DEMO.lend("fact_find", who, new_fact_find)}
+    )
     assert made.status_code == 201, made.text
-    case.path_parameters["needs_analysis_id"] = made.json()["id"]
+    return str(made.json()["id"])
+
+
+def _fact_find(case: Case) -> str:
+    return new_fact_find() if is_stateful(case) else DEMO.lend("fact_find", AGENT, new_fact_find)
 
 
 # One below the other is refused.
@@ -65,20 +77,20 @@ def _overrides(drawn: Body) -> Body:
     return {name: {**one, "value": _fitting(name, one["value"])} for name, one in drawn.items() if name in _FREE}
 
 
-def new_analysis(_case: Case, body: Body, _chance: Random) -> Body:
+def new_analysis(case: Case, body: Body, _chance: Chance) -> Body:
     """From a completed fact find."""
-    body["form_response_id"] = new_fact_find()
+    body["form_response_id"] = _fact_find(case)
     return body | ({"overrides": _overrides(body["overrides"])} if "overrides" in body else {})
 
 
-def revision(_case: Case, body: Body, _chance: Random) -> Body:
+def revision(_case: Case, body: Body, _chance: Chance) -> Body:
     """By assumptions: a response would have to be the same customer's."""
     body.pop("form_response_id", None)
     told = _overrides(body.get("overrides", {}))
     return body | {"overrides": told or {"support_years": {"value": 10, "set_by": "agent"}}}
 
 
-def confirmation(_case: Case, body: Body, _chance: Random) -> Body:
+def confirmation(_case: Case, body: Body, _chance: Chance) -> Body:
     """Of a day that has been."""
     if not isinstance(body.get("confirmed_at"), str):
         return body
@@ -86,7 +98,7 @@ def confirmation(_case: Case, body: Body, _chance: Random) -> Body:
     return body | {"confirmed_at": f"{min(day, '2026-01-05')}T08:00:00Z"}
 
 
-def what_if(_case: Case, body: Body, _chance: Random) -> Body:
+def what_if(_case: Case, body: Body, _chance: Chance) -> Body:
     """Within the bounds of each assumption."""
     tried = body.get("assumptions", {})
     fitting = {name: _fitting(name, value) for name, value in tried.items() if name in _FREE}
@@ -96,15 +108,24 @@ def what_if(_case: Case, body: Body, _chance: Random) -> Body:
 @cache
 def _moved_form() -> str:
     """The key of an own form whose second version says how answers to the first are carried over."""
-    key = f"org.moved_{uuid4().hex[:8]}"
-    for definition, maps in ((pet(), []), (pet_two(), [MAP])):
-        body = {"definition": {**definition, "form_key": key}, "migrations": maps}
-        made = DEMO.ask("POST", "/v1/forms", ADMIN, json=body, headers={"Idempotency-Key": uuid4().hex})
-        assert made.status_code == 201, made.text
+    key = new_form(ADMIN, MOVED)
+    _publish(ADMIN, {"definition": {**pet_two(), "form_key": key}, "migrations": [MAP]})
     return key
 
 
-def migration(case: Case, body: Body, _chance: Random) -> Body:
+def new_form(who: str, named: str = "org.own_") -> str:
+    """The key of an own form nobody has filled in."""
+    key = f"{named}{uuid4().hex[:8]}"
+    _publish(who, {"definition": {**pet(), "form_key": key}, "migrations": []})
+    return key
+
+
+def _publish(who: str, body: Body) -> None:
+    made = DEMO.ask("POST", "/v1/forms", who, json=body, headers={"Idempotency-Key": uuid4().hex})
+    assert made.status_code == 201, made.text
+
+
+def migration(case: Case, body: Body, _chance: Chance) -> Body:
     """Of a new draft, to the version there is a map to."""
     if not isinstance(body.get("to_version"), str):
         return body
@@ -113,11 +134,11 @@ def migration(case: Case, body: Body, _chance: Random) -> Body:
     return {**body, "to_version": "2.0.0"}
 
 
-def extraction(case: Case, body: Body, _chance: Random) -> Body:
+def extraction(case: Case, body: Body, _chance: Chance) -> Body:
     """What a completed fact find says of the profile."""
     if not isinstance(body.get("link_ids"), list):
         return body
-    case.path_parameters["form_response_id"] = new_fact_find()
+    case.path_parameters["form_response_id"] = _fact_find(case)
     return {**body, "link_ids": ["birth_date"]}
 
 

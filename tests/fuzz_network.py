@@ -1,10 +1,11 @@
 """What a valid request to the operations of the network must mean, besides having the right shape."""
 
-from random import Random
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from tests import fuzz_repair as repair
 from tests.fuzz_aims import is_drawn, is_stateful
+from tests.fuzz_chance import Chance
 from tests.fuzz_world import DEMO
 
 Case: TypeAlias = Any
@@ -18,13 +19,11 @@ PATHS = "/v1/network/paths"  # which asks for one of several members, so that no
 # --- paths and queries ---------------------------------------------------------------------------------------------
 
 
-def aim_contact(case: Case, chance: Random, who: str) -> None:
+def aim_contact(case: Case, chance: Chance, who: str) -> None:
     """A shadow contact that is there; of the unknown ones, one in ten stays."""
     given = case.path_parameters
     status = DEMO.ask("GET", f"{_CONTACTS}/{given['shadow_contact_id']}", who).status_code
-    is_kept = status != 404 or (
-        not is_stateful(case) and not is_drawn(case, "shadow_contact_id") and chance.random() < 0.1
-    )
+    is_kept = status != 404 or (not is_stateful(case) and not is_drawn(case, "shadow_contact_id") and chance.errs(0.1))
     if not is_kept:
         given["shadow_contact_id"] = _new_contact(who)
 
@@ -36,17 +35,17 @@ def _new_contact(who: str) -> str:
     return str(answer.json()["id"])
 
 
-def aim_interaction(case: Case, chance: Random, who: str) -> None:
+def aim_interaction(case: Case, chance: Chance, who: str) -> None:
     """A recorded contact of the relationship the path names; the relationship is aimed already."""
     given = case.path_parameters
     above = f"/v1/customers/{given['customer_id']}/relationships/{given['relationship_id']}/interactions"
-    if DEMO.ask("GET", f"{above}/{given['interaction_id']}", who).status_code == 404 and chance.random() < 0.9:
+    if DEMO.ask("GET", f"{above}/{given['interaction_id']}", who).status_code != 200 and not chance.errs(0.1):
         answer = DEMO.ask("POST", above, who, json={"kind": "meal", "occurred_on": "2026-01-05"})
         if answer.status_code == 201:
             given["interaction_id"] = answer.json()["id"]
 
 
-def fit_paths(query: Body, chance: Random) -> None:
+def fit_paths(query: Body, chance: Chance) -> None:
     """Exactly one target, and somebody else at the beginning."""
     given = [name for name in _TARGETS if name in query] or ["to"]
     kept = chance.choice(given)
@@ -78,8 +77,10 @@ def fit_tie(body: Body) -> None:
         body["until"] = body["since"]
 
 
-def _new_kind(case: Case, body: Body, chance: Random) -> Body:
-    """A symmetric one: one label, the same kind of party at both ends."""
+def _new_kind(case: Case, body: Body, chance: Chance) -> Body:
+    """A symmetric one of a code nobody has: one label, the same kind of party at both ends."""
+    if chance.is_sure or is_stateful(case) or not DEMO.is_first(body["code"]):
+        body["code"] = f"own_{uuid4().hex[:12]}"
     for member in ("inverse_code", "inverse_label"):
         body.pop(member, None)
     if body["direction"] in ("client", "supplier"):
@@ -88,12 +89,12 @@ def _new_kind(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _changed_kind(case: Case, body: Body, chance: Random) -> Body:
+def _changed_kind(case: Case, body: Body, chance: Chance) -> Body:
     body.pop("inverse_label", None)  # those it is aimed at are symmetric
     return body
 
 
-def _contact(case: Case, body: Body, chance: Random) -> Body:
+def _contact(case: Case, body: Body, chance: Chance) -> Body:
     body["known_through_id"] = DEMO.new_person() if is_stateful(case) else chance.choice(DEMO.people)
     body["relation"] = {**body["relation"], "id": None}
     fit_tie(body["relation"])
@@ -102,7 +103,7 @@ def _contact(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _changed_contact(case: Case, body: Body, chance: Random) -> Body:
+def _changed_contact(case: Case, body: Body, chance: Chance) -> Body:
     body.pop("keep_until", None)  # within a year of the day on which it is sent
     stored = DEMO.read(f"{_CONTACTS}/{case.path_parameters['shadow_contact_id']}")
     if stored is not None and stored["party_type"] == "organization":
@@ -110,21 +111,21 @@ def _changed_contact(case: Case, body: Body, chance: Random) -> Body:
     return body
 
 
-def _interaction(case: Case, body: Body, chance: Random) -> Body:
+def _interaction(case: Case, body: Body, chance: Chance) -> Body:
     return {**body, "occurred_on": repair.past_day(body["occurred_on"])}
 
 
-def _bulk(case: Case, body: Body, chance: Random) -> Body:
+def _bulk(case: Case, body: Body, chance: Chance) -> Body:
     person = {"name": "陈建国", "party_type": "individual"}
     item = {"customer_id": chance.choice(DEMO.people), "new_contact": person, "direction": "friend"}
     return {**body, "items": [item for _ in body["items"][:3]]}
 
 
-def _asked_colleague(case: Case, body: Body, chance: Random) -> Body:
+def _asked_colleague(case: Case, body: Body, chance: Chance) -> Body:
     return {**body, "request_token": DEMO.request_token}
 
 
-def _asked_none(case: Case, body: Body, chance: Random) -> Body:
+def _asked_none(case: Case, body: Body, chance: Chance) -> Body:
     return {**body, "asked_on": repair.past_day(body["asked_on"])} if "asked_on" in body else body
 
 

@@ -1,10 +1,13 @@
 """Where the fuzzer's operations on products, tolerance and proposals are aimed: at a household that can be advised."""
 
-from random import Random
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 from tests import household_form, tolerance_form
+from tests.fuzz_aims import is_stateful
+from tests.fuzz_chance import Chance
 from tests.fuzz_consents import consented
 from tests.fuzz_world import ADMIN, DEMO
 
@@ -27,7 +30,7 @@ def _completed(who: str, customer: str, form: dict[str, str], answers: Body) -> 
     return str(_post(path, who, {}, **{"If-Match": version})["id"])
 
 
-def new_product() -> str:
+def new_product(_who: str) -> str:
     """The id of a product nobody has recommended."""
     body = {"code": f"F{uuid4().hex[:12]}", "name": "测试寿险", "insurer": "测试人寿", "category": "term_life"}
     answer = DEMO.ask("POST", "/v1/products", ADMIN, json=body)
@@ -57,10 +60,19 @@ def new_analysis(who: str) -> str:
 
 def new_proposal(who: str) -> str:
     """The id of a proposal nobody has signed."""
-    body = {"needs_analysis_id": new_analysis(who), "recommendations": [household_form.life()]}
+    analysis = DEMO.lend("needs_analysis_id", who, new_analysis)
+    body = {"needs_analysis_id": analysis, "recommendations": [household_form.life()]}
     return str(_post("/v1/proposals", who, body)["id"])
 
 
+def _assessed(who: str) -> str:
+    """The id of somebody whose tolerance is known."""
+    customer = DEMO.new_person()
+    new_response(who, customer)
+    return customer
+
+
+@cache
 def _qualify(who: str) -> None:
     """A licence and a level for the caller, and an organisation that grades levels."""
     for path, sent in (
@@ -71,7 +83,7 @@ def _qualify(who: str) -> None:
         assert found is not None
         headers = {"If-Match": f'"{found.pop("version")}"'}
         if sent is None:
-            DEMO.ask("PUT", path, ADMIN, json=fit_rules(None, found, Random(0)), headers=headers)
+            DEMO.ask("PUT", path, ADMIN, json=fit_rules(None, found, Chance(0)), headers=headers)
         elif any(found[name] != value for name, value in sent.items()):
             DEMO.ask("PATCH", path, ADMIN, json=sent, headers=headers)
 
@@ -79,28 +91,41 @@ def _qualify(who: str) -> None:
 # --- paths -------------------------------------------------------------------------------------------------------
 
 
-def aim(case: Case, chance: Random, who: str) -> None:
-    """Let the path name a product, an assessment, an analysis or a proposal that is there; one in ten stays."""
+def aim(case: Case, chance: Chance, who: str) -> None:
+    """Let the path name a product, an assessment, an analysis or a proposal that is there; one in ten stays.
+
+    What one case leaves as it was the next one gets, except in a scenario.
+    """
     given, path = case.path_parameters, str(case.operation.path)
-    if chance.random() < 0.1:
+    if chance.errs(0.1):
         return
-    if "product_id" in given:
-        given["product_id"] = new_product()
-    if "tolerance_assessment_id" in given:
-        given["tolerance_assessment_id"] = new_assessment(who)
-    if "proposal_id" in given:
-        given["proposal_id"] = new_proposal(who)
-    if path.endswith("/recommendations"):
-        given["needs_analysis_id"] = new_analysis(who)
+    found = _thing(given, path)
+    if found is not None:
+        member, make = found
+        is_used_up = path.endswith(("/sign", "/confirm"))
+        given[member] = make(who) if is_stateful(case) else DEMO.lend(member, who, make, is_used_up=is_used_up)
+
+
+def _thing(given: Body, path: str) -> tuple[str, Callable[[str], str]] | None:
+    """The member of the path that names something of ours, and what makes one."""
+    if path.endswith("/recommendations") and "needs_analysis_id" in given:
+        return "needs_analysis_id", new_analysis
     if path.endswith("/tolerance"):
-        given["customer_id"] = DEMO.new_person()
-        new_response(who, given["customer_id"])
+        return "customer_id", _assessed
+    return next(((member, make) for member, make in _MAKERS.items() if member in given), None)
+
+
+_MAKERS: dict[str, Callable[[str], str]] = {
+    "product_id": new_product,
+    "tolerance_assessment_id": new_assessment,
+    "proposal_id": new_proposal,
+}
 
 
 # --- bodies ------------------------------------------------------------------------------------------------------
 
 
-def fit_rules(_case: Case | None, body: Body, _chance: Random) -> Body:
+def fit_rules(_case: Case | None, body: Body, _chance: Chance) -> Body:
     """Each level and category once, bands the right way round, and level 2 graded: proposals rest on it."""
     lines = {(one["qualification_level"], one.get("category")): one for one in body.get("authorisations") or ()}
     told = {**body, "authorisations": [*(one for key, one in lines.items() if key != (2, None)), _GRADED][-100:]}
@@ -116,12 +141,12 @@ def _ordered(band: Body, low: str, high: str) -> list[tuple[str, Any]]:
     return list(zip((low, high), sorted((band[low], band[high])), strict=True))
 
 
-def fit_product(_case: Case, body: Body, _chance: Random) -> Body:
+def fit_product(_case: Case, body: Body, _chance: Chance) -> Body:
     """A code of its own, in a design every category is sold in."""
     return {**body, "code": f"F{uuid4().hex[:12]}", "design": "ordinary"}
 
 
-def fit_assessment(case: Case, body: Body, _chance: Random, who: str) -> Body:
+def fit_assessment(case: Case, body: Body, _chance: Chance, who: str) -> Body:
     """A completed response of the customer in the path."""
     if not isinstance(body.get("form_response_id"), str):
         return body
@@ -129,17 +154,18 @@ def fit_assessment(case: Case, body: Body, _chance: Random, who: str) -> Body:
     return {"form_response_id": new_response(who, customer)}
 
 
-def fit_proposal(_case: Case, body: Body, _chance: Random, who: str) -> Body:
+def fit_proposal(case: Case, body: Body, _chance: Chance, who: str) -> Body:
     """What an agent would recommend."""
     covers = [household_form.life()]
-    return {**body, "needs_analysis_id": new_analysis(who), "recommendations": covers, "alternatives": []}
+    analysis = new_analysis(who) if is_stateful(case) else DEMO.lend("needs_analysis_id", who, new_analysis)
+    return {**body, "needs_analysis_id": analysis, "recommendations": covers, "alternatives": []}
 
 
-def fit_signature(_case: Case, body: Body, _chance: Random) -> Body:
+def fit_signature(_case: Case, body: Body, _chance: Chance) -> Body:
     """The customer himself, who was told."""
     return {**body, "is_customer_himself": True, "is_opinion_told": True}
 
 
-def fit_bands(_case: Case, body: Body, chance: Random) -> Body:
+def fit_bands(_case: Case, body: Body, chance: Chance) -> Body:
     """Bands the right way round."""
     return {"premium_bands": fit_rules(None, body, chance)["premium_bands"]}

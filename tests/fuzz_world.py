@@ -5,6 +5,7 @@ as by the caller of the case (`who`).
 """
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from tests.fuzz_people import Account, Crew
 
 AGENT, PEER, ADMIN = "agent1", "agent2", "admin1"
 _FORM = ("needs.life", "1.0.0")
+_NOT_IN_STATE = (404, 409, 410)
 
 
 class Demo:
@@ -29,6 +31,8 @@ class Demo:
         self.crew = Crew(self.accounts[ADMIN])
         self._spares: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._things: dict[tuple[str, str], str] = {}
+        self._lent: dict[tuple[str, str], bool] = {}
 
     def ask(self, method: str, path: str, who: str = AGENT, **options: Any) -> requests.Response:
         """One request of our own."""
@@ -104,6 +108,21 @@ class Demo:
     def spend_spares(self) -> None:
         """A spare session has ended."""
         self._spares.clear()
+
+    def lend(self, kind: str, who: str, make: Callable[[str], str], *, is_used_up: bool = False) -> str:
+        """The id of a thing one case after the other may have, until it is gone; `is_used_up` by the first success."""
+        key = (kind, who)
+        if key not in self._things:
+            self._things[key] = make(who)
+        self._lent[key] = is_used_up
+        return self._things[key]
+
+    def returned(self, status: int) -> None:
+        """A case was answered: what it had is kept if nothing has become of it."""
+        for key, is_used_up in self._lent.items():
+            if status in _NOT_IN_STATE or (is_used_up and status < 300):
+                self._things.pop(key, None)
+        self._lent.clear()
 
     # --- the organisation ------------------------------------------------------------------------------------
 
@@ -220,6 +239,14 @@ class Demo:
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
+
+    def complete(self, draft: dict[str, Any]) -> dict[str, Any]:
+        """The draft, completed."""
+        headers = {"Idempotency-Key": uuid4().hex, "If-Match": f'"{draft["version"]}"'}
+        answer = self.ask("POST", f"/v1/form-responses/{draft['id']}/complete", json={}, headers=headers)
+        assert answer.status_code == 201, answer.text
+        done: dict[str, Any] = answer.json()
+        return done
 
     def fill_in(self, draft: dict[str, Any], chance: Random, who: str) -> None:
         """Give a draft what it needs to be completed."""

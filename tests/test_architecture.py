@@ -189,6 +189,7 @@ def test_every_code_of_an_error_has_its_words() -> None:
 # --- SQL -------------------------------------------------------------------------------------------------------
 
 
+@cache
 def tenant_tables() -> set[str]:
     """Tables whose migration gives them an organisation."""
     steps = "".join(path.read_text() for path in (REPO / "migrations/versions").glob("*.py"))

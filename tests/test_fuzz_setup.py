@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests import fuzz, fuzz_aims, fuzz_turns
+from tests.fuzz_chance import Chance
 from tests.fuzz_world import ADMIN, AGENT, PEER, Demo
 from tests.operations import Operation, operations
 
@@ -36,14 +38,14 @@ def test_promise_28_all_phases_run_on_one_worker(monkeypatch: pytest.MonkeyPatch
     sent: list[list[str]] = []
 
     class Ended:
-        returncode = 0
+        returncode, stdout = 0, ""
 
     def run(command: list[str], **options: Any) -> Ended:
         sent.append(command)
         return Ended()
 
     monkeypatch.setattr(subprocess, "run", run)
-    for phases, _ in fuzz.rounds(fuzz._PHASES):
+    for phases, _ in (one for lane in fuzz.lanes(fuzz._PHASES) for one in lane):
         fuzz._schemathesis("http://x", {}, 200, 3, [f"--phases={phases}"])
     given = [part.removeprefix("--phases=") for command in sent for part in command if part.startswith("--phases=")]
     assert set(",".join(given).split(",")) == {"examples", "coverage", "fuzzing", "stateful"}
@@ -91,6 +93,45 @@ def test_scenario_has_one_caller_however_the_run_is_narrowed() -> None:
     assert fuzz.rounds("stateful") == [("stateful", AGENT), ("stateful", ADMIN)]
     assert fuzz.rounds("fuzzing,stateful")[0] == ("fuzzing", None)
     assert fuzz.rounds("coverage") == [("coverage", None)]
+
+
+def test_lanes_leave_no_round_out() -> None:
+    both = [("coverage", None)], [("examples,fuzzing", None), ("stateful", AGENT), ("stateful", ADMIN)]
+    assert fuzz.lanes(fuzz._PHASES) == [*both]
+    assert fuzz.lanes("coverage") == [both[0]]
+    assert fuzz.lanes("stateful") == [both[1][1:]]
+
+
+def test_operation_no_lane_reached_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["GET /a", "GET /b"]
+    for reached, status in ((["GET /b"], 0), ([], 1)):
+        outcomes = [fuzz._Outcome(0, wanted, Counter(labels)) for labels in (["GET /a"], reached)]
+        monkeypatch.setattr(fuzz, "_lane", lambda *_given, left=outcomes: left.pop())
+        assert fuzz._run(15, 1, fuzz._PHASES, []) == status
+    assert "Never: GET /b" in capsys.readouterr().out
+
+
+def test_operation_errs_only_after_it_has_succeeded() -> None:
+    chance = Chance("seed")
+    chance.is_sure = True
+    assert not any(chance.errs(0.9) for _ in range(100))
+    chance.is_sure = False
+    assert any(chance.errs(0.9) for _ in range(100))
+
+
+def test_thing_is_lent_again_until_it_is_gone() -> None:
+    demo, made = Demo("http://x", "secret"), iter("abcd")
+
+    def lend(*, is_used_up: bool) -> str:
+        return demo.lend("proposal", AGENT, lambda _who: next(made), is_used_up=is_used_up)
+
+    told = []
+    for status, is_used_up in ((422, True), (201, True), (201, False), (404, False), (200, False)):
+        told.append(lend(is_used_up=is_used_up))
+        demo.returned(status)
+    assert told == ["a", "a", "b", "b", "c"]
 
 
 def test_decisions_name_what_would_end_the_run() -> None:

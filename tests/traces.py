@@ -11,14 +11,15 @@ from tests.factories import World
 async def fingerprint(world: World) -> dict[str, str]:
     """A digest of every row of every table of the organisation; when a key was used is no change."""
     tables = await world.db.fetch("SELECT table_name FROM information_schema.columns WHERE column_name = 'org_id'")
-    return {
-        table: await world.db.fetchval(
-            f"SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} t WHERE org_id = $1",
-            world.org_id,
-        )
-        for (table,) in tables
+    digests = (
+        f"(SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} t WHERE org_id = $1)"
+        f' AS "{table}"'
+        for (table,) in sorted(tables)
         if table != "api_keys"
-    }
+    )
+    found = await world.db.fetchrow(f"SELECT {', '.join(digests)}", world.org_id)
+    assert found is not None
+    return dict(found)
 
 
 def said(answer: httpx.Response) -> tuple[int, Any, list[tuple[str, str]]]:
