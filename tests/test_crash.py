@@ -6,11 +6,9 @@ holds survives it), so the settings that make a commit wait for the disk are ask
 
 import asyncio
 import os
-import re
 import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -24,69 +22,14 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from app.embedded import EmbeddedPostgres
+from tests.served import PASSWORD, Service
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG and pidfd")
 
 KINDS = ("postgres", "service", "both")
 KILLS = int(os.environ.get("RENMAI_KILLS", "3"))
 CUSTOMERS = 200
-REPO = Path(__file__).parents[1]
-PASSWORD = "kranich-ueber-dem-jangtse-7"
 Json = dict[str, Any]
-
-
-class Service:
-    """`renmai serve` over a private PostgreSQL of its own, as `make run` starts it, without the demo world."""
-
-    def __init__(self, home: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RENMAI_")}
-        ours = {"VAR_DIR": str(home / "var"), "PORT": "0", "RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
-        self._env = kept | {f"RENMAI_{name}": value for name, value in ours.items()} | {"PYTHONPATH": str(REPO)}
-        self._home = home
-        self._child: subprocess.Popen[str] | None = None
-        self.log = home / "service.log"
-        self.database = EmbeddedPostgres(home / "var")
-        self.url = ""
-
-    def command(self, *words: str, **env: str) -> None:
-        """Run another `renmai` command beside the service."""
-        args = [sys.executable, "-m", "app.cli", *words]
-        subprocess.run(args, cwd=self._home, env=self._env | env, check=True, stdout=subprocess.DEVNULL, timeout=60)
-
-    def start(self) -> None:
-        """Return when it listens; it says so itself, and where."""
-        with self.log.open("a") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve"],
-                cwd=self._home,  # away from any .env
-                env=self._env,
-                stdout=log,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        assert self._child.stderr is not None
-        said = []
-        for line in self._child.stderr:
-            said.append(line)
-            if found := re.search(r"listens on (http://\S+)", line):
-                self.url = found[1]
-                return
-        raise AssertionError("the service did not start: " + "".join(said))
-
-    def postmaster(self) -> int:
-        return int((self.database.data_dir / "postmaster.pid").read_text().split()[0])
-
-    def kill(self) -> None:
-        assert self._child is not None
-        self._child.kill()
-
-    def end(self) -> None:
-        """After a kill, or politely."""
-        if self._child is not None:
-            self._child.terminate()
-            self._child.communicate(timeout=30)
-            self._child = None
 
 
 @dataclass

@@ -218,7 +218,8 @@ def test_blind_index_is_equal_only_in_the_same_place() -> None:
         (*base[:5], ID_NUMBER.lower()),
     ]
     made = [
-        BlindKeys(org, {version: key}, version).index(*place) for key, org, version, *place in (*others, base, base)
+        BlindKeys(org, {version: key}, version).index(table, column, value)
+        for key, org, version, table, column, value in (*others, base, base)
     ]
     assert made[-1] == made[-2]
     assert len(set(made)) == 8

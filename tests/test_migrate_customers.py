@@ -43,7 +43,7 @@ async def store(connection: asyncpg.Connection, ring: keyring.Keyring, org: UUID
         "id_number_masked = $11 WHERE org_id = $1 AND id = $2",
         org, person, words, *(orjson.dumps(value).decode() for value in (PHONES, EMAILS, ADDRESSES, masked)), NOTE,
         FieldCipher(org, {1: key}, 1).seal("customers", "id_number", person, ID_NUMBER),
-        crypto.blind_index(ring.blind, org, "customers", "id_number", ID_NUMBER), identity.mask_id_number(ID_NUMBER),
+        b"an older index!!", identity.mask_id_number(ID_NUMBER),
     )  # fmt: skip
 
 

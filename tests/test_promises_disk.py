@@ -8,10 +8,12 @@ takes in a thousand. Names, which lie in clear by decision, prove that the searc
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -25,6 +27,7 @@ from tests.served import PASSWORD, Service, sign_in
 
 PERSONS = int(os.environ.get("RENMAI_CANARIES", "60"))
 ORG = "vogel"
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the programs of the server in /proc")
 
 
 @dataclass
@@ -42,7 +45,8 @@ def aviary(common: Path) -> Iterator[Aviary]:
     with EmbeddedPostgres(common / "var", settings={"wal_keep_size": "4GB", "max_wal_size": "4GB"}) as database:
         temporary = common / "tmp"
         temporary.mkdir(mode=0o777)
-        service = Service(common, TMPDIR=str(temporary), LOG_LEVEL="DEBUG")
+        service = Service(common, LOG_LEVEL="DEBUG")
+        service.env["TMPDIR"] = str(temporary)
         try:
             service.start()
             service.command("org", "create", "--code", ORG, "--name", "鸟语测试机构")
@@ -168,7 +172,8 @@ def psql(aviary: Aviary, *words: str) -> None:
 
 def tool(aviary: Aviary, name: str, *words: str) -> None:
     """One of PostgreSQL's own programs, against the server the service uses."""
-    dsn = aviary.database.dsn("postgres", "postgres")
-    socket = dsn.split("host=")[1].split("&")[0].replace("%2F", "/")
-    address = ("-h", socket, "-p", "5432", "-U", "postgres")
-    subprocess.run([str(aviary.database.program(name)), *address, *words], check=True, timeout=300)
+    dsn = urlsplit(aviary.database.dsn("postgres", "postgres"))
+    asked = parse_qs(dsn.query)
+    programs = Path(f"/proc/{aviary.database.pid}/exe").resolve().parent
+    address = ("-h", asked["host"][0], "-p", asked["port"][0], "-U", "postgres")
+    subprocess.run([str(programs / name), *address, *words], check=True, timeout=300)
