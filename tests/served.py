@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -67,12 +69,13 @@ class Service:
             self._child = None
 
 
-async def sign_in(service: Service, org: str, username: str) -> httpx.AsyncClient:
+@asynccontextmanager
+async def signed_in(service: Service, org: str, username: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the token of a fresh login."""
     device = {"id": "served", "name": "测试手机", "platform": "android"}
     body = {"org": org, "username": username, "password": PASSWORD, "device": device}
-    client = httpx.AsyncClient(base_url=service.url, timeout=30)
-    answer = await client.post("/v1/auth/login", json=body)
-    assert answer.status_code == 200, answer.text
-    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+        answer = await client.post("/v1/auth/login", json=body)
+        assert answer.status_code == 200, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client

@@ -23,7 +23,7 @@ from app.embedded import EmbeddedPostgres
 from tests import canaries, consents, fact_find
 from tests.factories import if_match
 from tests.private_server import common as common
-from tests.served import PASSWORD, Service, sign_in
+from tests.served import PASSWORD, Service, signed_in
 
 PERSONS = int(os.environ.get("RENMAI_CANARIES", "60"))
 ORG = "vogel"
@@ -60,7 +60,7 @@ def aviary(common: Path) -> Iterator[Aviary]:
 
 @pytest.fixture(scope="module")
 async def agent(aviary: Aviary) -> AsyncIterator[httpx.AsyncClient]:
-    async with await sign_in(aviary.service, ORG, "agent") as client:
+    async with signed_in(aviary.service, ORG, "agent") as client:
         yield client
 
 
