@@ -108,6 +108,7 @@ async def take_in(client: httpx.AsyncClient, number: int) -> str:
     mother = {**consents.MOTHER, "name": marks["guardian"]}
     of_children = await consents.body(client, "minors", given_by="guardian", guardian=mother)
     await consents.post(client, customer, of_children)
+    await consents.give(client, customer, "whereabouts", purpose="service")
     await learn(client, customer, "books", f"{marks['fact']}{number}")
     await learn(client, customer, "itinerary", f"{marks['plan']}{number}")
     answers = fact_find.family(spouse_name=marks["spouse"], income=int(f"{marks['income']}{number:03d}"))
