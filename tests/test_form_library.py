@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.fact_definitions import DossierName, shipped
 from tests.factories import World
 from tests.library_forms import FORMS, RAW, items
 
