@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import capture_consents as consents
+import capture_dossiers as dossiers
 import capture_forms as forms
 import capture_needs as needs
 import capture_network as network
@@ -182,24 +183,6 @@ def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     needs.households(ask, customer)
 
 
-def dossier(ask: Capture, customer: dict[str, Any]) -> None:
-    """Dossier operations."""
-    ask("list_dossier_fact_kinds", "GET", "/v1/dossier-fact-kinds")
-    ids, path = {"customer_id": customer["id"]}, f"/v1/customers/{customer['id']}/dossier"
-    fact = {"fact_key": "leisure", "value": "周末钓鱼", "source": "customer", "observed_on": "2026-11-01"}
-    kinds = ask.http.get("/v1/dossier-fact-kinds").json()["items"]
-    fact["fact_key"] = kinds[2]["fact_key"]
-    made = ask("create_dossier_fact", "POST", f"{path}-facts", body=fact, ids=ids)
-    one = {**ids, "dossier_fact_id": made["id"]}
-    one_path = f"{path}-facts/{made['id']}"
-    ask("update_dossier_fact", "PATCH", one_path, body={"value": "周末去东湖钓鱼"}, ids=one, If_Match='"1"')
-    ask("get_dossier_fact", "GET", one_path, ids=one)
-    ask("delete_dossier_fact", "DELETE", one_path, ids=one, If_Match='"2"')
-    ask("restore_dossier_fact", "POST", f"{one_path}/restore", ids=one)
-    ask("list_dossier_facts", "GET", f"{path}-facts", ids=ids)
-    ask("get_dossier", "GET", path, ids=ids)
-
-
 def sign_in(ask: Capture, username: str, password: str) -> str:
     """The `Authorization` of a new session."""
     device = {"id": "example", "name": "办公室电脑", "platform": "web"}
@@ -315,13 +298,14 @@ def main() -> None:
     network.surroundings(ask, known)
     network.contacts(ask, made)
     analyses(ask, made)
-    dossier(ask, made)
+    dossiers.facts(ask, made)
     agent, admin = ask.http.headers["Authorization"], sign_in(ask, "admin1", PASSWORD)
     forms.own_forms(ask, admin, made)
     selling.advice(ask, admin)
     forms.own_forms(ask, admin, made)
     ask.http.headers["Authorization"] = admin
     consents.text(ask)
+    dossiers.definitions(ask)
     organization(ask)
     network.scores(ask)
     network.kinds(ask)

@@ -6,6 +6,7 @@ stands in every value of its kind, so that one search finds all of them.
 
 import base64
 import mmap
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,7 +20,7 @@ MARKS: Final = {
     "fact": "朱鹮往事",
     "plan": "白鹇行踪",
     "spouse": "画眉夫人",
-    "income": "765432198",
+    "income": "76543219",
     "tie": "戴胜私语",
     "evidence": "档案柜-夜莺",
     "guardian": "母亲鹪鹩",
@@ -62,12 +63,22 @@ def shapes(mark: str) -> set[bytes]:
     return found
 
 
+# Bare digits stand by chance in the hex of a ciphertext, of which a dump has many millions.
+_ALONE = {
+    mark.encode(): re.compile(rb"(?<![0-9a-fA-F])(?:86)?" + mark.encode() + rb"[0-9]{2,4}X?(?![0-9a-fA-F])")
+    for mark in MARKS.values()
+    if mark.isdecimal()
+}
 PATTERNS: Final = [(kind, shape) for kind, mark in MARKS.items() for shape in shapes(mark)]
 
 
 def marks_in(data: bytes | mmap.mmap) -> set[str]:
     """The kinds of data that can be read in these bytes."""
-    return {kind for kind, shape in PATTERNS if data.find(shape) >= 0}
+    return {kind for kind, shape in PATTERNS if data.find(shape) >= 0 and _is_alone(data, shape)}
+
+
+def _is_alone(data: bytes | mmap.mmap, shape: bytes) -> bool:
+    return shape not in _ALONE or _ALONE[shape].search(data) is not None
 
 
 def has_name(data: bytes | mmap.mmap) -> bool:

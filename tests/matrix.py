@@ -15,7 +15,7 @@ from tests import matrix_makers as make
 from tests.factories import World, add_partner, add_user
 from tests.household_form import SIGNED, life
 from tests.life_form import FORM
-from tests.matrix_makers import Make
+from tests.matrix_makers import GOLF, Make
 from tests.own_forms import pet
 
 # The one whose object it is; his team mate; an agent and a manager of another team; the manager and the administrator
@@ -229,6 +229,9 @@ BODIES: dict[str, Any] = {
         "recommendations": [life(category=None, product_id="{product_id}")],
     },
     "publish_consent_text": make.TEXT,
+    "create_fact_definition": {"fact_key": "org.golf", "dossier": "personal", **GOLF},
+    "replace_fact_definition": GOLF,
+    "update_fact_definition": {"order": 5},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.
@@ -237,6 +240,8 @@ NEEDED: dict[str, Make] = {
     "create_needs_analysis": make.fact_find,
     "withdraw_form_version": make.customer_and_form,
     "create_proposal": make.household_and_product,
+    "replace_fact_definition": make.own_definition,
+    "update_fact_definition": make.own_definition,
 }
 
 
@@ -297,6 +302,12 @@ POINTERS_IN_ITEMS = {
     ("create_relationships", "items/*/other_id"): "test_relationships_bulk.py",
     # It has to be of the customer in the path, so no other rightful one can stand in its place.
     ("create_tolerance_assessment", "form_response_id"): "test_tolerance_assessments.py",
+    # Somebody may be named only where the customer did not say it himself.
+    ("create_dossier_fact", "teller/customer_id"): "test_dossiers_view.py",
+    ("update_dossier_fact", "teller/customer_id"): "test_dossiers_view.py",
+    # Current facts of the same customer and key: no others can stand in their place.
+    ("create_dossier_fact", "supersedes/*"): "test_dossiers_view.py",
+    ("resolve_dossier_fact", "fact_ids/*"): "test_dossiers_view.py",
 }
 
 # What a manager reaches of people: those below him. All others are as unknown, he himself included.

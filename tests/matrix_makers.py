@@ -404,3 +404,25 @@ async def customer_and_form(world: World, name: str) -> Ids:
 
 async def customer_and_dossier(world: World, name: str) -> Ids:
     return {**await customer(world, name), "dossier": "personal"}
+
+
+GOLF: dict[str, Any] = {
+    "label": {"zh": "高尔夫", "en": "Golf"},
+    "question": {"zh": "您打高尔夫吗？", "en": "Do you play golf?"},
+    "shape": {"kind": "text", "max_length": 200},
+    "sensitivity": "c1",
+    "group": "general",
+    "purpose": "service",
+    "legal_basis": "consent",
+    "retention": "consent",
+    "review_days": 365,
+    "order": 500,
+    "is_offline_allowed": True,
+}
+
+
+async def own_definition(world: World, name: str) -> Ids:
+    """Made by an administrator, whoever wants it; once is enough."""
+    body = {"fact_key": "org.golf", "dossier": "personal", **GOLF}
+    assert (await world.admin.post("/v1/fact-definitions", json=body)).status_code in (201, 409)
+    return {**await customer(world, name), "fact_key": "org.golf"}

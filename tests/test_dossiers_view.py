@@ -239,6 +239,25 @@ async def test_nobody_is_named_whom_the_caller_does_not_see(world: World) -> Non
         assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [(pointer, "not_found")]
 
 
+async def test_a_correction_names_nobody_else_either(world: World) -> None:
+    person, theirs = await create_customer(world.agent), await create_customer(world.stranger, name="外人")
+    made = await learn(world.agent, person, "pets", "一只狗", source="third_party", teller={"label": "邻居"})
+    for body, pointer, code in (
+        ({"teller": {"customer_id": theirs["id"]}}, "/teller/customer_id", "not_found"),
+        ({"source": "customer"}, "/source", "teller_of_customer"),
+        ({"basis": "agreed"}, "/basis", "choice"),
+        ({"value": {"a": 1}}, "/value", "type"),
+    ):
+        refused = await world.agent.patch(url_of(made), json=body, headers=if_match(made))
+        assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [(pointer, code)]
+    fine = await world.agent.patch(
+        url_of(made), json={"teller": None, "source": "customer", "confidence": "1"}, headers=if_match(made)
+    )
+    assert (fine.json()["teller"], fine.json()["confidence"]) == (None, "1.00")
+    past = await history(world.agent, person)
+    assert [one["teller"] for one in past] == [None, {"customer_id": None, "label": "邻居"}]
+
+
 # --- what was known on a day -----------------------------------------------------------------------------------
 
 

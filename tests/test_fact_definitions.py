@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.fact_definitions import Catalogue, DossierName, LegalBasis, Override, Sensitivity, shipped
 from app.domain.fact_types import ValueKind
+from tests import matrix_makers as make
 from tests.factories import World, create_customer, if_match
 from tests.facts import china_today, fact_body, history, learn, view
 from tests.library_forms import FORMS
@@ -32,21 +33,7 @@ FIELDS = {
         "个人发展计划和志向",
     },
 }  # fmt: skip
-GOLF: dict[str, Any] = {
-    "fact_key": "org.golf",
-    "dossier": "personal",
-    "label": {"zh": "高尔夫", "en": "Golf"},
-    "question": {"zh": "您打高尔夫吗？", "en": "Do you play golf?"},
-    "shape": {"kind": "text", "max_length": 200},
-    "sensitivity": "c1",
-    "group": "general",
-    "purpose": "service",
-    "legal_basis": "consent",
-    "retention": "consent",
-    "review_days": 365,
-    "order": 500,
-    "is_offline_allowed": True,
-}
+GOLF: dict[str, Any] = {"fact_key": "org.golf", "dossier": "personal", **make.GOLF}
 
 
 async def add(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:

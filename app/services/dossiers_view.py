@@ -42,6 +42,13 @@ async def read(actor: Actor, customer_id: UUID, name: DossierName, query: Dossie
     if not fits(name, row["party_type"]):
         raise Conflict(dossiers.MISFIT[name])
     eye = await dossiers_read.reader(actor, customer_id, row, is_for_phone=query.for_ is not None)
+    return compose(eye, customer_id, name, row, query, day, language)
+
+
+def compose(
+    eye: Reader, customer_id: UUID, name: DossierName, row: Any, query: DossierQuery, day: date, language: Language
+) -> bytes:
+    """The dossier from the row of its statement, as it stood on a day."""
     definitions = [one for one in eye.known.catalogue.of(name) if query.purpose is None or one.purpose is query.purpose]
     facts = _by_key(row, {one.key for one in definitions})
     body = {
