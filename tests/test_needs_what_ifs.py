@@ -45,10 +45,17 @@ async def test_assumption_moves_the_gaps_it_is_in(world: World) -> None:
 
 async def test_nothing_is_kept(world: World) -> None:
     made = await _household(world)
-    before = await world.db.fetchval("SELECT count(*) FROM audit_events WHERE org_id = $1", world.org_id)
+    before = await world.db.fetchval(
+        "SELECT count(*) FROM audit_events WHERE org_id = $1 AND action !~ '(viewed|recalculated)$'", world.org_id
+    )
     await world.agent.post(_url(made), json={"assumptions": {"inflation": "0.03"}})
     assert exact(await world.agent.get(_url(made).removesuffix("/what-if"))) == made
-    assert await world.db.fetchval("SELECT count(*) FROM audit_events WHERE org_id = $1", world.org_id) == before
+    assert (
+        await world.db.fetchval(
+            "SELECT count(*) FROM audit_events WHERE org_id = $1 AND action !~ '(viewed|recalculated)$'", world.org_id
+        )
+        == before
+    )
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,6 @@ async def _taken(
     session: AsyncSession, actor: Actor, customer_id: UUID, query: NetworkQuery, form: str
 ) -> tuple[dict[str, Any], networks.Labels]:
     network, labels = await networks.labelled(actor, customer_id, query, session)
-    counts = {"nodes": len(network["nodes"]), "edges": len(network["edges"])}
-    access.record(session, actor, "network.exported", "customer", customer_id, format=form, **counts)
+    told = {"nodes": len(network["nodes"]), "edges": len(network["edges"]), "fields": ["relationships"]}
+    access.record(session, actor, "network.exported", "customer", customer_id, format=form, **told)
     return network, labels
