@@ -120,7 +120,7 @@ def test_comments_stay_when_a_key_leaves_the_file() -> None:
 
 
 def test_empty_word_for_the_file_is_none() -> None:
-    assert Settings(kek_file="", _env_file=None).kek_file is None  # type: ignore[arg-type]
+    assert Settings(kek_file="", _env_file=None).kek_file is None
 
 
 async def test_chosen_algorithm_wraps_and_both_open(tmp_path: Path) -> None:
