@@ -62,7 +62,9 @@ def status() -> None:
 
     async def run(work: Work) -> list[str]:
         names = {row["id"]: row["code"] for row in await work.connection.fetch("SELECT id, code FROM orgs")}
-        found = await key_rows.count(work.connection, await work.ring.wrapper.current())
+        found = await key_rows.count_wrapped(work.connection, await work.ring.wrapper.current())
+        for org_id in names:
+            found += await key_rows.count(work.connection, org_id)
         lines = [
             (
                 one.layer,

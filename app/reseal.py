@@ -18,7 +18,7 @@ from app.wrapping import KeyWrapper
 BATCH = 500
 _TRIES = 10
 
-_KEYS = "ARRAY(SELECT k.wrapped FROM person_keys k WHERE k.org_id = t.org_id AND k.person_id = t.{person}) AS keys"
+_KEYS = "ARRAY(SELECT k.wrapped FROM person_keys k WHERE k.org_id = $1 AND k.person_id = t.{person}) AS keys"
 _NO_KEYS = "NULL::uuid AS person, NULL::bytea[] AS keys"
 _OF = "t.{person} AS person, " + _KEYS
 _SELECT = (

@@ -37,7 +37,7 @@ _NEW_PERSON_KEYS = (
 )
 _OLD_PERSON_KEYS = (
     "DELETE FROM person_keys k WHERE k.org_id = $1 AND k.version < "
-    "(SELECT max(n.version) FROM person_keys n WHERE n.org_id = k.org_id AND n.person_id = k.person_id)"
+    "(SELECT max(n.version) FROM person_keys n WHERE n.org_id = $1 AND n.person_id = k.person_id)"
 )
 # Every open transaction holds the lock on its own virtual id; anybody may read that list.
 _OPEN = (
@@ -139,12 +139,13 @@ async def retire(work: Work, layer: Layer, org_id: UUID | None = None) -> int:
             gone = await work.connection.execute(_OLD_PERSON_KEYS, org_id)
             await work.connection.execute("VACUUM person_keys")
         else:
-            gone = await work.connection.execute(filled(_DESTROY, table=f"{layer}_keys"), org_id)
-            # Small tables, rewritten whole: no dead row keeps the key on the disk.
-            await work.connection.execute(filled("VACUUM (FULL) {table}", table=f"{layer}_keys"))
+            destroy, rewrite = (filled(text, table=f"{layer}_keys") for text in (_DESTROY, _REWRITE))
+            gone = await work.connection.execute(destroy, org_id)
+            await work.connection.execute(rewrite)
         return int(gone.rsplit(" ", 1)[1])
 
 
+_REWRITE = "VACUUM (FULL) {table}"  # small ones: no dead row keeps the key on the disk
 _DESTROY = (
     "UPDATE {table} SET state = 'destroyed', wrapped = '', destroyed_at = now() "
     "WHERE org_id = $1 AND state = 'decrypt_only'"
@@ -156,10 +157,11 @@ def _told(one: Lying) -> str:
 
 
 async def _left(work: Work, layer: Layer, org_id: UUID | None) -> list[Lying]:
-    found = await key_rows.count(
-        work.connection, await work.ring.wrapper.current(), sealed=work.sealed, blind=work.blind
-    )
-    return [one for one in found if one.layer == layer and one.org_id == org_id and not one.is_current]
+    if org_id is None:
+        found = await key_rows.count_wrapped(work.connection, await work.ring.wrapper.current())
+    else:
+        found = await key_rows.count(work.connection, org_id, work.sealed, work.blind)
+    return [one for one in found if one.layer == layer and not one.is_current]
 
 
 async def _retire_kek(work: Work) -> int:

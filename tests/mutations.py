@@ -243,29 +243,9 @@ MUTATIONS = (
             'info = joined(b"renmai/blind", table.encode(), column.encode(), aead.head_of(place[0]))',
         ),
         (
-            "keys of persons for any organisation",
-            'aad = joined(b"renmai/person-key", self._org, person_id.bytes, heads)',
-            'aad = joined(b"renmai/person-key", person_id.bytes, heads)',
-        ),
-        (
             "skip the MAC of cursors",
             "if not is_canonical or body[:1] != _BLOB_VERSION or not hmac.compare_digest(mac, _blob_mac(key, body)):",
             "if not is_canonical or body[:1] != _BLOB_VERSION or not mac:",
-        ),
-    ),
-    *each(
-        "app/aead.py",
-        "tests/test_crypto.py",
-        ("one nonce for all", "nonce = os.urandom(_NONCE_BYTES)", "nonce = bytes(_NONCE_BYTES)"),
-    ),
-    *each(
-        "app/rotation.py",
-        "tests/test_rotation.py",
-        ("destroy what rows need", "if left := await _left(work, layer, org_id):", "if left := []:"),
-        (
-            "destroy what processes use",
-            "return has_old and await _seconds_left(",
-            "return False and await _seconds_left(",
         ),
     ),
     *each(

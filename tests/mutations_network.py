@@ -1,4 +1,4 @@
-"""The mutations of `make mutants` that open the walls of the network: what is walked, counted, drawn and told."""
+"""The mutations of `make mutants` about keys, and those that open the walls of the network: what is walked, told."""
 
 from tests.mutations import MUTATIONS as OTHERS
 from tests.mutations import Mutation, each
@@ -6,6 +6,22 @@ from tests.mutations import Mutation, each
 # All there are.
 MUTATIONS: tuple[Mutation, ...] = (
     *OTHERS,
+    # keys
+    *each(
+        "app/aead.py",
+        "tests/test_crypto.py",
+        ("one nonce for all", "nonce = os.urandom(_NONCE_BYTES)", "nonce = bytes(_NONCE_BYTES)"),
+    ),
+    *each(
+        "app/rotation.py",
+        "tests/test_rotation.py",
+        ("destroy what rows need", "if left := await _left(work, layer, org_id):", "if left := list[Lying]():"),
+        (
+            "destroy what processes use",
+            'return has_old and await _seconds_left(work, layer, org_id, "active") > 0',
+            "return False",
+        ),
+    ),
     *each(
         "app/sql/functions/ego_network.sql",
         "tests/test_network_limits.py",

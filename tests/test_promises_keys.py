@@ -214,11 +214,9 @@ async def mover(owner_db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -
 
 async def old_rows(world: World, layer: key_rows.Layer, kek_version: int = 1) -> int:
     """Rows on an old version, by the count that stands between a key and its end."""
-    return sum(
-        one.rows
-        for one in await key_rows.count(world.db, kek_version, sealed=COLUMNS)
-        if one.layer == layer and one.org_id in (world.org_id, None) and not one.is_current
-    )
+    found = await key_rows.count_wrapped(world.db, kek_version)
+    found += await key_rows.count(world.db, world.org_id, COLUMNS)
+    return sum(one.rows for one in found if one.layer == layer and not one.is_current)
 
 
 async def opened_keys(world: World, layer: keyring.KeyLayer) -> dict[int, bytes]:

@@ -30,8 +30,8 @@ async def lying(world: World, layer: key_rows.Layer) -> dict[str, dict[int, int]
     """Rows of this organisation by place and version."""
     found: dict[str, dict[int, int]] = {}
     has_notes = await world.db.fetchval("SELECT to_regclass('sealed_notes') IS NOT NULL")
-    for one in await key_rows.count(world.db, 1, sealed=COLUMNS if has_notes else SEALED):
-        if one.layer == layer and one.org_id == world.org_id:
+    for one in await key_rows.count(world.db, world.org_id, COLUMNS if has_notes else SEALED):
+        if one.layer == layer:
             found.setdefault(one.place, {})[one.version] = one.rows
     return found
 
