@@ -168,11 +168,7 @@ async def _prepare(server: EmbeddedPostgres, settings: Settings) -> tuple[World,
     ring = keyring.derive(settings)
     await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=ring)
     superuser = await asyncpg.connect(server.dsn("postgres", DATABASE))
-<<<<<<< HEAD
-    world = await fill(superuser, ring, agents=100, customers=2000, edges=0)
-=======
-    world = await fill(superuser, agents=200, customers=2000, edges=0)
->>>>>>> keys
+    world = await fill(superuser, ring, agents=200, customers=2000, edges=0)
     await superuser.close()
     async with runtime.opened(settings) as ring:
         owner = await asyncpg.connect(settings.owner_database_url)
