@@ -94,11 +94,12 @@ async def _tell(service: asyncpg.Connection, org_id: UUID) -> None:
 
 async def _search(org_id: UUID) -> None:
     """The slowest and the middle of a hundred first pages for each filter."""
-    ids = [
-        await reads.with_connection(lambda c, n=n: c.fetchval("SELECT md5('p' || $1)::uuid", str(n)))
-        for n in range(100)
-    ]
-    actor = await reads.with_connection(lambda c: c.fetchval("SELECT md5('a1')::uuid"))
+    rows = await reads.with_connection(
+        lambda c: c.fetch(
+            "SELECT md5('p' || n)::uuid AS id FROM generate_series(0, 99) AS n UNION ALL SELECT md5('a1')::uuid"
+        )
+    )
+    *ids, actor = [row["id"] for row in rows]
     none = {"action": None, "action_prefix": None, "actor_id": None, "object_id": None, "person_id": None}
     asked = {
         "access log of a person": None, "by person": {"person_id": ids[0]}, "by actor": {"actor_id": actor},

@@ -163,7 +163,7 @@ async def test_every_export_is_on_record_without_a_name(world: World) -> None:
         "WHERE org_id = $1 AND action LIKE 'network.%' ORDER BY id",
         world.org_id,
     )
-    sizes = {"nodes": len(counted["nodes"]), "edges": len(counted["edges"])}
+    sizes = {"nodes": len(counted["nodes"]), "edges": len(counted["edges"]), "fields": ["relationships"]}
     assert [(row["actor_id"], row["object_type"], row["object_id"]) for row in rows] == [
         (world.users["manager"], "customer", nodes[0])
     ] * 2
