@@ -120,7 +120,7 @@ async def test_every_field_of_every_dossier_is_stored_with_its_basis(world: Worl
     form = FORMS[f"dossier.{name}"]
     customer = await create_company(world.agent)
     fields = {place.item.extract: key for key, place in form.index.items() if place.item.extract}
-    answers = {key: f"关于{target}" for target, key in fields.items()}
+    answers: dict[str, Any] = {key: f"关于{target}" for target, key in fields.items()}
     if name == "competitor":
         answers["rep_lawful"] = True
     done = await _done(world, customer, form, **answers)
