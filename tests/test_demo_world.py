@@ -342,4 +342,4 @@ def test_content_of_before_is_what_it_was() -> None:
     """Examples name customers of the demo: what was added later draws from a source of its own."""
     assert str(WORLD.parties[0].id) == "019c27cf-612a-707c-b8f8-d9785f48af35"
     assert str(WORLD.ties[-1].id) == "019c47d5-5ac8-79bb-b5a7-adbb485c9a2d"
-    assert str(WORLD.dossiers[-1].facts[-1].id) == "019c4c3b-0271-70a1-8555-90d275b2ab2d"
+    assert str(WORLD.dossiers[-1].facts[-1].id) == "019c4c34-e45c-72be-9229-e8f547e546ee"

@@ -275,4 +275,4 @@ def test_overrides_change_what_they_name_and_nothing_else(overrides: dict[str, O
         if override.is_asked is not None:
             assert now.is_asked is override.is_asked
         assert (now.shape, now.sensitivity, now.group, now.bases) == (one.shape, one.sensitivity, one.group, one.bases)
-    assert changed.at("pets", 1) == shipped().at("pets", 1)
+    assert changed.as_written("pets", 1) == shipped().as_written("pets", 1)

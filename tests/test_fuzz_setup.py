@@ -74,7 +74,7 @@ def test_promise_28_every_operation_has_a_caller_who_may(every: list[Operation])
 def test_only_what_everybody_may_read_is_not_tried_as_somebody_else(every: list[Operation]) -> None:
     reads = {_label(one) for one in every if one.method == "get"}
     assert reads >= fuzz_turns.SHARED
-    shared = {"teams", "organizations", "forms", "products", "consent-texts"}
+    shared = {"teams", "organizations", "forms", "products", "consent-texts", "fact-definitions"}
     assert {label.split("/")[2] for label in fuzz_turns.SHARED} == shared
     turns = fuzz_turns.Turns()
     asked = ("read", "GET /v1/customers/{customer_id}", "CustomerPublic", PEER)

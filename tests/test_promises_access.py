@@ -314,7 +314,10 @@ async def test_promise_27_moved_customer_is_gone_from_his_former_agent_at_the_ne
     api: FastAPI, world: World
 ) -> None:
     """Every operation on him and on what hangs on him, every list and network; with the caller still in memory."""
-    ids, found = {**await _all_about_a_customer(world), "direction": "ally", **FORM}, by_id(api.openapi())
+    ids, found = (
+        {**await _all_about_a_customer(world), "direction": "ally", "dossier": "personal", **FORM},
+        by_id(api.openapi()),
+    )
     below = [name for name, row in ROWS.items() if row.kind["owner"] == OK and set(found[name].ids) <= set(ids)]
     assert len(below) > 20
     assert len(await _places_that_name(world.agent, ids)) == 5

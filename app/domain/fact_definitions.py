@@ -188,7 +188,7 @@ class Catalogue:
         """The newest version as the organisation has it, withdrawn or not."""
         return self._current.get(key)
 
-    def at(self, key: str, version: int) -> FactDefinition | None:
+    def as_written(self, key: str, version: int) -> FactDefinition | None:
         """The version a fact was recorded under, as it was written."""
         return self._versions.get((key, version))
 

@@ -83,7 +83,7 @@ async def resolve(
 
 def _definition(here: Place, fact: DossierFact) -> FactDefinition:
     """The definition the fact was recorded under: a correction does not change what is meant."""
-    found = here.known.catalogue.at(fact.fact_key, fact.definition_version)
+    found = here.known.catalogue.as_written(fact.fact_key, fact.definition_version)
     if found is None:
         raise LookupError("a fact without its definition")
     return found

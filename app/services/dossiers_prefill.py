@@ -43,7 +43,7 @@ async def known(session: AsyncSession, actor: Actor, customer: Customer, wanted:
     )
     told: dict[str, list[DossierFact]] = defaultdict(list)
     for fact in (await session.exec(current)).all():
-        then = catalogue.at(fact.fact_key, fact.definition_version)
+        then = catalogue.as_written(fact.fact_key, fact.definition_version)
         if fact.value_enc is not None and then is not None and not then.is_masked:
             told[fact.fact_key].append(fact)
     if not told:

@@ -45,7 +45,7 @@ class Reader:
 
     def definition(self, fact: dict[str, Any]) -> FactDefinition:
         """The definition a fact was recorded under."""
-        found = self.known.catalogue.at(fact["fact_key"], fact["definition_version"])
+        found = self.known.catalogue.as_written(fact["fact_key"], fact["definition_version"])
         if found is None:
             raise LookupError("a fact without its definition")
         return found

@@ -219,7 +219,7 @@ def _public(known: Known, one: FactDefinition) -> dict[str, Any]:
 
 def _document(known: Known, key: str, definition_version: int | None) -> tuple[bytes, int]:
     current = known.catalogue.current(key)
-    wanted = current if definition_version is None else known.catalogue.at(key, definition_version)
+    wanted = current if definition_version is None else known.catalogue.as_written(key, definition_version)
     if current is None or wanted is None:
         raise NotFound
     public = _public(known, wanted)
