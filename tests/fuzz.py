@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 
 _ROOT = Path(__file__).parents[1]
-_START_SECONDS = 120.0  # loading the demo world on a slow machine
+_START_SECONDS = 300.0  # loading the demo world on a slow machine
 _STOP_SECONDS = 30.0
 _SELDOM = 5  # successes: whoever changes the hooks looks at these first
 _PHASES = "examples,coverage,fuzzing,stateful"
