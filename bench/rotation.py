@@ -58,6 +58,7 @@ class Load:
         self.took: list[float] = []
         self.failures: Counter[str] = Counter()
         self.is_stopped = False
+        self.seconds = 0.0
 
     async def run(self) -> None:
         """Until it is stopped; a slow answer delays no other request."""
@@ -73,6 +74,7 @@ class Load:
             waiting.add(task)
             task.add_done_callback(waiting.discard)
         await asyncio.gather(*waiting)
+        self.seconds = time.perf_counter() - start
         await self._client.aclose()
 
     async def _timed(self, step: Callable[[], Any]) -> None:
@@ -149,7 +151,7 @@ def main() -> None:
         load = Load(port, world, table)
         left = asyncio.run(_measure(load, settings, file))
     took = sorted(load.took)
-    print(f"requests {len(took)}, failures {load.failures.total()}, p50 {took[len(took) // 2] * 1e3:.1f} ms, "
+    print(f"requests {len(took)} ({len(took) / load.seconds:.0f} a second), failures {load.failures.total()}, p50 {took[len(took) // 2] * 1e3:.1f} ms, "
           f"p99 {took[int(len(took) * 0.99)] * 1e3:.1f} ms, rows left {left}")  # fmt: skip
     for failure, times in load.failures.most_common(5):
         print(f"{times} × {failure}")
