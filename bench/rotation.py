@@ -58,6 +58,7 @@ class Load:
         self.took: list[float] = []
         self.failures: Counter[str] = Counter()
         self.is_stopped = False
+        self.seconds = 0.0
 
     async def run(self) -> None:
         """Until it is stopped; a slow answer delays no other request."""
@@ -73,6 +74,7 @@ class Load:
             waiting.add(task)
             task.add_done_callback(waiting.discard)
         await asyncio.gather(*waiting)
+        self.seconds = time.perf_counter() - start
         await self._client.aclose()
 
     async def _timed(self, step: Callable[[], Any]) -> None:
@@ -137,9 +139,10 @@ class Load:
 
 def main() -> None:
     """Fill, load, rotate, count."""
-    home = tempfile.mkdtemp(prefix="renmai-rotation-")
-    os.chmod(home, 0o755)
-    with EmbeddedPostgres(Path(home)) as server, ExitStack() as stack:
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="renmai-rotation-", ignore_cleanup_errors=True))
+        os.chmod(home, 0o755)  # as root the database runs under another account, which must get in
+        server = stack.enter_context(EmbeddedPostgres(Path(home)))
         file = Path(home) / "kek"
         file.write_text(f"1 {_key()}\n")
         settings = settings_for(server, Path(home)).model_copy(update={"kek_file": file, "key_seconds": KEY_SECONDS})
@@ -149,8 +152,8 @@ def main() -> None:
         load = Load(port, world, table)
         left = asyncio.run(_measure(load, settings, file))
     took = sorted(load.took)
-    print(f"requests {len(took)}, failures {load.failures.total()}, p50 {took[len(took) // 2] * 1e3:.1f} ms, "
-          f"p99 {took[int(len(took) * 0.99)] * 1e3:.1f} ms, rows left {left}")  # fmt: skip
+    print(f"requests {len(took)} ({len(took) / load.seconds:.0f} a second), failures {load.failures.total()}")
+    print(f"p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {took[int(len(took) * 0.99)] * 1e3:.1f} ms, rows left {left}")
     for failure, times in load.failures.most_common(5):
         print(f"{times} × {failure}")
 
