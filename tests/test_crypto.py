@@ -217,14 +217,10 @@ def test_blind_index_is_equal_only_in_the_same_place() -> None:
         (*base[:3], "dossieri", "d_number", ID_NUMBER),
         (*base[:5], ID_NUMBER.lower()),
     ]
-<<<<<<< HEAD
     made = [
         BlindKeys(org, {version: key}, version).index(table, column, value)
         for key, org, version, table, column, value in (*others, base, base)
     ]
-=======
-    made = [BlindKeys(one[1], {one[2]: one[0]}, one[2]).index(*one[3:]) for one in (*others, base, base)]
->>>>>>> keys
     assert made[-1] == made[-2]
     assert len(set(made)) == 8
     assert {len(index) for index in made} == {16}
