@@ -80,8 +80,11 @@ async def test_printing_is_on_record_and_the_same_document_is_not_sent_twice(wor
     assert again.status_code == 304
     assert (await world.agent.get(_url(made))).content == first.content
     events = (await world.admin.get("/v1/audit-events", params={"action": "proposal.exported"})).json()["items"]
-    assert [(event["object_id"], event["detail"]) for event in events] == [(made["id"], {"format": "pdf"})] * 2
-    assert events[1]["request_id"] == first.headers["x-request-id"]
+    assert {event["object_id"] for event in events} == {made["id"]}
+    shown = {"fields": ["proposal"], "format": "pdf"}
+    results = ("shown", "not_modified", "shown")
+    assert [event["detail"] for event in events] == [{**shown, "result": result} for result in results]
+    assert events[2]["request_id"] == first.headers["x-request-id"]
     assert "林" not in str(events)
 
 

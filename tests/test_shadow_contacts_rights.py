@@ -192,7 +192,7 @@ async def test_contacts_follow_the_customer_they_are_known_through(world: World)
     assert feed == {world.users["agent"]: True, world.users["mate"]: False}
     actions = "SELECT array_agg(action ORDER BY at) FROM audit_events WHERE object_id = $1"
     assert await world.db.fetchval(actions, UUID(made["id"])) == [
-        "shadow_contact.created", "shadow_contact.transferred",
+        "shadow_contact.created", "shadow_contact.transferred", "shadow_contact.viewed",
     ]  # fmt: skip
 
 
