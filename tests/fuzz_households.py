@@ -5,6 +5,8 @@ from functools import cache
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+from requests import Response
+
 from app.domain import annuities
 from app.domain.household_facts import SETTINGS
 from tests import fuzz_repair as repair
@@ -43,15 +45,18 @@ def aim_household(case: Case, chance: Chance) -> None:
 
 
 def _new_household(who: str) -> str:
-    made = DEMO.ask(
-        "POST", "/v1/needs-analyses", who, json={"form_response_id": DEMO.lend("fact_find", who, new_fact_find)}
-    )
-    assert made.status_code == 201, made.text
-    return str(made.json()["id"])
+    def send(response: str) -> Response:
+        return DEMO.ask("POST", "/v1/needs-analyses", who, json={"form_response_id": response})
+
+    return DEMO.made_of("fact_find", who, _lent_fact_find, send)
+
+
+def _lent_fact_find(who: str) -> str:
+    return DEMO.lend_whole("fact_find", who, new_fact_find, "/v1/form-responses")
 
 
 def _fact_find(case: Case) -> str:
-    return new_fact_find() if is_stateful(case) else DEMO.lend("fact_find", AGENT, new_fact_find)
+    return new_fact_find() if is_stateful(case) else _lent_fact_find(AGENT)
 
 
 # One below the other is refused.

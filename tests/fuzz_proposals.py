@@ -5,6 +5,8 @@ from functools import cache
 from typing import Any, TypeAlias
 from uuid import uuid4
 
+from requests import Response
+
 from tests import household_form, tolerance_form
 from tests.fuzz_aims import is_stateful
 from tests.fuzz_chance import Chance
@@ -60,9 +62,16 @@ def new_analysis(who: str) -> str:
 
 def new_proposal(who: str) -> str:
     """The id of a proposal nobody has signed."""
-    analysis = DEMO.lend("needs_analysis_id", who, new_analysis)
-    body = {"needs_analysis_id": analysis, "recommendations": [household_form.life()]}
-    return str(_post("/v1/proposals", who, body)["id"])
+
+    def send(analysis: str) -> Response:
+        body = {"needs_analysis_id": analysis, "recommendations": [household_form.life()]}
+        return DEMO.ask("POST", "/v1/proposals", who, json=body)
+
+    return DEMO.made_of("needs_analysis_id", who, _lent_analysis, send)
+
+
+def _lent_analysis(who: str) -> str:
+    return DEMO.lend_whole("needs_analysis_id", who, new_analysis, "/v1/needs-analyses")
 
 
 def _assessed(who: str) -> str:
@@ -157,7 +166,7 @@ def fit_assessment(case: Case, body: Body, _chance: Chance, who: str) -> Body:
 def fit_proposal(case: Case, body: Body, _chance: Chance, who: str) -> Body:
     """What an agent would recommend."""
     covers = [household_form.life()]
-    analysis = new_analysis(who) if is_stateful(case) else DEMO.lend("needs_analysis_id", who, new_analysis)
+    analysis = new_analysis(who) if is_stateful(case) else _lent_analysis(who)
     return {**body, "needs_analysis_id": analysis, "recommendations": covers, "alternatives": []}
 
 

@@ -33,6 +33,7 @@ class Demo:
         self._seen: set[str] = set()
         self._things: dict[tuple[str, str], str] = {}
         self._lent: dict[tuple[str, str], bool] = {}
+        self._states: dict[str, Any] = {}
 
     def ask(self, method: str, path: str, who: str = AGENT, **options: Any) -> requests.Response:
         """One request of our own."""
@@ -116,6 +117,27 @@ class Demo:
             self._things[key] = make(who)
         self._lent[key] = is_used_up
         return self._things[key]
+
+    def lend_whole(self, kind: str, who: str, make: Callable[[str], str], path: str) -> str:
+        """Likewise, of something below `path` that a body names: for what a case has spoilt there comes a new one."""
+        found = self.read(f"{path}/{self.lend(kind, who, make)}", who)
+        state = None if found is None else found.get("status")
+        if found is None or self._states.setdefault(self._things[kind, who], state) != state:
+            self.forget(kind, who)
+        return self.lend(kind, who, make)
+
+    def forget(self, kind: str, who: str) -> None:
+        """Lend another one the next time."""
+        self._things.pop((kind, who), None)
+
+    def made_of(self, kind: str, who: str, lent: Callable[[str], str], send: Callable[[str], requests.Response]) -> str:
+        """The id of what comes of something that is lent; of another one where nothing may come of it any more."""
+        answer = send(lent(who))
+        if answer.status_code == 409:
+            self.forget(kind, who)
+            answer = send(lent(who))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
 
     def returned(self, status: int) -> None:
         """A case was answered: what it had is kept if nothing has become of it."""

@@ -143,3 +143,18 @@ def test_decisions_name_what_would_end_the_run() -> None:
 def test_make_fuzz_takes_several_seeds() -> None:
     makefile = (REPO / "Makefile").read_text(encoding="utf-8")
     assert "$(SEEDS:%=--seed=%)" in makefile
+
+
+def test_what_a_case_has_spoilt_is_not_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo, made, states = Demo("http://x", "secret"), iter("abc"), {"a": "completed", "b": "completed", "c": "completed"}
+    monkeypatch.setattr(demo, "read", lambda path, _who: {"status": states[path[-1]]} if path[-1] in states else None)
+
+    def lend() -> str:
+        return demo.lend_whole("fact_find", AGENT, lambda _who: next(made), "/v1/form-responses")
+
+    told = [lend(), lend()]
+    states["a"] = "entered_in_error"
+    told += [lend(), lend()]
+    del states["b"]
+    told.append(lend())
+    assert told == ["a", "a", "b", "b", "c"]
