@@ -1,7 +1,7 @@
 """Checking the sealed audit trail: does it say today what it said when it was sealed?
 
 Everything is read in one snapshot and calculated here; nothing the database says about itself is believed. A signing
-key counts only if it opens with the root key, so a key somebody put in the place of ours signs nothing. What the
+key counts only if it opens with a key-encryption key of ours, so a key somebody put in the place of ours signs nothing. What the
 database alone cannot tell (the end of the chain cut off, together with its seals and anchors) the last anchors tell
 that were taken elsewhere before (`renmai audit anchors`).
 """
@@ -19,12 +19,13 @@ import orjson
 from app import audit_seals, crypto
 from app.audit_seals import EVENT, Anchor
 from app.domain import audit_chain
+from app.keyring import Keyring
 
 FORMAT = "renmai-audit-anchors/1"
 _AT_ONCE = 10_000  # rows a statement
 _SHOWN = 20  # events named of each kind and organisation; the rest is counted
 
-_KEYS = "SELECT kid, public_key, sealed_key FROM audit_keys ORDER BY created_at, kid"
+_KEYS = "SELECT kid, public_key, sealed_key, kek_version FROM audit_keys ORDER BY created_at, kid"
 _ANCHORS = "SELECT org_id, number, pos, h, made_at, kid, signature FROM audit_anchors WHERE org_id = $1 ORDER BY number"
 _LAST_ANCHOR = _ANCHORS + " DESC LIMIT 1"
 _SEALS = """
@@ -83,7 +84,7 @@ class _Chain:
         self.report.findings.append(Finding(self.org, code, text))
 
 
-async def verify(connection: asyncpg.Connection, kek: bytes, kept: Mapping[str, Any] | None = None) -> Report:
+async def verify(connection: asyncpg.Connection, ring: Keyring, kept: Mapping[str, Any] | None = None) -> Report:
     """The whole trail, every organisation.
 
     Args:
@@ -92,7 +93,7 @@ async def verify(connection: asyncpg.Connection, kek: bytes, kept: Mapping[str, 
     """
     report = Report()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        public = await _trusted_keys(connection, kek, report, kept)
+        public = await _trusted_keys(connection, ring, report, kept)
         heads = [_head(one) for one in ([] if kept is None else kept["heads"])]
         known = [row["org_id"] for row in await connection.fetch("SELECT org_id FROM org_ids() AS org_id ORDER BY 1")]
         for org_id in known:
@@ -109,13 +110,13 @@ async def verify(connection: asyncpg.Connection, kek: bytes, kept: Mapping[str, 
 
 
 async def _trusted_keys(
-    connection: asyncpg.Connection, kek: bytes, report: Report, kept: Mapping[str, Any] | None
+    connection: asyncpg.Connection, ring: Keyring, report: Report, kept: Mapping[str, Any] | None
 ) -> dict[str, bytes]:
-    """Public keys by id, of those private keys that open with our root key."""
+    """Public keys by id, of those private keys that open with our key-encryption keys."""
     public = dict[str, bytes]()
     for row in await connection.fetch(_KEYS):
         try:
-            real = audit_seals.open_key(kek, row["kid"], row["sealed_key"]).public_key().public_bytes_raw()
+            real = (await audit_seals.open_key(ring, row)).public_key().public_bytes_raw()
         except (crypto.CryptoError, ValueError):
             report.findings.append(Finding("-", "key_replaced", f"key {row['kid']} is none that this service made"))
             continue

@@ -14,11 +14,12 @@ import asyncpg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from app import crypto
+from app import crypto, keyring
 from app.domain import audit_chain
+from app.keyring import Keyring
 
 BITE = 5_000  # events a transaction, and at most between two anchors
-_LOCK = 7_236_625  # an arbitrary number: one sealer at a time per database
+_LOCK = 7_236_626  # an arbitrary number: one sealer at a time per database
 EVENT = ", ".join(f"{send}(e.{column})" for column, send in audit_chain.COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,17 +75,17 @@ def _statement(anchor: Anchor) -> bytes:
     return audit_chain.statement(anchor.org_id, anchor.number, anchor.pos, anchor.h, at, anchor.kid)
 
 
-def open_key(kek: bytes, kid: str, sealed: bytes) -> Ed25519PrivateKey:
+async def open_key(ring: Keyring, row: asyncpg.Record) -> Ed25519PrivateKey:
     """The private key of a row of `audit_keys`.
 
     Raises:
-        CryptoError: it was sealed under another root key or id: it is none of ours.
+        CryptoError: it was sealed under another key-encryption key or id: it is none of ours.
     """
-    text = crypto.open_text(kek, b"audit-key/" + kid.encode(), sealed)
+    text = await keyring.open_text(ring, row["kek_version"], _place(row["kid"]), row["sealed_key"])
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
 
 
-async def seal(connection: asyncpg.Connection, kek: bytes, *, bite: int = BITE) -> int | None:
+async def seal(connection: asyncpg.Connection, ring: Keyring, *, bite: int = BITE) -> int | None:
     """Seal what can be sealed, of all organisations; how many events that were, None when another sealer is at work.
 
     Args:
@@ -96,7 +97,7 @@ async def seal(connection: asyncpg.Connection, kek: bytes, *, bite: int = BITE) 
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
         return None
     try:
-        kid, key = await _signing_key(connection, kek)
+        kid, key = await _signing_key(connection, ring)
         sealed = 0
         for row in await connection.fetch("SELECT org_id FROM org_ids() AS org_id ORDER BY 1"):
             done = bite
@@ -138,26 +139,30 @@ async def _seal_bite(connection: asyncpg.Connection, org_id: UUID, kid: str, key
     return len(ids)
 
 
-async def _signing_key(connection: asyncpg.Connection, kek: bytes) -> tuple[str, Ed25519PrivateKey]:
+async def _signing_key(connection: asyncpg.Connection, ring: Keyring) -> tuple[str, Ed25519PrivateKey]:
     """The newest key; the first one is made here."""
-    newest = "SELECT kid, sealed_key FROM audit_keys ORDER BY created_at DESC, kid LIMIT 1"
+    newest = "SELECT kid, sealed_key, kek_version FROM audit_keys ORDER BY created_at DESC, kid LIMIT 1"
     row = await connection.fetchrow(newest)
     if row is None:
-        await _make_key(connection, kek)
+        await _make_key(connection, ring)
         row = await connection.fetchrow(newest)
     try:
-        return row["kid"], open_key(kek, row["kid"], row["sealed_key"])
+        return row["kid"], await open_key(ring, row)
     except crypto.CryptoError:
         raise SealError(
-            "the signing key of the audit trail does not open: another root key, or it was replaced"
+            "the signing key of the audit trail does not open: another key-encryption key, or it was replaced"
         ) from None
 
 
-async def _make_key(connection: asyncpg.Connection, kek: bytes) -> None:
+async def _make_key(connection: asyncpg.Connection, ring: Keyring) -> None:
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes_raw()
     kid = crypto.keyed_hash(public, b"renmai/audit-key")[:8].hex()
-    sealed = crypto.seal_text(kek, b"audit-key/" + kid.encode(), key.private_bytes_raw().hex())
-    await connection.execute(
-        "INSERT INTO audit_keys (kid, public_key, sealed_key) VALUES ($1, $2, $3)", kid, public, sealed
-    )
+    version, sealed = await keyring.seal_text(ring, _place(kid), key.private_bytes_raw().hex())
+    insert = "INSERT INTO audit_keys (kid, public_key, sealed_key, kek_version) VALUES ($1, $2, $3, $4)"
+    await connection.execute(insert, kid, public, sealed, version)
+
+
+def _place(kid: str) -> bytes:
+    """As `app/sealed.py` says it: apart from the keys that sign tokens."""
+    return b"audit-key/" + kid.encode()

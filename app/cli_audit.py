@@ -12,6 +12,7 @@ import typer
 from app import audit_check, audit_seals, db, keyring
 from app.audit_seals import SealError
 from app.config import Settings, get_settings
+from app.keyring import Keyring
 from app.operating import CommandError, database, owner_url
 
 audit_app = typer.Typer(no_args_is_help=True, help="The sealed audit trail: seal, anchors, verify")
@@ -19,13 +20,13 @@ _T = TypeVar("_T")
 _PATIENCE = 600.0  # seconds a statement may take: the first sealing of an old trail, a whole verification
 
 
-def _as_sealer(work: Callable[[asyncpg.Connection, bytes], Awaitable[_T]]) -> _T:
-    """Do something as the sealer's role, or as the owner where it has none; with the root key at hand."""
+def _as_sealer(work: Callable[[asyncpg.Connection, Keyring], Awaitable[_T]]) -> _T:
+    """Do something as the sealer's role, or as the owner where it has none; with the keys of the service at hand."""
 
     async def run(settings: Settings) -> _T:
         connection = await db.connect(settings.sealer_database_url or owner_url(settings), patience=_PATIENCE)
         try:
-            return await work(connection, keyring.derive(settings).kek)
+            return await work(connection, keyring.derive(settings))
         finally:
             await connection.close()
 
@@ -74,7 +75,7 @@ def verify(
             raise CommandError(f"{anchor} cannot be read: {error.strerror}") from None
         except SealError as error:
             raise CommandError(str(error)) from None
-    report = _as_sealer(lambda connection, kek: audit_check.verify(connection, kek, kept))
+    report = _as_sealer(lambda connection, ring: audit_check.verify(connection, ring, kept))
     for finding in report.findings:
         typer.echo(f"{finding.org}: {finding.code}: {finding.text}")
     counted = f"{report.events} sealed events, {report.anchors} anchors, {report.unsealed} events not sealed yet"

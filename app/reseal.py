@@ -16,7 +16,6 @@ from app.sealed import WRAPPED, BlindColumn, SealedColumn, WrappedColumn
 from app.wrapping import KeyWrapper
 
 BATCH = 500
-_TRIES = 10
 
 _KEYS = "ARRAY(SELECT k.wrapped FROM person_keys k WHERE k.org_id = $1 AND k.person_id = t.{person}) AS keys"
 _NO_KEYS = "NULL::uuid AS person, NULL::bytea[] AS keys"
@@ -58,12 +57,6 @@ _UPDATE_WRAPPED = (
     "UPDATE {table} t SET {column} = n.anew, kek_version = n.version "
     "FROM unnest($1::bytea[], $2::bytea[], $3::int[]) AS n (before, anew, version) WHERE t.{column} = n.before"
 )
-_TRIGGERS_OFF = "ALTER TABLE {table} DISABLE TRIGGER USER"
-_TRIGGERS_ON = "ALTER TABLE {table} ENABLE TRIGGER USER"
-_GUARDS = (
-    "SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = $1::text::regclass AND NOT tgisinternal "
-    "AND tgenabled = 'O' AND tgtype & 16 <> 0)"  # 16: it fires on UPDATE
-)
 
 
 async def wrap_anew(connection: asyncpg.Connection, wrapper: KeyWrapper) -> int:
@@ -86,7 +79,7 @@ async def wrap_anew(connection: asyncpg.Connection, wrapper: KeyWrapper) -> int:
 def place_of(one: WrappedColumn, row: asyncpg.Record) -> Place:
     """Where the secret in a row belongs."""
     if one.layer == "text":
-        return Place.text(str(row[one.key[0]]).encode())
+        return Place.text(f"{one.prefix}{row[one.key[0]]}".encode())
     return Place.key(one.layer, row["org_id"], row["version"])
 
 
@@ -128,11 +121,11 @@ async def fields(connection: asyncpg.Connection, org_id: UUID, cipher: FieldCiph
     else:
         select, more = _SELECT.replace("{of}", _OF).replace("{left}", _OLD_OF_PERSON), []
         names["person"] = column.person_column
-    is_guarded, moved = await connection.fetchval(_GUARDS, column.table), 0
+    moved = 0
     async for rows in walk(connection, filled(select, **names), org_id, *more):
         swaps = [(row["id"], row["before"], _sealed(cipher, column, row)) for row in rows]
         update = filled(_UPDATE, **names)
-        moved += await _store(connection, column.table, is_guarded, update, org_id, *_columns(swaps))
+        moved += await _store(connection, update, org_id, *_columns(swaps))
     return moved
 
 
@@ -145,27 +138,15 @@ def _sealed(organisation: FieldCipher, column: SealedColumn, row: asyncpg.Record
     return cipher.seal(*column.place, row["id"], text)
 
 
-async def _store(connection: asyncpg.Connection, table: str, is_guarded: bool, update: str, *args: object) -> int:
-    """Run an update; on a table whose rows are guarded by triggers, with those off for this one transaction.
+async def _store(connection: asyncpg.Connection, update: str, *args: object) -> int:
+    """Run an update past the guards of rows that never change: they let the owner of the table through, who says that
+    he seals, as long as nothing but sealed columns differs (`is_sealing` in the database).
 
-    Only the owner of a table can do that, and nobody else sees it: the lock keeps all other writers out until the
-    triggers are on again. No stamp, no feed and no version of the row moves: nothing in it has changed.
+    Only the rows are locked: whoever reads or writes others does not wait.
     """
-    if not is_guarded:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL app.sealing = 'on'")
         return _rows(await connection.execute(update, *args))
-    off, on = filled(_TRIGGERS_OFF, table=table), filled(_TRIGGERS_ON, table=table)
-    for left in reversed(range(_TRIES)):
-        try:
-            async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '1s'")
-                await connection.execute(off)
-                done = await connection.execute(update, *args)
-                await connection.execute(on)
-            return _rows(done)
-        except asyncpg.LockNotAvailableError:
-            if not left:
-                raise
-    raise AssertionError
 
 
 async def indexes(

@@ -20,6 +20,7 @@ class SealedColumn:
         person_column: the column of the same row with the id of the person; None when the organisation owns it.
         place: the names of table and column given to `seal`; a seal is bound to them for ever, a rename is not.
         row_column: the column whose id the seal is bound to.
+        is_text: what is sealed is a text as it is; otherwise JSON.
     """
 
     table: str
@@ -28,6 +29,7 @@ class SealedColumn:
     person_column: str | None
     place: tuple[str, str]
     row_column: str = "id"
+    is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ class WrappedColumn:
     Args:
         layer: `org` and `blind` for the keys of an organisation (by org_id and version), `text` for a padded text.
         key: the columns of the primary key; a text is bound to the first one, which is text.
+        prefix: what stands before that, where two tables hold such texts.
     """
 
     table: str
     column: str
     layer: Literal["org", "blind", "text"]
     key: tuple[str, ...]
+    prefix: str = ""
 
 
 def _phones(opened: str) -> list[str]:
@@ -75,11 +79,11 @@ def _phones(opened: str) -> list[str]:
 
 
 SEALED: tuple[SealedColumn, ...] = (
-    SealedColumn("customers", "id_number_enc", "person", "id", ("customers", "id_number")),
-    SealedColumn("second_factors", "secret_enc", "org", None, ("second_factors", "secret")),
+    SealedColumn("customers", "id_number_enc", "person", "id", ("customers", "id_number"), is_text=True),
+    SealedColumn("second_factors", "secret_enc", "org", None, ("second_factors", "secret"), is_text=True),
     SealedColumn("customers", "private_enc", "person", "id", ("customers", "private")),
-    SealedColumn("relationships", "note_enc", "org", None, ("relationships", "note")),
-    SealedColumn("introductions", "note_enc", "org", None, ("introductions", "note")),
+    SealedColumn("relationships", "note_enc", "org", None, ("relationships", "note"), is_text=True),
+    SealedColumn("introductions", "note_enc", "org", None, ("introductions", "note"), is_text=True),
     SealedColumn("form_responses", "answers_enc", "person", "customer_id", ("form_responses", "answers")),
     SealedColumn("form_responses", "retraction_enc", "person", "customer_id", ("form_responses", "retraction")),
     SealedColumn("needs_analyses", "summary_enc", "person", "customer_id", ("needs_analyses", "summary")),
@@ -97,7 +101,7 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn("proposals", "signature_enc", "person", "customer_id", ("proposals", "signature")),
     SealedColumn("consents", "details_enc", "person", "customer_id", ("consents", "details")),
     SealedColumn("dossier_facts", "value_enc", "person", "customer_id", ("dossier_facts", "value")),
-    SealedColumn("dossier_facts", "teller_enc", "person", "customer_id", ("dossier_facts", "teller")),
+    SealedColumn("dossier_facts", "teller_enc", "person", "customer_id", ("dossier_facts", "teller"), is_text=True),
 )
 BLIND: tuple[BlindColumn, ...] = (
     BlindColumn("customers", "id_number_bi", "id_number_bi_ver", "id_number_enc"),
@@ -107,4 +111,5 @@ WRAPPED: tuple[WrappedColumn, ...] = (
     WrappedColumn("org_keys", "wrapped", "org", ("org_id", "version")),
     WrappedColumn("blind_keys", "wrapped", "blind", ("org_id", "version")),
     WrappedColumn("signing_keys", "sealed_pem", "text", ("kid",)),
+    WrappedColumn("audit_keys", "sealed_key", "text", ("kid",), "audit-key/"),
 )

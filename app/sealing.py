@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from app import audit_seals, db, keyring, logs
+from app.keyring import Keyring
 from app.logs import describe
 
 EVERY_SECONDS = 60.0
@@ -29,16 +30,16 @@ async def inside(dsn: str) -> AsyncIterator[None]:
 
 async def _work(dsn: str) -> None:
     while True:
-        await once(dsn, keyring.current().kek)
+        await once(dsn, keyring.current())
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def once(dsn: str, kek: bytes) -> int | None:
+async def once(dsn: str, ring: Keyring) -> int | None:
     """Seal what has come; None when somebody else does, or when it failed (the log says so)."""
     try:
         connection = await db.connect(dsn, patience=_PATIENCE)
         try:
-            return await audit_seals.seal(connection, kek)
+            return await audit_seals.seal(connection, ring)
         finally:
             await connection.close()
     except (*db.BROKEN, TimeoutError, audit_seals.SealError) as error:

@@ -92,7 +92,9 @@ async def _key_of_his_own(db: asyncpg.Connection, org_id: UUID) -> None:
     key, kek = Ed25519PrivateKey.generate(), bytes(range(32))
     sealed = crypto.seal_text(kek, b"audit-key/mine", key.private_bytes_raw().hex())
     public = key.public_key().public_bytes_raw()
-    await db.execute("INSERT INTO audit_keys (kid, public_key, sealed_key) VALUES ('mine', $1, $2)", public, sealed)
+    await db.execute(
+        "INSERT INTO audit_keys (kid, public_key, sealed_key, kek_version) VALUES ('mine', $1, $2, 1)", public, sealed
+    )
     await _sign(db, org_id, "mine", key)
 
 

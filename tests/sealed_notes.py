@@ -20,8 +20,8 @@ async def table_of_notes(owner: asyncpg.Connection) -> AsyncIterator[None]:
     await owner.execute(
         "CREATE TABLE sealed_notes (org_id uuid NOT NULL, id uuid NOT NULL, person_id uuid NOT NULL, "
         "note_enc bytea, PRIMARY KEY (org_id, id));"
-        "CREATE TRIGGER sealed_notes_kept BEFORE UPDATE OR DELETE ON sealed_notes FOR EACH STATEMENT "
-        "EXECUTE FUNCTION refuse_change(); GRANT SELECT, INSERT ON sealed_notes TO renmai_app"
+        "CREATE TRIGGER sealed_notes_kept BEFORE UPDATE ON sealed_notes FOR EACH ROW "
+        "EXECUTE FUNCTION keep_sealed('note_enc'); GRANT SELECT, INSERT ON sealed_notes TO renmai_app"
     )
     try:
         yield

@@ -30,7 +30,7 @@ class Trail:
     """A database of its own with two sealed organisations."""
 
     settings: Settings
-    kek: bytes
+    ring: keyring.Keyring
     root: asyncpg.Connection
     orgs: list[UUID]
     kept: bytes
@@ -50,7 +50,7 @@ class Trail:
 
     async def verify(self, kept: bytes | None = None) -> Report:
         async with self.role(self.settings.sealer_database_url) as connection:
-            return await audit_check.verify(connection, self.kek, None if kept is None else audit_check.load(kept))
+            return await audit_check.verify(connection, self.ring, None if kept is None else audit_check.load(kept))
 
 
 async def add_events(db: asyncpg.Connection, org_id: UUID, count: int) -> None:
@@ -79,14 +79,14 @@ async def open_trail(settings: Settings) -> Trail:
     ring = keyring.derive(own)
     await migrate.upgrade(server.dsn("renmai_owner", name), app_role="renmai_app", keys=ring)
     root = await asyncpg.connect(server.dsn("postgres", name))
-    trail = Trail(own, ring.kek, root, [uuid7(), uuid7()], b"")
+    trail = Trail(own, ring, root, [uuid7(), uuid7()], b"")
     for number, org_id in enumerate(trail.orgs):
         await root.execute("INSERT INTO orgs (id, code, name) VALUES ($1, $2, '测试机构')", org_id, f"org-{number}")
     async with trail.role(own.sealer_database_url) as connection:
         for _ in range(POSITIONS // BITE):
             for org_id in trail.orgs:
                 await add_events(root, org_id, BITE)
-            assert await audit_seals.seal(connection, ring.kek, bite=BITE) == 2 * BITE
+            assert await audit_seals.seal(connection, ring, bite=BITE) == 2 * BITE
         trail.kept = orjson.dumps(await audit_check.export(connection))
     for table in (*TABLES, "orgs"):
         await root.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
@@ -127,7 +127,7 @@ async def test_untouched_trail_has_no_findings(trail: Trail) -> None:
     assert (report.findings, report.events, report.anchors, report.unsealed) == ([], 2 * POSITIONS, 6, 0)
     await add_events(trail.root, trail.org_id, 3)
     assert (await trail.verify(trail.kept)).unsealed == 3
-    assert await sealing.once(trail.settings.sealer_database_url or "", trail.kek) == 3
+    assert await sealing.once(trail.settings.sealer_database_url or "", trail.ring) == 3
     report = await trail.verify(trail.kept)
     assert (report.findings, report.events, report.unsealed) == ([], 2 * POSITIONS + 3, 0)
 
@@ -219,10 +219,10 @@ async def test_row_63_sealed_is_committed_while_eight_write_and_roll_back(trail:
     writers = asyncio.gather(*(_write(trail, number, committed, passes) for number in range(8)))
     async with trail.role(trail.settings.sealer_database_url) as connection:
         while not writers.done():
-            passes.append(await audit_seals.seal(connection, trail.kek, bite=37) or 0)
+            passes.append(await audit_seals.seal(connection, trail.ring, bite=37) or 0)
             await asyncio.sleep(0)
         await writers
-        passes.append(await audit_seals.seal(connection, trail.kek) or 0)
+        passes.append(await audit_seals.seal(connection, trail.ring) or 0)
     assert committed.count(0) > 20
     assert sum(passes) == sum(committed)
     report = await trail.verify(trail.kept)
@@ -232,15 +232,15 @@ async def test_row_63_sealed_is_committed_while_eight_write_and_roll_back(trail:
 async def test_second_sealer_leaves_the_work_to_the_first(trail: Trail) -> None:
     async with trail.role(trail.settings.sealer_database_url) as one:
         await one.fetchval("SELECT pg_advisory_lock($1)", audit_seals._LOCK)
-        assert await sealing.once(trail.settings.sealer_database_url or "", trail.kek) is None
+        assert await sealing.once(trail.settings.sealer_database_url or "", trail.ring) is None
 
 
 async def test_sealer_does_not_sign_with_a_key_that_is_not_ours(trail: Trail) -> None:
     await tamper(trail, next(one for one in TAMPERINGS if one.name == "sealed half of the key"))
     async with trail.role(trail.settings.sealer_database_url) as connection:
         with pytest.raises(audit_seals.SealError):
-            await audit_seals.seal(connection, trail.kek)
-    assert await sealing.once(trail.settings.sealer_database_url or "", trail.kek) is None
+            await audit_seals.seal(connection, trail.ring)
+    assert await sealing.once(trail.settings.sealer_database_url or "", trail.ring) is None
 
 
 async def test_commands_seal_keep_and_check(trail: Trail, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def places(world: World) -> tuple[str, list[tuple[str, str, dict[str, Any]
     reveal = {"fields": ["id_number"], "purpose": "claim"}
     return one["id"], [
         ("customer.viewed", f"GET {own}", None),
-        ("dossier.viewed", f"GET {own}/dossier", None),
+        ("dossier.viewed", f"GET {own}/dossiers/personal", None),
         ("dossier_fact.listed", f"GET {own}/dossier-facts", None),
         ("dossier_fact.viewed", f"GET {own}/dossier-facts/{known['id']}", None),
         ("form_response.viewed", f"GET /v1/form-responses/{draft['id']}", None),

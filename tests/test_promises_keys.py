@@ -241,7 +241,7 @@ async def test_row_51_organisation_key_rotates_under_load(world: World, mover: a
     rows = await world.db.fetch("SELECT id, id_number_enc FROM customers WHERE org_id = $1", world.org_id)
     persons = await world.db.fetch("SELECT person_id, wrapped FROM person_keys WHERE org_id = $1", world.org_id)
     assert rows
-    assert len(persons) == 4
+    assert len(persons) >= len(rows)
     assert all(refused(retired.open, "customers", "id_number", r["id"], r["id_number_enc"]) for r in rows)
     assert all(refused(retired.person, p["person_id"], [p["wrapped"]]) for p in persons)
 

@@ -125,6 +125,7 @@ async def test_row_59_package_is_complete_against_the_inventory(world: World) ->
     assert empty <= {"tolerance_assessments", "proposals", "needs_analysis_confirmations", "legal_holds"}
     (person,) = found["tables"]["customers"]["rows"]
     assert person["name"] == "欧阳金丝雀"
+    assert person["private_enc"]["note"] == "欠张三两万"
     assert person["id_number_enc"] == "11010519491231002X"  # in clear: it is his
     assert "女儿在厦门读初二" in orjson.dumps(found).decode()
 
@@ -152,7 +153,8 @@ async def test_row_59_tables_say_the_same_and_hold_no_formula(world: World) -> N
         assert len(rows) == len(table["rows"]), name
         assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "-", "@")], name
     (person,) = csv.DictReader(io.StringIO(archive.read("customers.csv").decode("utf-8-sig")))
-    assert person["note"] == "'=cmd|'/c calc'!A1"
+    assert orjson.loads(person["private_enc"])["note"] == "=cmd|'/c calc'!A1"  # inside JSON it is no formula
+    assert person["tags"] == '["+1"]'
 
 
 async def test_row_59_no_package_before_the_identity_is_checked_nor_for_whom_it_is_not(world: World) -> None:
@@ -204,7 +206,7 @@ async def test_row_60_erasure_without_a_hold_leaves_nothing_anywhere(world: Worl
     assert [word for word in SECRETS if word in after] == []
     assert await world.db.fetchval(keys, world.org_id, UUID(customer["id"])) == 0
     row = await world.db.fetchrow("SELECT * FROM customers WHERE id = $1", UUID(customer["id"]))
-    for name in ("id_number_enc", "id_number_bi", "birthday", "gender", "note", "occupation", "tier"):
+    for name in ("id_number_enc", "id_number_bi", "private_enc", "phones_bi", "birthday", "gender", "occupation", "tier"):
         assert row[name] is None, name
     for table in inventory.tables().values():
         if table.erase == "delete":
@@ -218,7 +220,7 @@ async def test_row_60_erasure_without_a_hold_leaves_nothing_anywhere(world: Worl
     proof = await world.db.fetchrow("SELECT * FROM erasures WHERE org_id = $1", world.org_id)
     assert (proof["basis"], proof["decided_by"]) == ("request", world.users["manager"])
     assert orjson.loads(proof["counts"])["dossier_facts"] == 1
-    for place in ("", "/relationships", "/network", "/dossier", "/needs-analyses"):
+    for place in ("", "/relationships", "/network", "/dossiers/personal", "/needs-analyses"):
         assert (await world.admin.get(f"/v1/customers/{customer['id']}{place}")).status_code == 404, place
     again = await create_customer(world.agent, name="欧阳金丝雀", id_number="11010519491231002X")  # a new beginning
     assert again["id"] != customer["id"]
@@ -235,7 +237,7 @@ async def test_row_60_with_a_hold_he_is_restricted_on_every_road_and_erased_at_i
     set_ = (await world.admin.post(f"{place}/legal-holds", json=hold)).json()
     done = await carried_out(world, customer, "erasure")
     assert (done["status"], done["outcome"], done["outcome_until"]) == ("done", "restricted", "2099-12-31")
-    for read in (place, f"{place}/network", f"{place}/relationships", f"{place}/dossier", f"{place}/form-responses",
+    for read in (place, f"{place}/network", f"{place}/relationships", f"{place}/dossiers/personal", f"{place}/dossier-facts", f"{place}/form-responses",
                  f"{place}/needs-analyses", f"{place}/proposals", f"{place}/coverage",
                  f"/v1/form-responses/{response['id']}", f"/v1/needs-analyses/{analysis['id']}",
                  f"/v1/customers/{other}/relationships/{tie['id']}"):  # fmt: skip

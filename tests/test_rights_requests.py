@@ -40,7 +40,7 @@ async def test_erased_customer_is_gone_on_every_road_and_the_request_stays(world
 async def test_restricted_customer_answers_403_with_the_reason(world: World) -> None:
     customer = await create_customer(world.agent)
     await carried_out(world, customer, "restriction")
-    for place in ("", "/relationships", "/network", "/form-responses", "/dossier"):
+    for place in ("", "/relationships", "/network", "/form-responses", "/dossiers/personal", "/consents"):
         answer = await world.agent.get(f"/v1/customers/{customer['id']}{place}")
         assert (answer.status_code, answer.json()["code"], answer.json()["reason"]) == (
             403,

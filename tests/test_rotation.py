@@ -57,7 +57,7 @@ async def test_organisation_key_moves_with_all_that_lies_under_it(world: World, 
     row = await note(world, person, "喜欢钓鱼")
     assert await rotation.rotate_organisation(work(world.db, sealed=COLUMNS), "org", world.org_id) >= 3
     assert {place: set(found) for place, found in (await lying(world, "org")).items()} == {
-        "person_keys.wrapped": {2}, "customers.id_number_enc": {2},
+        "person_keys.wrapped": {2},
     }  # fmt: skip
     assert await states(world, "org_keys") == {1: "decrypt_only", 2: "active"}
     assert await said(world, row) == "喜欢钓鱼"
@@ -137,10 +137,11 @@ async def test_key_that_may_still_be_used_is_not_destroyed(world: World, layer: 
 
 async def test_key_with_a_row_left_is_not_destroyed(world: World) -> None:
     made = await id_numbers(world)
-    old = await world.db.fetchval("SELECT id_number_enc FROM customers WHERE id = $1", UUID(made[0]["id"]))
+    of_person = "person_keys WHERE person_id = $1"
+    old = await world.db.fetchval(f"SELECT wrapped FROM {of_person}", UUID(made[0]["id"]))
     await rotation.rotate_organisation(work(world.db), "org", world.org_id)
-    await world.db.execute("UPDATE customers SET id_number_enc = $2 WHERE id = $1", UUID(made[0]["id"]), old)
-    with pytest.raises(RotationError, match=r"1 rows are left: customers\.id_number_enc version 1"):
+    await world.db.execute("UPDATE person_keys SET wrapped = $2 WHERE person_id = $1", UUID(made[0]["id"]), old)
+    with pytest.raises(RotationError, match=r"1 rows are left: person_keys\.wrapped version 1"):
         await rotation.retire(work(world.db), "org", world.org_id)
     assert await rotation.rotate_organisation(work(world.db), "org", world.org_id) == 1, "it goes on where it was"
     assert await rotation.retire(work(world.db), "org", world.org_id) == 1
@@ -168,7 +169,7 @@ async def test_row_that_does_not_open_stops_the_rotation_and_is_named(world: Wor
         UUID(made[1]["id"]),
     )
     with pytest.raises(CryptoError, match=made[1]["id"]):
-        await rotation.rotate_organisation(work(world.db), "org", world.org_id)
+        await rotation.rotate_persons(work(world.db), world.org_id)
 
 
 async def test_what_a_request_changes_meanwhile_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,9 +192,9 @@ async def test_what_a_request_changes_meanwhile_is_not_lost(world: World, monkey
             yield rows
 
     monkeypatch.setattr(reseal, "walk", walk_and_edit)
-    await rotation.rotate_organisation(work(world.db), "org", world.org_id)
+    await rotation.rotate_persons(work(world.db), world.org_id)
     assert not edits
-    assert (await lying(world, "org"))["customers.id_number_enc"] == {2: 2}
+    assert (await lying(world, "person"))["customers.id_number_enc"] == {2: 2}
     assert await is_taken(world, new)
     assert not await is_taken(world, NUMBERS[0])
 

@@ -81,6 +81,8 @@ _NAMED = ("customer", "shadow_contact", "company")  # whose fields say more than
 def kind_of(action: str) -> str:
     """The key of KINDS for an action `noun.verb`."""
     noun, _, verb = action.partition(".")
+    if _VERBS.get(verb) == "viewed":
+        return "viewed"
     if noun == "consent":
         return "consented"
     if noun in ("rights_request", "legal_hold"):

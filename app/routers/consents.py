@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Request, Response
 
 from app import deps
 from app.deps import ConsentsRead, ConsentsWrite, OnceDep, SessionDep
+from app.looks import Look
 from app.models.consents import (
     ConsentCoverage,
     ConsentCreate,
@@ -32,7 +33,8 @@ _CONSENTS = "/v1/customers/{customer_id}/consents"
 )
 async def list_consents(request: Request, actor: ConsentsRead, customer_id: UUID) -> Response:
     """Everything he decided, newest first, with its history: given, refused, withdrawn."""
-    return deps.answer_listed(request, await consents_read.listed(actor, customer_id))
+    answer = deps.answer_listed(request, await consents_read.listed(actor, customer_id))
+    return await deps.shown(request, actor, answer, Look("consent.listed", None, customer_id, ("consents",)))
 
 
 @router.post(
@@ -69,7 +71,8 @@ async def create_consent(
 )
 async def get_consent(request: Request, actor: ConsentsRead, customer_id: UUID, consent_id: UUID) -> Response:
     """The decision with its history, how it stands today, and what it carries."""
-    return deps.answer_composed(request, await consents_read.read(actor, customer_id, consent_id))
+    answer = deps.answer_composed(request, await consents_read.read(actor, customer_id, consent_id))
+    return await deps.shown(request, actor, answer, Look("consent.viewed", consent_id, customer_id, ("consents",)))
 
 
 @router.post(
@@ -104,4 +107,5 @@ async def withdraw_consent(
 )
 async def get_consent_coverage(request: Request, actor: ConsentsRead, customer_id: UUID) -> Response:
     """Every purpose and group: given, open, refused and until when not to be asked, ending within 30 days."""
-    return deps.answer_listed(request, await consents_read.coverage(actor, customer_id))
+    answer = deps.answer_listed(request, await consents_read.coverage(actor, customer_id))
+    return await deps.shown(request, actor, answer, Look("consent.listed", None, customer_id, ("consents",)))

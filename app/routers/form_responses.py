@@ -77,7 +77,8 @@ async def list_form_responses(
         limit=query.limit,
         cursor=query.cursor,
     )
-    return deps.answer_page(request, page)
+    look = Look("form_response.listed", None, customer_id, ("forms",))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.post(

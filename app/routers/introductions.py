@@ -186,7 +186,7 @@ async def restore_introduction(
     responses=problems(410),
 )
 async def get_referrals(
-    actor: IntroductionsRead, customer_id: UUID, query: Annotated[ReferralQuery, Query()]
+    request: Request, actor: IntroductionsRead, customer_id: UUID, query: Annotated[ReferralQuery, Query()]
 ) -> Response:
     """The referral tree: whom he introduced, whom those introduced, and so on, each party once.
 
@@ -195,7 +195,9 @@ async def get_referrals(
     party, the shortest counts, then the introduction worth most. A branch through a party the caller cannot see is
     neither shown nor counted.
     """
-    return Response(await introductions_credit.tree(actor, customer_id, query.depth), media_type="application/json")
+    tree = await introductions_credit.tree(actor, customer_id, query.depth)
+    look = Look("introduction.listed", None, customer_id, ("introductions",))
+    return await deps.shown(request, actor, Response(tree, media_type="application/json"), look)
 
 
 @router.get("/introducers", response_model=IntroducerPage, summary="List introducers by credit")

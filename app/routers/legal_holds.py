@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app import deps
 from app.deps import IfMatch, LegalHoldsWrite, OnceDep, RightsRead, SessionDep
+from app.looks import Look
 from app.models.legal_holds import LegalHoldCreate, LegalHoldList, LegalHoldPublic
 from app.openapi import IF_MATCH, ONCE, problems
 from app.services import legal_holds
@@ -14,10 +15,13 @@ router = APIRouter(prefix="/v1/customers/{customer_id}/legal-holds", tags=["righ
 
 
 @router.get("", response_model=LegalHoldList, summary="List the legal holds of a customer")
-async def list_legal_holds(session: SessionDep, actor: RightsRead, customer_id: UUID) -> Response:
+async def list_legal_holds(
+    request: Request, session: SessionDep, actor: RightsRead, customer_id: UUID
+) -> Response:
     """Those that follow from signed proposals and concluded policies, and those an administrator set."""
     found = await legal_holds.search(session, actor, customer_id)
-    return Response(found.model_dump_json(), 200, None, "application/json")
+    answer = Response(found.model_dump_json(), 200, None, "application/json")
+    return await deps.shown(request, actor, answer, Look("legal_hold.listed", None, customer_id, ("holds",)))
 
 
 @router.post(

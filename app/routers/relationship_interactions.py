@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app import deps
 from app.deps import OnceDep, RelationshipsRead, RelationshipsWrite, SessionDep
+from app.looks import Look
 from app.models.relationship_interactions import (
     RelationshipInteractionCreate,
     RelationshipInteractionPage,
@@ -36,7 +37,8 @@ async def list_relationship_interactions(
 ) -> Response:
     """When and how the two were in contact, the latest first."""
     page = await relationship_interactions.search(actor, customer_id, relationship_id, query)
-    return deps.answer_page(request, page)
+    look = Look("relationship_interaction.listed", None, customer_id, ("interactions",))
+    return await deps.shown(request, actor, deps.answer_page(request, page), look)
 
 
 @router.post(
@@ -77,7 +79,8 @@ async def get_relationship_interaction(
 ) -> Response:
     """Found below either customer."""
     found = await relationship_interactions.read(actor, customer_id, relationship_id, interaction_id)
-    return deps.answer(request, found)
+    look = Look("relationship_interaction.viewed", interaction_id, customer_id, ("interactions",))
+    return await deps.shown(request, actor, deps.answer(request, found), look)
 
 
 @router.delete(

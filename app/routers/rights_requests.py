@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from app import deps
 from app.deps import IfMatch, OnceDep, RightsDecide, RightsExport, RightsRead, RightsWrite, SessionDep
+from app.looks import Look
 from app.models.rights_requests import (
     RightsIdentityCheck,
     RightsRequestCreate,
@@ -33,7 +34,8 @@ async def list_rights_requests(
     query: Annotated[RightsRequestQuery, Query()],
 ) -> Response:
     """The latest first; also of a customer who is restricted or was erased."""
-    return deps.answer_page(request, await rights_requests.search(session, actor, customer_id, query))
+    answer = deps.answer_page(request, await rights_requests.search(session, actor, customer_id, query))
+    return await deps.shown(request, actor, answer, Look("rights_request.listed", None, customer_id, ("requests",)))
 
 
 @router.post(
@@ -66,7 +68,9 @@ async def get_rights_request(
     request: Request, session: SessionDep, actor: RightsRead, customer_id: UUID, rights_request_id: UUID
 ) -> Response:
     """Also of a customer who is restricted or was erased."""
-    return deps.answer(request, await rights_requests.read(session, actor, customer_id, rights_request_id))
+    answer = deps.answer(request, await rights_requests.read(session, actor, customer_id, rights_request_id))
+    look = Look("rights_request.viewed", rights_request_id, customer_id, ("requests",))
+    return await deps.shown(request, actor, answer, look)
 
 
 @router.post(

@@ -22,6 +22,7 @@ from app import access, db, etags, offline, vault
 from app.access import Actor
 from app.crypto import FieldCipher
 from app.domain import dossier, opportunity
+from app.domain.consents import FieldGroup
 from app.domain.dossier import Told
 from app.domain.fact_definitions import DossierName, FactDefinition, ThirdPartyBasis
 from app.errors import Conflict, Invalid, Issue, NotFound
@@ -156,7 +157,7 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
     actor, customer, definition = here.actor, here.customer, news.definition
     present = await currents(session, actor, customer.id, definition.key)
     _check_named(present, news.superseded)
-    consent_ids = await consented(session, here, definition)
+    carried = await consented(session, here, definition)
     is_stage = definition.key == opportunity.STAGE
     if is_stage:
         _check_stage(here, present, news)
@@ -175,7 +176,7 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
         basis=news.basis,
         observed_on=news.observed_on,
         confidence=news.confidence,
-        consent_ids=consent_ids,
+        consent_ids=sorted(set(carried.values())),
         review_by=news.review_by,
         expires_on=definition.expires_on(news.observed_on),
         recorded_by=actor.id,
@@ -190,6 +191,7 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
     if end.superseded_by is not None:
         fact.superseded_at, fact.superseded_by = now, end.superseded_by
     session.add(fact)
+    await consents.note_use(session, actor, carried, "dossier_fact", fact.id)
     leave_trail(session, here, fact, "created", **detail)
     if end.superseded:
         await session.flush()  # it must be there before anything says that it is superseded by it
@@ -292,16 +294,15 @@ def _definition(here: Place, data: DossierFactCreate) -> FactDefinition:
     return found
 
 
-async def consented(session: AsyncSession, here: Place, definition: FactDefinition) -> list[UUID]:
-    """The consents a fact rests on; none are asked for unless it is sensitive.
+async def consented(session: AsyncSession, here: Place, definition: FactDefinition) -> dict[FieldGroup, UUID]:
+    """The consent a fact rests on; none is asked for unless it is sensitive.
 
     Raises:
         ConsentMissing.
     """
     if not definition.needs_consent:
-        return []
-    found = await consents.check(session, here.actor, here.customer, definition.purpose, [definition.group])
-    return sorted(set(found.values()))
+        return {}
+    return await consents.check(session, here.actor, here.customer, definition.purpose, [definition.group])
 
 
 def _check_named(present: Sequence[DossierFact], named: Collection[UUID]) -> None:

@@ -17,7 +17,7 @@ from app.errors import Conflict, Invalid
 from app.etags import Document
 from app.models.base import utc_now
 from app.models.dossiers import Decision, DossierFact, DossierFactResolve, DossierFactUpdate, FactSource
-from app.services import dossiers, dossiers_check, dossiers_read
+from app.services import consents, dossiers, dossiers_check, dossiers_read
 from app.services.dossiers import Place
 
 _PLAIN = ("source", "basis", "observed_on", "review_by")
@@ -42,10 +42,11 @@ async def update(
     definition = _definition(here, fact)
     await _check(session, here, fact, definition, data)
     if sent:
-        consent_ids = await dossiers.consented(session, here, definition)
+        carried = await dossiers.consented(session, here, definition)
+        await consents.note_use(session, here.actor, carried, "dossier_fact", fact.id)
         _keep_wording(session, here, fact)
         _apply(here, fact, data)
-        fact.consent_ids = sorted({*fact.consent_ids, *consent_ids})
+        fact.consent_ids = sorted({*fact.consent_ids, *carried.values()})
         fact.expires_on = definition.expires_on(fact.observed_on)
         fact.recorded_at = utc_now()
         fact.settled_at = None

@@ -19,6 +19,7 @@ from app.access import Actor
 from app.domain import forms as rules
 from app.domain import household_needs, tolerance
 from app.domain.annuities import NeedsError
+from app.domain.consents import FieldGroup
 from app.domain.household_diff import diff
 from app.domain.household_facts import SETTINGS, Facts, Override, facts_of, overrides_of
 from app.domain.household_single import life_result
@@ -36,7 +37,14 @@ from app.models.needs_analyses import (
     NeedsAnalysisRevise,
 )
 from app.models.rights_requests import Objectionable
-from app.services import form_responses, forms, needs_analyses, rights_requests_objections, tolerance_assessments
+from app.services import (
+    consents,
+    form_responses,
+    forms,
+    needs_analyses,
+    rights_requests_objections,
+    tolerance_assessments,
+)
 
 FORM = "needs.fact_find"
 _CODES = {"not_integer": "type", "not_decimal": "pattern"}
@@ -56,15 +64,19 @@ async def create(session: AsyncSession, actor: Actor, data: NeedsAnalysisCreate)
 
     Raises:
         Invalid: unknown response, an assumption out of bounds, or a result past 2^53 - 1 fen. Gone: its customer is
-            deleted. Conflict: `response_not_completed`, `form_not_analysed`, `purpose_objected`.
+            deleted. Conflict: `response_not_completed`, `form_not_analysed`, `purpose_objected`. ConsentMissing: what
+            the answers rested on was withdrawn.
     """
     customer, response = await _response(session, actor, data.form_response_id)
     await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.advice)
     day = china_today()
+    carried = await _consented(session, actor, customer, response)
     facts = await _facts(session, customer, response, day)
     made = household_analysis(facts, day, _checked(data.overrides))
     held = await tolerance_of(session, actor, customer.id)
-    return await _keep(session, actor, customer, _row(actor, response, made), _said(made, held))
+    analysis = _row(actor, response, made)
+    await consents.note_use(session, actor, carried, "needs_analysis", analysis.id)
+    return await _keep(session, actor, customer, analysis, _said(made, held))
 
 
 async def revise(
@@ -78,6 +90,7 @@ async def revise(
             household), and as `create`.
     """
     customer, former = await _newest(session, actor, needs_analysis_id)
+    await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.advice)
     await envelopes.opened(session, [former])
     overrides, day = _checked(data.overrides), china_today()
     if "form_response_id" in data.model_fields_set:
@@ -93,6 +106,7 @@ async def revise(
         facts = Facts.from_json(former.facts)
         _, response = await _response(session, actor, former.form_response_id)
         overrides = overrides_of(former.overrides) | overrides
+    carried = await _consented(session, actor, customer, response)
     made = household_analysis(facts, day, overrides)
     held = await tolerance_of(session, actor, customer.id)
     before = None if former.facts is None else Facts.from_json(former.facts)
@@ -102,6 +116,7 @@ async def revise(
     analysis = _row(actor, response, made)
     analysis.supersedes_id = former.id
     said = _said(made, held) | {"life_event": data.life_event, "diff": changed}
+    await consents.note_use(session, actor, carried, "needs_analysis", analysis.id)
     return await _keep(session, actor, customer, analysis, said)
 
 
@@ -213,6 +228,14 @@ async def _response(session: AsyncSession, actor: Actor, form_response_id: UUID)
     if response.form_key != FORM:
         raise Conflict("form_not_analysed")
     return customer, response
+
+
+async def _consented(
+    session: AsyncSession, actor: Actor, customer: Customer, response: FormResponse
+) -> dict[FieldGroup, UUID]:
+    """The consents the answers rest on today. Raises ConsentMissing."""
+    form = await forms.stored(session, response.form_key, response.form_version)
+    return await consents.check_answers(session, actor, customer, form.definition, response.answers)
 
 
 async def _facts(session: AsyncSession, customer: Customer, response: FormResponse, day: date) -> Facts:

@@ -22,7 +22,8 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
     Raises:
         Invalid: not exactly one target; the party of `from` as target; more than 2,000 customers in a segment.
         NotFound: a party that was named is absent, deleted or not visible.
-        Conflict: `customer_not_organization`: what was named as a company is a person.
+        Conflict: `customer_not_organization`: what was named as a company is a person; `purpose_objected`: one that
+            was named objects to introductions. Others who do stand on no path.
     """
     given = [name for name in _TARGETS if getattr(query, name) is not None]
     if len(given) != 1:
@@ -48,6 +49,8 @@ async def find(actor: Actor, query: PathQuery) -> bytes:
         raise NotFound
     if found["is_person"]:
         raise Conflict("customer_not_organization")
+    if found["is_objected"]:
+        raise Conflict("purpose_objected")
     if found["is_too_wide"]:
         raise Invalid(issues=[Issue("segment_too_wide", parameter=given[0])])
     return explained(actor, orjson.loads(found["body"]), china_today())

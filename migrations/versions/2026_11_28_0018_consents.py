@@ -74,7 +74,7 @@ def _consents() -> None:
                     (OLD.customer_id, OLD.decision, OLD.purpose, OLD.recipient, OLD.grounds, OLD.is_separate,
                      OLD.language, OLD.channel, OLD.given_by, OLD.is_own_guardian, OLD.decided_at, OLD.valid_from,
                      OLD.valid_until, OLD.do_not_ask_before, OLD.recorded_by, OLD.created_digest, OLD.created_at))
-           EXECUTE FUNCTION refuse_change()""",
+           EXECUTE FUNCTION keep_sealed('details_enc', 'created_digest', 'updated_at', 'version', 'deleted_at')""",
         """CREATE TRIGGER consents_append_only BEFORE DELETE OR TRUNCATE ON consents
            FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()""",
     )

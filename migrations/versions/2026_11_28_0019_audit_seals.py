@@ -58,6 +58,7 @@ def upgrade() -> None:
             kid text PRIMARY KEY,
             public_key bytea NOT NULL,
             sealed_key bytea NOT NULL,
+            kek_version integer NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now())""",
         *(
             f"""CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}

@@ -14,11 +14,13 @@ BEGIN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
     SET LOCAL app.erasing = 'on';
+    SET LOCAL app.sealing = 'on'; -- what stays of a guarded row loses its contents
 {steps}
     -- Answers kept for retries may repeat what they say; phones that were told of a row are told that it is gone.
     DELETE FROM idempotency_keys WHERE org_id = p_org AND about && v_gone;
     UPDATE feed SET removed = true, seq = DEFAULT WHERE org_id = p_org AND id = ANY(v_gone);
     SET LOCAL app.erasing = 'off';
+    SET LOCAL app.sealing = 'off';
     RETURN v_counts;
 END $$;
 REVOKE ALL ON FUNCTION erase_persons(uuid, uuid[]) FROM PUBLIC;

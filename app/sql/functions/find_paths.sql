@@ -12,6 +12,8 @@
 -- to floor until p_k paths are found that are worth at least the floor; then there can be no better ones. Every arrival
 -- at a customer that is warmer than all that took fewer hops is kept, with the arrival it came from.
 --
+-- Nobody who objects to introductions stands on a path, and nobody who is restricted (`not_introduced`).
+--
 -- Who may be passed through: whom the caller sees; with p_is_open everybody of the organisation (an invisible one is
 -- then answered without name, id and kind of tie, with the agent whose customer he is; `unseen_id` is for the service,
 -- which seals it).
@@ -27,6 +29,7 @@ DECLARE
     v_sees_all boolean := p_is_open OR p_owners IS NULL;
     v_max_own CONSTANT integer := 2000;
     v_own uuid[];  -- all the caller sees, where that is at most so many; see ego_network.sql
+    v_shut uuid[] := not_introduced(p_org);
     v_known uuid[];  -- whom a path may begin with, and none passes through
     v_trusts numeric[];  -- how well the caller knows each of them
     -- The halo: a party, whom the path begins with, the tie between the two, what both are worth together.
@@ -56,6 +59,9 @@ BEGIN
     IF p_org IS DISTINCT FROM app_org() OR app_org() IS NULL THEN
         RAISE EXCEPTION 'not bound to this organisation' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    p_targets := ARRAY(
+        SELECT t.id FROM unnest(p_targets) WITH ORDINALITY AS t (id, place)
+        WHERE t.id NOT IN (SELECT unnest(v_shut)) ORDER BY t.place);
     IF NOT v_sees_all THEN
         SELECT array_agg(o.id) INTO v_own FROM (
             SELECT c.id FROM customers c WHERE c.org_id = p_org AND c.owner_id = ANY(p_owners)
@@ -72,7 +78,8 @@ BEGIN
         INTO v_known, v_trusts
         FROM customers c
         WHERE c.org_id = p_org AND c.owner_id = p_me AND c.deleted_at IS NULL AND NOT c.is_shadow
-          AND c.stage <> 'contact' AND c.id NOT IN (SELECT unnest(p_targets));
+          AND c.stage <> 'contact' AND c.id NOT IN (SELECT unnest(p_targets))
+          AND c.id NOT IN (SELECT unnest(v_shut));
     ELSE
         v_known := ARRAY[p_from];
         v_trusts := ARRAY[1.0];
@@ -88,7 +95,7 @@ BEGIN
         SELECT r.left_id, r.id, r.warmth FROM relationships r
         WHERE r.org_id = p_org AND r.right_id = k.id AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) n
-    WHERE n.node NOT IN (SELECT unnest(v_known)) AND n.warmth * k.value >= v_least
+    WHERE n.node NOT IN (SELECT unnest(v_known)) AND n.node NOT IN (SELECT unnest(v_shut)) AND n.warmth * k.value >= v_least
       AND (v_sees_all OR CASE WHEN v_own IS NOT NULL THEN n.node IN (SELECT unnest(v_own)) ELSE (
           SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
           FROM customers c WHERE c.org_id = p_org AND c.id = n.node) END);
@@ -156,7 +163,7 @@ BEGIN
                       AND r.strength >= v_bound / v_warmest / f.value - v_slack
                 ) t
                 WHERE f.value * t.warmth * v_warmest >= v_bound
-                  AND t.node NOT IN (SELECT unnest(v_known))
+                  AND t.node NOT IN (SELECT unnest(v_known)) AND t.node NOT IN (SELECT unnest(v_shut))
                   AND (NOT v_is_last OR t.node IN (SELECT unnest(h_nodes)))
                   AND (v_sees_all OR CASE WHEN v_own IS NOT NULL THEN t.node IN (SELECT unnest(v_own)) ELSE (
                       SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
