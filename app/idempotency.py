@@ -88,7 +88,8 @@ async def begin(session: AsyncSession, principal_id: UUID, key: str, sent: bytes
     )
     if row is None or row["status"] is None:
         raise Conflict("retry", headers={"Retry-After": "1"})
-    if row["request_hash"] not in (digest, sent):  # kept without a key by the release before; such a row lives a day
+    # The release before kept what was sent without a key; such a row lives a day.
+    if row["request_hash"] not in (digest, sent):
         raise Invalid("idempotency_key_reused", issues=[Issue("repeated", header="Idempotency-Key")])
     return Stored(row["status"], row["headers"], _opened(row["body"], place))
 

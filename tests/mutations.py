@@ -267,7 +267,11 @@ MUTATIONS = (
     *each(
         "app/idempotency.py",
         "tests/test_idempotency.py",
-        ("idempotency key answers any request", 'if row["request_hash"] not in (digest, sent):', 'if row["request_hash"] is None:'),
+        (
+            "idempotency key answers any request",
+            'if row["request_hash"] not in (digest, sent):',
+            'if row["request_hash"] is None:',
+        ),
     ),
     *each(
         "app/services/customers_transfer.py",
