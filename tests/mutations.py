@@ -285,7 +285,7 @@ MUTATIONS = (
     *each(
         "app/paging.py",
         "tests/test_relationships_access.py",
-        ("cursor of another query", "if payload[:12] != bound:", "if len(payload) < 12:"),
+        ("cursor of another query", "if payload[:12] != _shown(key, bound):", "if len(payload) < 12:"),
     ),
     # signing in, staying signed in
     *each(

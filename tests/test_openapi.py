@@ -153,7 +153,7 @@ def test_paths_are_plural_kebab_without_trailing_slash(every: list[Operation]) -
              "accept", "kin", "advance", "reopen", "coverage", "company", "influence", "promote", "export",
              "bulk", "calculate", "explain", "revise", "what-if", "check", "withdraw", "amend", "retract", "migrate",
              "apply-extraction", "tolerance", "sign", "document", "consent-coverage", "resolve",
-             "access-log", "refuse", "package"}  # fmt: skip
+             "access-log", "refuse", "package", "search"}  # fmt: skip
     for operation in every:
         if not operation.path.startswith("/v1/"):
             assert operation.spec["tags"] == ["service"], operation.path
