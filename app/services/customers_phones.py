@@ -40,7 +40,7 @@ WITH parts AS MATERIALIZED (
     SELECT 'coverage_answers', a.id, a.customer_id, false FROM coverage_answers a
     WHERE a.org_id = $1 AND a.customer_id = ANY($2) AND a.deleted_at IS NULL
     UNION ALL
-    SELECT 'consents', s.id, s.customer_id FROM consents s
+    SELECT 'consents', s.id, s.customer_id, false FROM consents s
     WHERE s.org_id = $1 AND s.customer_id = ANY($2) AND s.deleted_at IS NULL
 ), duties AS MATERIALIZED (
     SELECT t.id, t.owner_id, t.customer_id FROM tasks t
