@@ -171,7 +171,7 @@ async def _opened(
             if row[name] is not None:
                 one = places[name]
                 text = ciphers[one.owner].open(*one.place, row[one.row_column], row[name])
-                row[name] = text if one.is_text else orjson.loads(text)
+                row[name] = orjson.loads(text) if text[:1] in ("{", "[") else text
     return rows
 
 
