@@ -136,6 +136,10 @@ TITLES: dict[str, tuple[str, str]] = {
     "rights_request_closed": ("该请求已办结", "The request is closed, or is none for data"),
     "identity_not_checked": ("请先核验本人身份", "Record first how his identity was checked"),
     "purpose_objected": ("客户已反对该用途", "The customer objects to this purpose"),
+    "number_in_address": (
+        "请改用 POST /v1/customers/search 按号码查找",
+        "A number of a person is looked up with POST /v1/customers/search: addresses end in logs",
+    ),
     "rights_request_final": ("该结果不能撤销", "What came of the request cannot be undone"),
 }
 
@@ -147,6 +151,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "repeated": ("不能重复", "may be given only once"),
     "null_not_allowed": ("不能为空", "may not be null"),
     "type": ("类型不正确", "has the wrong type"),
+    "number_in_address": ("含有号码,不能放在网址中", "holds a number, which has no place in an address"),
     "too_short": ("太短", "is too short"),
     "too_long": ("太长", "is too long"),
     "out_of_range": ("超出范围", "is out of range"),

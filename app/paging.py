@@ -36,7 +36,7 @@ def binding(*parts: object) -> bytes:
 
 def encode(key: bytes, bound: bytes, position: Position) -> str:
     """The cursor that continues after `position`."""
-    return crypto.sign_blob(key, bound + position.id.bytes + position.key.encode())
+    return crypto.sign_blob(key, _shown(key, bound) + position.id.bytes + position.key.encode())
 
 
 def decode(key: bytes, bound: bytes, cursor: str | None) -> Position | None:
@@ -49,11 +49,16 @@ def decode(key: bytes, bound: bytes, cursor: str | None) -> Position | None:
         return None
     try:
         payload = crypto.open_blob(key, cursor, MAX_CURSOR)
-        if payload[:12] != bound:
+        if payload[:12] != _shown(key, bound):
             raise Malformed("cursor_invalid")
         return Position(payload[28:].decode(), UUID(bytes=payload[12:28]))
     except (crypto.CryptoError, ValueError):
         raise Malformed("cursor_invalid") from None
+
+
+def _shown(key: bytes, bound: bytes) -> bytes:
+    """A binding as a cursor shows it: whoever holds one cannot try which phone number was searched for."""
+    return crypto.keyed_hash(key, b"renmai/binding" + bound)[:12]
 
 
 @dataclass(frozen=True, slots=True)

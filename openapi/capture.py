@@ -135,6 +135,7 @@ def service(ask: Capture, partner_key: str) -> None:
 def profiles(ask: Capture) -> tuple[dict[str, Any], dict[str, Any]]:
     """Customer operations on two customers made for the purpose."""
     ask("list_customers", "GET", "/v1/customers?stage=prospect&limit=3")
+    ask("search_customers", "POST", "/v1/customers/search", body={"q": "1234", "stage": ["prospect"], "limit": 1})
     person = {
         "party_type": "individual",
         "stage": "prospect",

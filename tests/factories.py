@@ -152,6 +152,13 @@ async def create_customer(client: httpx.AsyncClient, **over: Any) -> dict[str, A
     return made
 
 
+async def searched(client: httpx.AsyncClient, query: str, **over: Any) -> list[str]:
+    """The ids of the customers a search finds; asked in the body, where any number may stand."""
+    answer = await client.post("/v1/customers/search", json={"q": query, **over})
+    assert answer.status_code == 200, answer.text
+    return [row["id"] for row in answer.json()["items"]]
+
+
 async def create_company(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:
     """A company."""
     return await create_customer(client, **{"party_type": "organization", "name": "江城测试贸易有限公司", **over})

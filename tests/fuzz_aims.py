@@ -335,6 +335,7 @@ HARMLESS = frozenset(
         "POST /v1/customers/{customer_id}/rights-requests/{rights_request_id}/reopen",
         "POST /v1/customers/{customer_id}/legal-holds",
         "DELETE /v1/customers/{customer_id}/legal-holds/{legal_hold_id}",
+        "POST /v1/customers/search",  # nothing is stored
     }
 )
 

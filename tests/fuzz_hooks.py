@@ -16,6 +16,7 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import CoverageScenario
 
+from app.domain import identity
 from tests import fuzz_consents, fuzz_households
 from tests import fuzz_network as network
 from tests import fuzz_proposals as proposals
@@ -202,8 +203,10 @@ def _fit_query(case: Case, chance: Chance) -> None:
     query = case.query
     if case.path == network.PATHS:
         network.fit_paths(query, chance)
-    if "q" in query and not repair.is_searchable(str(query["q"])):
-        query["q"] = "wyq"
+    if "q" in query:
+        text = str(query["q"])
+        if not repair.is_searchable(text) or (identity.holds_number(text) and not chance.errs(0.1)):
+            query["q"] = "wyq"
     if "cursor" in query:
         cursor = DEMO.next_cursor(_path(case), dict(query), asker(case))
         if cursor is None:
@@ -338,6 +341,7 @@ def _refresh(case: Case, body: Body, chance: Chance) -> Body:
 
 _BODIES: dict[str, Callable[[Case, Body, Chance], Body]] = {
     "POST /v1/customers": _new_customer,
+    "POST /v1/customers/search": lambda case, body, chance: body if chance.errs(0.1) else repair.search(body),
     "PATCH /v1/customers/{customer_id}": _changed_customer,
     "POST /v1/customers/{customer_id}/dossier-facts": _fact,
     "PATCH /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}": _fact,

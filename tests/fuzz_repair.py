@@ -93,6 +93,12 @@ def is_searchable(query: str) -> bool:
     return bool(names.search_patterns(query))
 
 
+def search(body: dict[str, Any]) -> dict[str, Any]:
+    """A first page, of something that can be searched for: a cursor belongs to its query."""
+    fit = {name: value for name, value in body.items() if name != "cursor"}
+    return fit if is_searchable(str(body["q"])) else {**fit, "q": "wyq"}
+
+
 def answers(form_key: str, drawn: object, *, complete: bool) -> dict[str, Any]:
     """Answers that fit the form; some of its items, or (`complete`) all that are required."""
     form = FORMS[form_key]

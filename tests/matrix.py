@@ -232,6 +232,7 @@ BODIES: dict[str, Any] = {
     "create_fact_definition": {"fact_key": "org.golf", "dossier": "personal", **GOLF},
     "replace_fact_definition": GOLF,
     "update_fact_definition": {"order": 5},
+    "search_customers": {"q": "13800138000"},
 }  # fmt: skip
 
 # What the placeholders of those bodies stand for, where it is more than a customer.

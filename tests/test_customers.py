@@ -7,7 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app import vault
-from tests.factories import World, create_company, create_customer, if_match
+from tests.factories import World, create_company, create_customer, if_match, searched
 
 RESIDENT_ID = "11010519491231002X"  # the national standard's own sample
 USCC = "91350100M000100Y43"
@@ -267,8 +267,8 @@ async def test_auditor_sees_masked_contact_data_and_cannot_write(world: World) -
 async def test_search_does_not_tell_an_auditor_what_the_mask_hides(world: World) -> None:
     await create_customer(world.agent, phones=[{"number": "13812348000"}])
     for query, found in (("13812348000", 0), ("+86 138 1234 8000", 0), ("8000", 0), ("wyq", 1)):
-        assert len((await world.auditor.get("/v1/customers", params={"q": query})).json()["items"]) == found, query
-        assert len((await world.admin.get("/v1/customers", params={"q": query})).json()["items"]) == 1, query
+        assert len(await searched(world.auditor, query)) == found, query
+        assert len(await searched(world.admin, query)) == 1, query
 
 
 async def test_link_of_a_page_has_one_address(world: World) -> None:

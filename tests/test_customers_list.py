@@ -46,13 +46,10 @@ async def test_every_order_shows_every_customer_once_whatever_is_equal(world: Wo
             "yongqing",
             "8000",
             "８０００",
-            "13812348000",
-            "138 1234 8000",
         ),
-        *("138-1234-8000", "+86 138 1234 8000", "8613812348000", "008613812348000", "11010519491231002x"),
     ],
 )
-async def test_search_finds_by_name_pinyin_initials_phone_tail_and_whole_numbers(world: World, typed: str) -> None:
+async def test_search_finds_by_name_pinyin_initials_and_phone_tail(world: World, typed: str) -> None:
     wanted = await create_customer(
         world.agent, name="王永庆", phones=[{"number": "13812348000"}], id_number="11010519491231002X"
     )

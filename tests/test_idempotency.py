@@ -1,6 +1,8 @@
 """Idempotency-Key over HTTP: a retry answers the same and acts once."""
 
 import asyncio
+import hashlib
+import json
 from typing import Any
 from uuid import UUID
 
@@ -113,6 +115,33 @@ def test_longest_key_is_accepted_and_a_missing_one_only_where_it_may_be() -> Non
 def test_digest_tells_method_path_and_body_apart() -> None:
     parts = [("POST", "/a", b"b"), ("PUT", "/a", b"b"), ("POST", "/ab", b""), ("POST", "/a", b"b ")]
     assert len({idempotency.request_hash(*part) for part in parts}) == 4
+
+
+async def test_dump_does_not_tell_what_was_sent(world: World) -> None:
+    """Of a body with few possible values each could be tried, and two equal ones would look alike."""
+    for client in (world.agent, world.mate):
+        assert (await post(client, "key-1")).status_code == 201
+    made = await world.db.fetch("SELECT request_hash FROM idempotency_keys WHERE org_id = $1", world.org_id)
+    bodies = [json.dumps(PERSON, ensure_ascii=False, separators=marks).encode() for marks in ((",", ":"), (", ", ": "))]
+    tried = {idempotency.request_hash("POST", "/v1/customers", body) for body in bodies}
+    kept = {row["request_hash"] for row in made}
+    assert [len(one) for one in kept] == [32, 32]
+    assert kept & (tried | {hashlib.sha256(body).digest() for body in bodies}) == set()
+
+
+async def test_retry_across_the_upgrade_answers_what_was_answered_before_it(world: World) -> None:
+    """The release before kept a plain hash: its row still knows its request, and no other."""
+    first = await post(world.agent, "key-1")
+    sent = first.request.content
+    plain = idempotency.request_hash("POST", "/v1/customers", sent)
+    assert plain == hashlib.sha256(b"POST\x00/v1/customers\x00" + sent).digest()
+    await world.db.execute("UPDATE idempotency_keys SET request_hash = $2 WHERE org_id = $1", world.org_id, plain)
+    again = await post(world.agent, "key-1")
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await post(world.agent, "key-1", name="李雷")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert await count(world) == 1
 
 
 async def test_failed_request_does_not_burn_its_key(world: World) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from app.embedded import EmbeddedPostgres
 from tests import canaries, consents, fact_find
-from tests.factories import if_match
+from tests.factories import if_match, searched
 from tests.private_server import common as common
 from tests.served import PASSWORD, Service, signed_in
 
@@ -144,8 +144,7 @@ async def ask(client: httpx.AsyncClient, customers: list[str]) -> None:
     for number, customer in enumerate(customers):
         sent = canaries.person(number)
         for word in (sent["id_number"], sent["phones"][0]["number"]):
-            found = await client.get("/v1/customers", params={"q": word})
-            assert [one["id"] for one in found.json()["items"]] == [customer]
+            assert await searched(client, word) == [customer]
         fields = {"fields": ["id_number", "phones", "emails", "dossier.personal.itinerary"], "purpose": "servicing"}
         key = {"Idempotency-Key": uuid4().hex}
         shown = await client.post(f"/v1/customers/{customer}/reveal", json=fields, headers=key)

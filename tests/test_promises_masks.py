@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app import deps, vault
 from app.config import Settings
-from tests.factories import World, create_company, create_customer, if_match
+from tests.factories import World, create_company, create_customer, if_match, searched
 from tests.matrix import PRINCIPALS, ROWS, cast
 from tests.operations import operations
 from tests.test_identity import credit_codes, resident_ids
@@ -81,12 +81,6 @@ async def test_promise_47_database_holds_nothing_private_of_a_customer_in_clear(
 
 
 # --- 50 --------------------------------------------------------------------------------------------------------
-
-
-async def searched(client: httpx.AsyncClient, query: str) -> list[str]:
-    answer = await client.get("/v1/customers", params={"q": query})
-    assert answer.status_code == 200, answer.text
-    return [row["id"] for row in answer.json()["items"]]
 
 
 async def test_promise_50_whole_numbers_are_found_and_only_whole_ones(world: World, other_world: World) -> None:

@@ -23,6 +23,7 @@ from app import main, reads
 from app.config import Settings
 from app.error_words import MESSAGES, TITLES
 from app.logs import configure_logging
+from tests import private_day
 from tests.contract import Contract
 from tests.factories import World, make_world
 from tests.hostile import (
@@ -41,8 +42,9 @@ from tests.problem import assert_problem
 
 NAME, PHONE, MAIL = "欧阳金丝雀", "13900139047", "kanarienvogel@example.cn"
 ID_NUMBER, SECRET, PLACE = "11010519491231002X", "tok-kanarie-5f2e", "解放大道七百四十七号"
-CANARIES = (NAME, PHONE, MAIL, ID_NUMBER, SECRET, PLACE)
-ALL = " ".join(CANARIES)
+EVERYWHERE = (NAME, PHONE, MAIL, ID_NUMBER, SECRET, PLACE)
+CANARIES = (*EVERYWHERE, *private_day.MARKS)
+ALL = " ".join(EVERYWHERE)
 ASCII = f"{PHONE} {MAIL} {ID_NUMBER} {SECRET}"
 JSON = {"Content-Type": "application/json"}
 # What an answer says only when something of the inside shows.
@@ -68,10 +70,20 @@ class Walk:
     answers: list[tuple[str, httpx.Response]] = field(default_factory=list)
     printed: str = ""
     metrics: str = ""
+    # What PostgreSQL tells of its connections: their names, and the last statement as often as somebody looked.
+    statements: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
     def add(self, kind: str, answer: httpx.Response) -> httpx.Response:
         self.answers.append((kind, answer))
         return answer
+
+    async def look(self, db: asyncpg.Connection) -> None:
+        """What whoever may watch the database sees of us at this moment."""
+        told = "SELECT query, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query <> ''"
+        for row in await db.fetch(told):
+            self.statements.add(row["query"])
+            self.names.add(row["application_name"])
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------
@@ -220,6 +232,14 @@ def logged() -> Iterator[io.StringIO]:
 async def walk(api: FastAPI, settings: Settings, contract: Contract, owner_db: asyncpg.Connection) -> Walk:
     """The walk, once for all tests of this file."""
     app, taken = main.wrap(api, settings), Walk()
+    looking = await asyncpg.connect(settings.database_url)
+
+    async def told(answer: httpx.Response) -> None:
+        await answer.aread()
+        request = answer.request
+        taken.add(f"{request.method} /{request.url.path.rpartition('/')[2]}", answer)
+        await taken.look(looking)
+
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         client.headers["Accept-Language"] = "en"
@@ -227,11 +247,16 @@ async def walk(api: FastAPI, settings: Settings, contract: Contract, owner_db: a
             for operation in every(api):  # each in an organisation of its own: some end a session or a user
                 world = await make_world(app, contract, owner_db)
                 await ask_wrongly(taken, world, client, operation)
+                await taken.look(looking)
                 await ask_well(taken, world, client, operation)
+                await taken.look(looking)
                 await world.close()
-            await ask_otherwise(taken, await make_world(app, contract, owner_db), client, api, settings)
+            world = await make_world(app, contract, owner_db)
+            await ask_otherwise(taken, world, client, api, settings)
+            await private_day.spend(world, told)
             taken.metrics = (await client.get("/metrics")).text
         taken.printed = printed.getvalue()
+    await looking.close()
     return taken
 
 
@@ -275,7 +300,40 @@ SEARCHES = {
 }
 
 
-def test_promise_54_logs_and_metrics_carry_no_person(walk: Walk) -> None:
+def test_row_54_walk_saw_everything_private_told_and_shown(walk: Walk) -> None:
+    """Or it would prove nothing: each was carried out, and the marks came out where they belong."""
+    good = [(kind, answer) for kind, answer in walk.answers if answer.is_success]
+    assert {kind for kind, _ in good} >= private_day.DONE
+    for kind, marks in (("POST /reveal", {private_day.PLAN}), ("GET /dossier", {private_day.FACT}),
+                        ("GET /package.json", {private_day.FACT, private_day.PLAN, private_day.EVIDENCE}),
+                        ("POST /consents", {private_day.EVIDENCE, private_day.GUARDIAN})):  # fmt: skip
+        shown = "".join(answer.text for other, answer in good if other == kind)
+        assert marks <= set(leaked(shown)), kind
+    assert leaked("".join(answer.text for kind, answer in good if kind == "GET /access-log")) == []
+
+
+def test_row_54_metrics_have_labels_of_closed_lists_only(api: FastAPI, walk: Walk) -> None:
+    labels: dict[str, set[str]] = {}
+    for name, value in re.findall(r'([a-z_]+)="([^"]*)"', walk.metrics):
+        labels.setdefault(name, set()).add(value)
+    assert "/v1/customers/search" in labels["route"]
+    assert labels.pop("route") <= {*api.openapi()["paths"], "/metrics", "/problems/{code}", "unmatched"}
+    assert labels.pop("status_class") <= {"2xx", "3xx", "4xx", "5xx"}
+    assert labels.pop("method") <= {method.upper() for method in METHODS} | {"other"}
+    assert all(re.fullmatch(r"[0-9.+Inf]+", value) for value in labels.pop("le"))
+    assert labels == {}
+
+
+def test_row_54_database_tells_statements_without_values(walk: Walk) -> None:
+    """Whoever may watch the connections sees their last statements: all that is of a person is a parameter."""
+    assert len(walk.statements) > 50
+    assert any("$1" in text for text in walk.statements)
+    assert leaked("\n".join(walk.statements)) == []
+    assert {name for name in walk.names if name.startswith("renmai")} >= {"renmai"}
+    assert leaked(" ".join(walk.names)) == []
+
+
+def test_row_54_logs_and_metrics_carry_no_person(walk: Walk) -> None:
     lines = [json.loads(line) for line in walk.printed.splitlines()]
     ours = [line for line in lines if line["event"] == "request"]
     assert len(ours) > len(walk.answers)
@@ -289,7 +347,7 @@ def test_promise_54_logs_and_metrics_carry_no_person(walk: Walk) -> None:
                              "org_id", "user_id"}  # fmt: skip
 
 
-def test_promise_54_no_personal_value_has_a_place_in_an_address(api: FastAPI) -> None:
+def test_row_54_no_personal_value_has_a_place_in_an_address(api: FastAPI) -> None:
     found = set()
     for operation in every(api):
         for item in operation.spec.get("parameters", ()):

@@ -88,6 +88,10 @@ WHOLE = BeforeValidator(_only_number)
 Fen = Annotated[int, Bound(ge=0, le=10**15, json_schema_extra={"format": "int64"}), WHOLE]
 
 
+PageSize = Annotated[int, Bound(ge=1, le=200, json_schema_extra={"format": "int32"}), WHOLE]
+Cursor = Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
 def decimals(places: int) -> AfterValidator:
     """A fraction with so many decimals: beyond the noise of binary fractions, one more is refused, because rounding it
     would change what was sent.
@@ -154,6 +158,4 @@ class PageQuery(Wire):
     """What every list takes: how many, and where to go on."""
 
     limit: int = Bound(default=50, ge=1, le=200, json_schema_extra={"format": "int32"}, description="Rows a page")
-    cursor: Annotated[str, StringConstraints(max_length=600, pattern=r"^[A-Za-z0-9_-]+$")] | None = Bound(
-        default=None, description="`next_cursor` of the page before"
-    )
+    cursor: Cursor | None = Bound(default=None, description="`next_cursor` of the page before")

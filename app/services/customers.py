@@ -61,15 +61,18 @@ async def read(actor: Actor, customer_id: UUID) -> Document:
     return await customers_private.document(actor.org_id, found, customer_id)
 
 
-async def search(actor: Actor, wanted: CustomerFilter) -> Page:
+async def search(actor: Actor, wanted: CustomerFilter, *, in_body: bool = False) -> Page:
     """A page of summaries, filtered, searched and sorted.
 
     Searched by name, pinyin and initials; unless the caller sees masks only, by the last three or four digits of a
     phone and by a whole phone or ID number.
 
+    Args:
+        in_body: it was asked in a body, where numbers may stand; addresses end in the logs of others.
+
     Raises:
         Malformed: the cursor is not one this query made.
-        Invalid: nothing searchable in `q`.
+        Invalid: nothing searchable in `q`; `number_in_address`.
     """
     column, kind = _SORTS[wanted.sort.lstrip("-")]
     down = wanted.sort.startswith("-")
@@ -78,7 +81,7 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
         "customers", actor.org_id, actor.id, wanted.stage, wanted.tag, wanted.party_type, wanted.q, wanted.sort
     )
     position = paging.decode(ring.cursors, bound, wanted.cursor)
-    searched = [] if wanted.q is None else await _searched(actor, wanted.q)
+    searched = [] if wanted.q is None else await _searched(actor, wanted.q, in_body=in_body)
     variants = (
         ("key", column),
         ("type", kind),
@@ -95,17 +98,23 @@ async def search(actor: Actor, wanted: CustomerFilter) -> Page:
     )
 
 
-async def _searched(actor: Actor, query: str) -> list[Any]:
+async def _searched(actor: Actor, query: str, *, in_body: bool) -> list[Any]:
     """What `match_customers` takes: two patterns, blind indexes of phones and of ID numbers, or null.
 
     Raises:
-        Invalid: nothing searchable.
+        Invalid: nothing searchable; a number in an address.
     """
+    is_number = identity.holds_number(query)
+    if is_number and not in_body:
+        raise Invalid("number_in_address", issues=[Issue("number_in_address", parameter="q")])
     # A search by phone would tell what the mask hides.
     patterns: list[str | None] = [*names.search_patterns(query, phones=not actor.is_masked)]
-    blind = None if actor.is_masked else await customers_private.blind_search(actor.org_id, query)
+    blind = None
+    if is_number and not actor.is_masked:
+        blind = await customers_private.blind_search(actor.org_id, query)
     if not patterns:
-        raise Invalid(issues=[Issue("too_short", parameter="q")])
+        place = {"pointer": "/q"} if in_body else {"parameter": "q"}
+        raise Invalid(issues=[Issue("too_short", **place)])
     return [*patterns, *[None] * (2 - len(patterns)), *(blind or (None, None))]
 
 
