@@ -8,21 +8,27 @@ from contextlib import contextmanager
 from typing import Annotated, TypeVar
 from uuid import UUID
 
+import asyncpg
 import typer
 from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import db, keyring, logs, runtime, serving
+from app import db, keyring, logs, reseal, runtime, serving
 from app import migrate as migration
 from app.config import Settings, SettingsError, get_settings
+from app.crypto import CryptoError
 from app.embedded import SEALER, EmbeddedPostgres, prepare
 from app.errors import NotFound
+from app.key_rows import filled
 from app.models.teams import TeamKind
+from app.sealed import WRAPPED
 from app.services import sessions, teams
 
 # What the wire takes as `Line100`: no control characters, and no half of a pair (a byte that was no UTF-8).
 LINE = re.compile(r"[^\x00-\x1F\x7F-\x9F\uD800-\uDFFF]{1,100}")
 _OWNER = "renmai_owner"
+# One secret of each version; before key-encryption keys had versions there was one of them.
+_WRAPPED = "SELECT DISTINCT ON (to_jsonb(t) -> 'kek_version') t.* FROM {table} t WHERE t.{column} <> ''"
 _T = TypeVar("_T")
 
 OrgOption = Annotated[str, typer.Option("--org", help="Code of the organisation")]
@@ -48,7 +54,11 @@ def attended(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]]
     if settings.database_url is not None:
         yield settings, lambda: None
         return
-    if not (settings.var_dir / "postgres").exists():
+    is_there = (settings.var_dir / "postgres").exists()
+    if is_there and settings.master_key is None and not (settings.var_dir / "master.key").exists():
+        raise CommandError(f"{settings.var_dir}/master.key is missing: without it nobody reads the database beside it")
+    keyring.derive(settings)  # a new key is made before its database; one that is unfit stops here
+    if not is_there:
         serving.announce(f"Making a private PostgreSQL in {settings.var_dir} (once, some seconds) ...")
     with EmbeddedPostgres(settings.var_dir.resolve()) as server:
         asyncio.run(prepare(server, "renmai", owner=_OWNER, app=settings.app_role))
@@ -83,8 +93,38 @@ def owner_url(settings: Settings) -> str:
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring the schema up to date, as the owner role."""
-    asyncio.run(migration.upgrade(owner_url(settings), app_role=settings.app_role, keys=keyring.derive(settings)))
+    """Bring the schema up to date, as the owner role.
+
+    Raises:
+        CommandError: the keys are not those of this database; nothing was changed.
+    """
+
+    async def run(dsn: str) -> None:
+        ring = keyring.derive(settings)
+        connection = await asyncpg.connect(dsn)
+        try:
+            await _refuse_other_keys(connection, ring)
+        finally:
+            await connection.close()
+        await migration.upgrade(dsn, app_role=settings.app_role, keys=ring)
+
+    asyncio.run(run(owner_url(settings)))
+
+
+async def _refuse_other_keys(connection: asyncpg.Connection, ring: keyring.Keyring) -> None:
+    """Steps seal rows: what they seal under a key that is lost or another database's, nobody could open again."""
+    for one in WRAPPED:
+        if await connection.fetchval("SELECT to_regclass($1)", one.table) is None:
+            continue
+        select = filled(_WRAPPED, table=one.table, column=one.column)
+        for row in await connection.fetch(select):
+            try:
+                await ring.wrapper.unwrap(row.get("kek_version", 1), reseal.place_of(one, row), row[one.column])
+            except CryptoError as error:
+                raise CommandError(
+                    f"the keys are not those of this database ({error}). Nothing was changed; give RENMAI_MASTER_KEY "
+                    "and RENMAI_KEK or RENMAI_KEK_FILE as they were when it was last used"
+                ) from None
 
 
 def as_app(work: Callable[[], Awaitable[_T]]) -> _T:

@@ -1,11 +1,19 @@
 """Blind indexes of the former release, derived from the root key, are made anew under a key of the organisation."""
 
+import asyncio
+import base64
+from pathlib import Path
+
 import asyncpg
+import pytest
+from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
-from app import aead, crypto, keyring, migrate, reseal
+from app import aead, crypto, keyring, migrate, operating, reseal
 from app.config import Settings
-from app.crypto import BlindKeys, FieldCipher
+from app.crypto import Algorithm, BlindKeys, FieldCipher, Place
+from app.operating import CommandError
+from app.tokens import SigningKey
 from tests.test_migrate import fill
 from tests.test_migrate import former as former
 
@@ -36,3 +44,34 @@ async def test_id_numbers_are_indexed_anew(former: str, settings: Settings) -> N
         assert aead.read_head(rows[0]["id_number_enc"])[1] == 1
     finally:
         await connection.close()
+
+
+async def test_keys_of_another_database_are_refused_before_anything_is_changed(former: str, settings: Settings) -> None:
+    ours = settings.model_copy(update={"owner_database_url": former})
+    other = ours.model_copy(update={"master_key": SecretStr(base64.b64encode(bytes(range(100, 132))).decode())})
+    connection = await asyncpg.connect(former)
+    try:
+        await fill(connection)
+        key = SigningKey.generate()
+        kek = keyring.derive(settings).kek
+        sealed = crypto.wrap(
+            kek, Place.text(key.kid.encode()), aead.padded(key.to_pem().decode()), Algorithm.aes_256_gcm
+        )
+        await connection.execute("INSERT INTO signing_keys (kid, sealed_pem) VALUES ($1, $2)", key.kid, sealed)
+        before = await connection.fetchval("SELECT version_num FROM schema_version")
+        with pytest.raises(CommandError, match=r"not those of this database .* Nothing was changed"):
+            await asyncio.to_thread(operating.upgrade, other)
+        assert await connection.fetchval("SELECT version_num FROM schema_version") == before
+        await asyncio.to_thread(operating.upgrade, ours)
+        with pytest.raises(CommandError, match="not those of this database"):  # now that versions stand in the rows
+            await asyncio.to_thread(operating.upgrade, other)
+    finally:
+        await connection.close()
+
+
+def test_database_is_not_opened_when_the_key_beside_it_is_gone(tmp_path: Path) -> None:
+    settings = Settings(var_dir=tmp_path, master_key=None, database_url=None, _env_file=None)
+    (tmp_path / "postgres").mkdir()
+    with pytest.raises(CommandError, match=r"master\.key is missing"), operating.attended(settings):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == ["postgres"], "nor is another key made"
