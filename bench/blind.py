@@ -10,13 +10,14 @@ import argparse
 import asyncio
 import gc
 import os
+import pickle
 import random
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 import orjson
+from pydantic import SecretStr
 
 from app import crypto, keyring, migrate
 from app import main as service
@@ -67,13 +69,20 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that every `with` ends what it started
     started, busy = time.time(), os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="renmai-bench-", ignore_cleanup_errors=True) as name:
-        home = Path(name)
+    with ExitStack() as stack:
+        if options.home:
+            home = Path(options.home).resolve()
+            home.mkdir(parents=True, exist_ok=True)
+        else:
+            kept = tempfile.TemporaryDirectory(prefix="renmai-bench-", ignore_cleanup_errors=True)
+            home = Path(stack.enter_context(kept))
         home.chmod(0o755)  # as root the server runs under another account, which must get in
         with EmbeddedPostgres(home) as server:
-            settings = settings_for(server, home)
-            world = asyncio.run(_filled(server, settings, options))
+            settings = _settings(server, home)
+            world = asyncio.run(_filled(server, settings, home / "world.pickle", options))
             say(f"{options.customers} customers after {time.time() - started:.0f} s")
+            if options.fill_only:
+                return
             found = asyncio.run(_measure(settings, world, options))
             facts = asyncio.run(server_settings(server))
     about = report.facts(
@@ -94,11 +103,25 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--agents", type=int, default=2_500)
     parser.add_argument("--count", type=int, default=1000, help="counted searches of each line")
     parser.add_argument("--warmup", type=int, default=100)
+    parser.add_argument("--home", help="keep the filled database there, or use the one that is")
+    parser.add_argument("--fill-only", action="store_true", help="make the database of `--home` and measure nothing")
     parser.add_argument("--out", default=str(_ROOT / "bench/RESULTS.md"), help="empty: print only")
     return parser.parse_args()
 
 
-async def _filled(server: EmbeddedPostgres, settings: Settings, options: argparse.Namespace) -> _World:
+def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
+    """The same master key for every run on this database."""
+    made, kept = settings_for(server, home), home / "bench.key"
+    if not kept.exists() and made.master_key is not None:
+        kept.write_text(made.master_key.get_secret_value())
+        kept.chmod(0o600)
+    return made.model_copy(update={"master_key": SecretStr(kept.read_text())})
+
+
+async def _filled(server: EmbeddedPostgres, settings: Settings, kept: Path, options: argparse.Namespace) -> _World:
+    if kept.exists():
+        stored: _World = pickle.loads(kept.read_bytes())  # noqa: S301  our own file
+        return stored
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
     ring = keyring.derive(settings)
     await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=ring)
@@ -113,6 +136,7 @@ async def _filled(server: EmbeddedPostgres, settings: Settings, options: argpars
     world = _World(org_id, agents, admin)
     sealer = await make_keys(db, ring, org_id)
     wanted = set(dice.sample(range(options.customers), min(options.customers, 2 * (options.count + options.warmup))))
+    indexes = await _take_away_indexes(db)
     for begin in range(0, options.customers, _BATCH):
         rows = range(begin, min(begin + _BATCH, options.customers))
         made = [_customer(world, sealer, dice, number, wanted) for number in rows]
@@ -121,10 +145,24 @@ async def _filled(server: EmbeddedPostgres, settings: Settings, options: argpars
         await db.copy_records_to_table(
             "person_keys", columns=["org_id", "person_id", "version", "wrapped"], records=keys
         )
+    for statement in indexes:
+        await db.execute(statement)
     await db.execute("VACUUM (ANALYZE)")
     await db.execute("CHECKPOINT")
     await db.close()
+    kept.write_bytes(pickle.dumps(world))
     return world
+
+
+async def _take_away_indexes(db: asyncpg.Connection) -> list[str]:
+    """Drop what would be kept up row by row; the statements that make it again."""
+    rows = await db.fetch(
+        "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made FROM pg_index "
+        "WHERE indrelid = 'customers'::regclass AND NOT indisprimary"
+    )
+    for row in rows:
+        await db.execute(f"DROP INDEX {row['name']}")
+    return [row["made"] for row in rows]
 
 
 def _new_id() -> UUID:

@@ -113,8 +113,7 @@ async def _searched(actor: Actor, query: str, *, in_body: bool) -> list[Any]:
     if is_number and not actor.is_masked:
         blind = await customers_private.blind_search(actor.org_id, query)
     if not patterns:
-        place = {"pointer": "/q"} if in_body else {"parameter": "q"}
-        raise Invalid(issues=[Issue("too_short", **place)])
+        raise Invalid(issues=[Issue("too_short", pointer="/q") if in_body else Issue("too_short", parameter="q")])
     return [*patterns, *[None] * (2 - len(patterns)), *(blind or (None, None))]
 
 
