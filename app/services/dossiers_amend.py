@@ -42,7 +42,7 @@ async def update(
     definition = _definition(here, fact)
     await _check(session, here, fact, definition, data)
     if sent:
-        consent_ids = await dossiers.consented(session, here, definition)
+        consent_ids = await _consented(session, here, definition)
         _keep_wording(session, here, fact)
         _apply(here, fact, data)
         fact.consent_ids = sorted({*fact.consent_ids, *consent_ids})
@@ -87,6 +87,12 @@ def _definition(here: Place, fact: DossierFact) -> FactDefinition:
     if found is None:
         raise LookupError("a fact without its definition")
     return found
+
+
+async def _consented(session: AsyncSession, here: Place, definition: FactDefinition) -> set[UUID]:
+    """The consents a new wording rests on: it takes what was asked for then, and what is asked for today."""
+    today = here.known.catalogue.current(definition.key) or definition
+    return {one for each in (definition, today) for one in await dossiers.consented(session, here, each)}
 
 
 async def _check(
