@@ -88,6 +88,35 @@ async def test_lifted_restriction_brings_the_customer_back(world: World) -> None
     assert await world.db.fetchval(told, world.org_id, UUID(customer["id"]), scope) is False
 
 
+async def test_lifting_one_restriction_leaves_the_other_in_force(world: World) -> None:
+    customer = await create_customer(world.agent)
+    own = await carried_out(world, customer, "restriction")
+    hold = {"law": "dispute", "reason": "lawsuit", "until": "2099-12-31"}
+    place = f"/v1/customers/{customer['id']}"
+    assert (await world.admin.post(f"{place}/legal-holds", json=hold)).status_code == 201
+    waiting = await carried_out(world, customer, "erasure")
+    assert waiting["outcome"] == "restricted"
+    lifted = await world.manager.post(url(customer, own, "reopen"), headers=if_match(own))
+    assert (lifted.status_code, lifted.json()["outcome"]) == (200, "lifted")
+    answer = await world.agent.get(place)
+    told = answer.json()
+    assert (answer.status_code, told.get("reason"), told.get("until")) == (403, "legal_hold", "2099-12-31")
+    assert (await world.manager.post(url(customer, waiting, "reopen"), headers=if_match(waiting))).status_code == 200
+    assert (await world.agent.get(place)).status_code == 200
+
+
+async def test_restriction_asked_for_while_an_erasure_waits_outlives_it(world: World) -> None:
+    customer = await create_customer(world.agent)
+    hold = {"law": "dispute", "reason": "lawsuit", "until": "2099-12-31"}
+    place = f"/v1/customers/{customer['id']}"
+    assert (await world.admin.post(f"{place}/legal-holds", json=hold)).status_code == 201
+    waiting = await carried_out(world, customer, "erasure")
+    await carried_out(world, customer, "restriction")
+    assert (await world.manager.post(url(customer, waiting, "reopen"), headers=if_match(waiting))).status_code == 200
+    told = (await world.agent.get(place)).json()
+    assert (told.get("code"), told.get("reason"), told.get("until")) == ("customer_restricted", "request", None)
+
+
 @pytest.mark.parametrize("kind", ["access", "erasure"])
 async def test_what_is_final_is_not_reopened(world: World, kind: str) -> None:
     customer = await create_customer(world.agent)
