@@ -51,6 +51,20 @@ async def test_restricted_customer_answers_403_with_the_reason(world: World) -> 
     assert (await world.stranger.get(f"/v1/customers/{customer['id']}")).status_code == 404
 
 
+async def test_restricted_customer_is_in_nobodys_network(world: World) -> None:
+    customer, other, far = [await create_customer(world.agent) for _ in range(3)]
+    await relate(world.agent, customer, other)
+    await relate(world.agent, customer, far)
+    await carried_out(world, customer, "restriction")
+    for client in (world.agent, world.manager, world.admin, world.auditor):
+        for place in ("network?depth=3", "network?depth=1&on=2026-11-20", "network.svg"):
+            answer = await client.get(f"/v1/customers/{other['id']}/{place}")
+            assert answer.status_code == 200, (place, answer.text)
+            assert customer["id"] not in answer.text, place
+        drawn = (await client.get(f"/v1/customers/{other['id']}/network?depth=3")).json()
+        assert ([node["id"] for node in drawn["nodes"]], drawn["edges"]) == ([other["id"]], [])
+
+
 async def test_objection_ends_recommendations_and_introductions_until_it_is_lifted(world: World) -> None:
     introducer = await create_customer(world.agent, name="王永庆", stage="customer")
     contact = await create_customer(world.agent, name="李雷", stage="contact")
