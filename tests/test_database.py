@@ -349,7 +349,11 @@ async def test_erasing_function_refuses_another_organisation(
     world: World, other_world: World, settings: Settings
 ) -> None:
     made = await create_customer(world.agent)
-    for ask in ("SELECT erase_persons($1, ARRAY[$2::uuid])", "SELECT restriction_of($1, NULL, ARRAY[$2::uuid])"):
+    for ask in (
+        "SELECT erase_persons($1, ARRAY[$2::uuid])",
+        "SELECT restriction_of($1, NULL, ARRAY[$2::uuid])",
+        "SELECT restricted_customers($1) WHERE $2::uuid IS NOT NULL",
+    ):
         for bound in (None, other_world.org_id):
             async with as_app(settings, bound) as connection:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError, match="not bound"):

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.consents import FieldGroup, Purpose
 from app.domain.fact_definitions import Catalogue, DossierName, LegalBasis, Override, Sensitivity, shipped
 from app.domain.fact_types import ValueKind
 from tests import matrix_makers as make
 from tests.factories import World, create_customer, if_match
-from tests.facts import china_today, fact_body, history, learn, view
+from tests.facts import china_today, consent, fact_body, history, learn, url_of, view
 from tests.library_forms import FORMS
 
 __all__ = ["china_today"]  # no test names it: pytest runs it for every test of the module it is imported into
@@ -144,6 +145,19 @@ async def test_a_new_version_never_changes_what_old_facts_meant(world: World) ->
     assert (past["definition_version"], past["is_masked"], past["value"]) == (1, True, None)
     stale = await world.admin.put(f"{ALL}/org.golf", json=body, headers=if_match(made))
     assert stale.status_code == 412
+
+
+async def test_correction_of_what_has_become_sensitive_needs_the_consent(world: World) -> None:
+    made = await add(world.admin)
+    person = await create_customer(world.agent)
+    old = await learn(world.agent, person, "org.golf", "每月一次")
+    body = whole(sensitivity="sensitive_personal", group="health", purpose="advice")
+    assert (await world.admin.put(f"{ALL}/org.golf", json=body, headers=if_match(made))).status_code == 200
+    refused = await world.agent.patch(url_of(old), json={"value": "膝盖受过伤"}, headers=if_match(old))
+    assert (refused.status_code, refused.json()["code"]) == (403, "consent_missing")
+    agreed = await consent(world, person, FieldGroup.health, Purpose.advice)
+    done = await world.agent.patch(url_of(old), json={"value": "膝盖受过伤"}, headers=if_match(old))
+    assert (done.status_code, done.json()["consent_ids"]) == (200, [agreed])
 
 
 async def test_withdrawn_takes_nothing_new_and_keeps_what_is_there(world: World) -> None:

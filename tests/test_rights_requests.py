@@ -51,6 +51,20 @@ async def test_restricted_customer_answers_403_with_the_reason(world: World) -> 
     assert (await world.stranger.get(f"/v1/customers/{customer['id']}")).status_code == 404
 
 
+async def test_restricted_customer_is_in_nobodys_network(world: World) -> None:
+    customer, other, far = [await create_customer(world.agent) for _ in range(3)]
+    await relate(world.agent, customer, other)
+    await relate(world.agent, customer, far)
+    await carried_out(world, customer, "restriction")
+    for client in (world.agent, world.manager, world.admin, world.auditor):
+        for place in ("network?depth=3", "network?depth=1&on=2026-11-20", "network.svg"):
+            answer = await client.get(f"/v1/customers/{other['id']}/{place}")
+            assert answer.status_code == 200, (place, answer.text)
+            assert customer["id"] not in answer.text, place
+        drawn = (await client.get(f"/v1/customers/{other['id']}/network?depth=3")).json()
+        assert ([node["id"] for node in drawn["nodes"]], drawn["edges"]) == ([other["id"]], [])
+
+
 async def test_objection_ends_recommendations_and_introductions_until_it_is_lifted(world: World) -> None:
     introducer = await create_customer(world.agent, name="王永庆", stage="customer")
     contact = await create_customer(world.agent, name="李雷", stage="contact")
@@ -86,6 +100,35 @@ async def test_lifted_restriction_brings_the_customer_back(world: World) -> None
     told = "SELECT removed FROM feed WHERE org_id = $1 AND id = $2 AND scope = $3"
     scope = world.users["agent"]
     assert await world.db.fetchval(told, world.org_id, UUID(customer["id"]), scope) is False
+
+
+async def test_lifting_one_restriction_leaves_the_other_in_force(world: World) -> None:
+    customer = await create_customer(world.agent)
+    own = await carried_out(world, customer, "restriction")
+    hold = {"law": "dispute", "reason": "lawsuit", "until": "2099-12-31"}
+    place = f"/v1/customers/{customer['id']}"
+    assert (await world.admin.post(f"{place}/legal-holds", json=hold)).status_code == 201
+    waiting = await carried_out(world, customer, "erasure")
+    assert waiting["outcome"] == "restricted"
+    lifted = await world.manager.post(url(customer, own, "reopen"), headers=if_match(own))
+    assert (lifted.status_code, lifted.json()["outcome"]) == (200, "lifted")
+    answer = await world.agent.get(place)
+    told = answer.json()
+    assert (answer.status_code, told.get("reason"), told.get("until")) == (403, "legal_hold", "2099-12-31")
+    assert (await world.manager.post(url(customer, waiting, "reopen"), headers=if_match(waiting))).status_code == 200
+    assert (await world.agent.get(place)).status_code == 200
+
+
+async def test_restriction_asked_for_while_an_erasure_waits_outlives_it(world: World) -> None:
+    customer = await create_customer(world.agent)
+    hold = {"law": "dispute", "reason": "lawsuit", "until": "2099-12-31"}
+    place = f"/v1/customers/{customer['id']}"
+    assert (await world.admin.post(f"{place}/legal-holds", json=hold)).status_code == 201
+    waiting = await carried_out(world, customer, "erasure")
+    await carried_out(world, customer, "restriction")
+    assert (await world.manager.post(url(customer, waiting, "reopen"), headers=if_match(waiting))).status_code == 200
+    told = (await world.agent.get(place)).json()
+    assert (told.get("code"), told.get("reason"), told.get("until")) == ("customer_restricted", "request", None)
 
 
 @pytest.mark.parametrize("kind", ["access", "erasure"])

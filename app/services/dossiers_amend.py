@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from app import etags
 from app.access import Actor
 from app.domain import opportunity
+from app.domain.consents import FieldGroup
 from app.domain.fact_definitions import FactDefinition
 from app.errors import Conflict, Invalid
 from app.etags import Document
@@ -42,7 +43,7 @@ async def update(
     definition = _definition(here, fact)
     await _check(session, here, fact, definition, data)
     if sent:
-        carried = await dossiers.consented(session, here, definition)
+        carried = await _consented(session, here, definition)
         await consents.note_use(session, here.actor, carried, "dossier_fact", fact.id)
         _keep_wording(session, here, fact)
         _apply(here, fact, data)
@@ -88,6 +89,12 @@ def _definition(here: Place, fact: DossierFact) -> FactDefinition:
     if found is None:
         raise LookupError("a fact without its definition")
     return found
+
+
+async def _consented(session: AsyncSession, here: Place, definition: FactDefinition) -> dict[FieldGroup, UUID]:
+    """The consents a new wording rests on: it takes what was asked for then, and what is asked for today."""
+    today = here.known.catalogue.current(definition.key) or definition
+    return {**await dossiers.consented(session, here, definition), **await dossiers.consented(session, here, today)}
 
 
 async def _check(

@@ -3,6 +3,7 @@
 from datetime import date
 from uuid import UUID
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import access, db, etags
@@ -90,15 +91,32 @@ async def reopen(session: AsyncSession, actor: Actor, customer_id: UUID, request
     if row.status != RightsRequestStatus.done or row.outcome not in (Outcome.restricted, Outcome.stopped):
         raise Conflict("rights_request_final")
     if row.outcome == Outcome.restricted:
-        customer.restricted_at = customer.restricted_until = customer.restriction = None
-        customer.updated_at = utc_now()
-        db.mark(session, customer, access.holders(customer))
-        await rights_requests_subject.show(session, actor.org_id, customer_id)
-        access.record(session, actor, "customer.restriction_lifted", "customer", customer_id)
+        await _lift(session, actor, customer, row)
     row.outcome, row.outcome_until = Outcome.lifted, None
     await rights_requests.close(session, actor, row, RightsRequestStatus.withdrawn)
     await session.flush()
     return rights_requests.document(row)
+
+
+async def _lift(session: AsyncSession, actor: Actor, customer: Customer, row: RightsRequest) -> None:
+    """End the restriction, unless another request of his restricts him too: then that one's stands."""
+    others = select(RightsRequest).where(
+        col(RightsRequest.org_id) == actor.org_id,
+        col(RightsRequest.customer_id) == customer.id,
+        col(RightsRequest.id) != row.id,
+        col(RightsRequest.status) == RightsRequestStatus.done,
+        col(RightsRequest.outcome) == Outcome.restricted,
+    )
+    left = (await session.exec(others.order_by(col(RightsRequest.kind), col(RightsRequest.id)))).first()
+    if left is not None:  # an erasure before a restriction: it is what the law keeps him for
+        basis = "legal_hold" if left.kind == RightsRequestKind.erasure else "request"
+        await _restrict(session, actor, customer, basis, left.outcome_until)
+        return
+    customer.restricted_at = customer.restricted_until = customer.restriction = None
+    customer.updated_at = utc_now()
+    db.mark(session, customer, access.holders(customer))
+    await rights_requests_subject.show(session, actor.org_id, customer.id)
+    access.record(session, actor, "customer.restriction_lifted", "customer", customer.id)
 
 
 async def _taken(

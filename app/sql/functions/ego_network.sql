@@ -40,6 +40,7 @@ DECLARE
     -- Nothing is filtered: most questions are such, and then a tie costs half.
     v_is_open CONSTANT boolean := p_directions IS NULL AND p_types IS NULL AND coalesce(p_least, 0) = 0;
     v_own uuid[];  -- all the caller sees; null: too many, or not asked for
+    v_stored uuid[] := '{}';  -- who is restricted: hidden even from him who sees all
     v_least numeric := coalesce(p_least, 0);
     -- A direction is read from the customer already reached: a supplier stands left of a "client" row.
     v_left_ways text[] := ARRAY(
@@ -95,7 +96,9 @@ BEGIN
          AND g.code = CASE WHEN t.code = ANY(v_veiled) THEN t.direction ELSE t.code END
         WHERE t.org_id = p_org;
     END IF;
-    IF p_depth > 1 AND NOT v_sees_all THEN
+    IF v_sees_all THEN
+        v_stored := restricted_customers(p_org);
+    ELSIF p_depth > 1 THEN
         SELECT array_agg(o.id) INTO v_own FROM (
             SELECT c.id FROM customers c WHERE c.org_id = p_org AND c.owner_id = ANY(p_owners)
             UNION ALL
@@ -117,7 +120,7 @@ BEGIN
                            WHEN t.node IN (SELECT unnest(v_ids[:v_before - 1] || v_ids[v_front:])) THEN CASE
                                WHEN t.is_shown AND (NOT t.is_turned OR t.node IN (SELECT unnest(v_ids[:v_before - 1])))
                                THEN 1 ELSE 0 END
-                           WHEN v_sees_all OR CASE
+                           WHEN v_sees_all AND t.node <> ALL (v_stored) OR CASE
                                WHEN v_own IS NOT NULL THEN t.node IN (SELECT unnest(v_own))
                                ELSE (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
                                      FROM customers c WHERE c.org_id = p_org AND c.id = t.node) END
