@@ -63,7 +63,7 @@ async def test_page_is_the_one_of_the_list(world: World) -> None:
     body, asked = {**query, "stage": ["prospect", "customer"]}, {**query, "stage": "prospect,customer"}
     seen, cursor = [], None
     while True:
-        more = {} if cursor is None else {"cursor": cursor}
+        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         there = await world.agent.post(SEARCH, json={**body, **more})
         listed = await world.agent.get("/v1/customers", params={**asked, **more})
         assert there.content == listed.content

@@ -368,7 +368,7 @@ def test_row_54_no_personal_value_has_a_place_in_an_address(api: FastAPI) -> Non
 PUBLIC = re.compile(r"/v1/forms(/.*)?|/\.well-known/jwks\.json|/problems/[a-z-]+")
 
 
-def test_promise_55_nothing_sensitive_is_cached(walk: Walk) -> None:
+def test_row_55_nothing_sensitive_is_cached(walk: Walk) -> None:
     cached = set()
     for kind, answer in walk.answers:
         control = answer.headers.get_list("cache-control")

@@ -113,8 +113,8 @@ async def _searched(actor: Actor, query: str, *, in_body: bool) -> list[Any]:
     if is_number and not actor.is_masked:
         blind = await customers_private.blind_search(actor.org_id, query)
     if not patterns:
-        place = {"pointer": "/q"} if in_body else {"parameter": "q"}
-        raise Invalid(issues=[Issue("too_short", **place)])
+        place = Issue("too_short", pointer="/q") if in_body else Issue("too_short", parameter="q")
+        raise Invalid(issues=[place])
     return [*patterns, *[None] * (2 - len(patterns)), *(blind or (None, None))]
 
 
