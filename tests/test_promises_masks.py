@@ -63,7 +63,7 @@ async def held(db: asyncpg.Connection, org_id: UUID) -> bytes:
     return "\n".join(part or "" for part in parts).encode()
 
 
-async def test_promise_47_database_holds_nothing_private_of_a_customer_in_clear(world: World) -> None:
+async def test_row_47_database_holds_nothing_private_of_a_customer_in_clear(world: World) -> None:
     made = await create_customer(world.agent, **PRIVATE, note=NOTE, id_number=ID_NUMBER)
     other = await create_customer(world.agent, name="李雷")
     tie = await relate(world.agent, made, other, "friend", note=TIE)
@@ -83,7 +83,7 @@ async def test_promise_47_database_holds_nothing_private_of_a_customer_in_clear(
 # --- 50 --------------------------------------------------------------------------------------------------------
 
 
-async def test_promise_50_whole_numbers_are_found_and_only_whole_ones(world: World, other_world: World) -> None:
+async def test_row_50_whole_numbers_are_found_and_only_whole_ones(world: World, other_world: World) -> None:
     made = await create_customer(world.agent, **PRIVATE, id_number=ID_NUMBER)
     company = await create_company(world.agent, id_number="91350100M000100Y43", phones=[{"number": LANDLINE}])
     await create_customer(other_world.agent, **PRIVATE, id_number=ID_NUMBER)
@@ -100,7 +100,7 @@ async def test_promise_50_whole_numbers_are_found_and_only_whole_ones(world: Wor
     assert await searched(world.manager, PHONE) == [made["id"]]
 
 
-async def test_promise_50_index_follows_the_phones(world: World) -> None:
+async def test_row_50_index_follows_the_phones(world: World) -> None:
     made = await create_customer(world.agent, **PRIVATE)
     url = f"/v1/customers/{made['id']}"
     renamed = (await world.agent.patch(url, json={"name": "李雷", "note": "x"}, headers=if_match(made))).json()
@@ -118,7 +118,7 @@ async def test_promise_50_index_follows_the_phones(world: World) -> None:
     assert await searched(world.agent, "13812348000") == [made["id"]]
 
 
-async def test_promise_50_organisations_have_other_indexes_and_nothing_is_indexed_in_clear(
+async def test_row_50_organisations_have_other_indexes_and_nothing_is_indexed_in_clear(
     world: World, other_world: World
 ) -> None:
     columns = "id_number_bi, phones_bi, id_number_bi_ver, phones_bi_ver"
@@ -162,9 +162,7 @@ async def give_everybody(world: World, numbers: dict[str, Iterator[str]]) -> Non
         assert answer.status_code == 200, answer.text
 
 
-async def test_promise_53_no_read_of_anybody_answers_a_full_value(
-    api: FastAPI, world: World, other_world: World
-) -> None:
+async def test_row_53_no_read_of_anybody_answers_a_full_value(api: FastAPI, world: World, other_world: World) -> None:
     """Every GET of the document, for every principal of the isolation matrix, about people with canaries."""
     clients = await cast(world, other_world)
     persons, companies = resident_ids(300, seed=53), credit_codes(100, seed=53)
@@ -186,7 +184,7 @@ async def test_promise_53_no_read_of_anybody_answers_a_full_value(
     assert shown > 200
 
 
-async def test_promise_53_masks_are_the_same_for_every_role(world: World) -> None:
+async def test_row_53_masks_are_the_same_for_every_role(world: World) -> None:
     made = await create_customer(world.agent, **PRIVATE, id_number=ID_NUMBER, note=NOTE)
     for name in ("agent", "manager", "admin", "auditor"):
         client = getattr(world, name)
@@ -203,7 +201,7 @@ async def test_promise_53_masks_are_the_same_for_every_role(world: World) -> Non
         assert line["phone_masked"] == "139****9047"
 
 
-async def test_promise_53_full_values_come_with_reveal_only(world: World) -> None:
+async def test_row_53_full_values_come_with_reveal_only(world: World) -> None:
     """With a fresh proof of presence, a purpose, a limit, and an audit event that names the fields and no value."""
     made = await create_customer(world.agent, **PRIVATE, id_number=ID_NUMBER)
     bare = await create_customer(world.agent)
@@ -232,7 +230,7 @@ async def test_promise_53_full_values_come_with_reveal_only(world: World) -> Non
     assert (refused.status_code, refused.json()["code"]) == (401, "step_up_required")
 
 
-async def test_promise_53_masked_copies_do_not_outlive_a_change(world: World, settings: Settings) -> None:
+async def test_row_53_masked_copies_do_not_outlive_a_change(world: World, settings: Settings) -> None:
     made = await create_customer(world.agent, **PRIVATE)
     url = f"/v1/customers/{made['id']}"
     change: dict[str, Any] = {"phones": [], "emails": [], "addresses": [], "note": None}

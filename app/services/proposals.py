@@ -236,6 +236,7 @@ def _content(ground: Basis, opinion: Opinion, data: ProposalCreate) -> dict[str,
         },
         "customer_insists": opinion.verdict.may_insist,
         "statement": data.statement,
+        "judged_by": opinion.judged_by,
     }
 
 
@@ -276,12 +277,13 @@ def _needs_class(one: dict[str, Any]) -> bool:
 
 
 def _document(row: Proposal) -> Document:
-    told = {name: value for name, value in row.content.items() if name not in ("customer", "organization")}
+    told = {name: value for name, value in row.content.items() if name not in _UNTOLD}
     plain = {name: getattr(row, name) for name in _PLAIN}
     body = ProposalPublic.model_validate({**plain, **told, "verdict_code": row.verdict, "signature": row.signature})
     return Document(body.model_dump_json().encode(), row.version, row.id)
 
 
+_UNTOLD = ("customer", "organization", "judged_by")  # kept for the document, and to form the opinion again
 _PLAIN = (
     "id", "customer_id", "needs_analysis_id", "number", "language", "prepared_by", "assessed_at", "recommended_at",
     "signed_at", "version", "created_at",

@@ -47,6 +47,7 @@ class Opinion:
     tolerance: ToleranceAssessment | None
     agent: User
     assessed_at: datetime
+    judged_by: dict[str, Any]
 
 
 async def basis(session: AsyncSession, actor: Actor, needs_analysis_id: UUID) -> Basis:
@@ -107,7 +108,22 @@ async def form(session: AsyncSession, actor: Actor, ground: Basis, data: Proposa
     )
     facts = proposal_facts.facts(ground.analysis, recommended, moment)
     verdict = suitability.verdict(facts, Thresholds(**dict(rules.thresholds)))
-    return Opinion(verdict, recommended, sold, held, agent, max(told_at))
+    judged_by = _judged_by(recommended, moment, rules)
+    return Opinion(verdict, recommended, sold, held, agent, max(told_at), judged_by)
+
+
+def _judged_by(recommended: Sequence[Recommended], moment: Moment, rules: SalesRules) -> dict[str, Any]:
+    """What the opinion rests on besides the analysis and what is recommended: with it anybody forms it again, years
+    later and whatever became of agent, rules and assessment (令2023-2, 41).
+    """
+    held = moment.tolerance
+    return {
+        "agent_levels": [one.agent_level for one in recommended],
+        "thresholds": rules.thresholds.model_dump(mode="json"),
+        "tolerance": None if held is None else {"level": held.level, "valid_until": held.valid_until.isoformat()},
+        "assessment_valid_until": moment.assessment_valid_until.isoformat(),
+        "has_representative_consent": moment.has_representative_consent,
+    }
 
 
 def refuse(opinion: Opinion, data: ProposalCreate) -> None:
