@@ -1,9 +1,9 @@
 """Checking the sealed audit trail: does it say today what it said when it was sealed?
 
 Everything is read in one snapshot and calculated here; nothing the database says about itself is believed. A signing
-key counts only if it opens with a key-encryption key of ours, so a key somebody put in the place of ours signs nothing. What the
-database alone cannot tell (the end of the chain cut off, together with its seals and anchors) the last anchors tell
-that were taken elsewhere before (`renmai audit anchors`).
+key counts only if it opens with a key-encryption key of ours, so a key somebody put in the place of ours signs nothing.
+What the database alone cannot tell (the end of the chain cut off, together with its seals and anchors) the last anchors
+tell that were taken elsewhere before (`renmai audit anchors`).
 """
 
 import asyncio
