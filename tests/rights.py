@@ -87,7 +87,7 @@ async def known_well(world: World) -> Json:
 
 FACTS = {
     "personal": [("ambitions", "翠鸟计划"), ("food", "沙茶面")],
-    "project": [("stage", {"stage": "first_contact"})],
+    "project": [("stage", {"stage": "idea"})],
     "corporate": [("business", "翠鸟生意")],
     "competitor": [("rep", "小林，爱打电话")],
 }
@@ -121,8 +121,7 @@ async def everything(world: World) -> Json:
 async def company_known_well(world: World) -> Json:
     """A company with facts in its two dossiers."""
     company = await create_customer(
-        world.agent, party_type="organization", name="翠鸟有限公司", gender=None, birthday=None,
-        phones=[{"number": "13900139048"}],
+        world.agent, party_type="organization", name="翠鸟有限公司", phones=[{"number": "13900139048"}],
     )  # fmt: skip
     for key, value in FACTS["corporate"]:
         await learn(world.agent, company, key, value)

@@ -75,7 +75,6 @@ async def test_row_62_reads_of_one_person_are_on_record_and_others_are_not(
     assert wrong == []
 
 
-
 async def test_introductions_are_looked_at_where_a_note_is_read(world: World) -> None:
     one, two = await create_customer(world.agent, name="王永庆"), await create_customer(world.agent, name="李雷")
     await introduce(world.agent, one, two, "agreed", note="喝过茶")
