@@ -7,13 +7,14 @@
     drafts       answers nobody has touched for a year                        deleted
     short_forms  answers to forms that keep every item a year at most         deleted a year after they were given
     closed       rights requests and lifted holds, after three years          deleted; proofs of erasures stay
-    consents     what rests on a consent that was withdrawn                   by `CONSENTS`, once consents are kept
+    consent_withdrawn  what rests on a consent withdrawn 15 days ago          loses its contents, and all made from it
+    facts_expired      facts past their day (`expires_on` of the definition)  lose their contents
+    erased_consents    what an erased person decided, after three years       deleted; until then proof, without papers
 
 What is kept for minutes to a year for the sake of the service itself (sessions, answers for retries) is swept
 (`sweep.py`); shadow contacts are erased there too. Audit events stay. A run that is interrupted has done a part of it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ import asyncpg
 import orjson
 
 from app.domain import inventory
-from app.services import legal_holds, rights_requests_erase
+from app.services import consents_unfounded, legal_holds, rights_requests_erase
 
 BITE = 200
 _Children = dict[str, list[tuple[str, str]]]  # what points at the rows of a table: (table, column)
@@ -50,6 +51,10 @@ _CLOSED = {
     "rights_requests": "status IN ('done', 'refused', 'withdrawn') AND decided_at < now() - interval '3 years'",
     "legal_holds": "coalesce(lifted_at, until + interval '1 day') < now() - interval '3 years'",
 }
+_ERASED_CONSENTS = (
+    "t.customer_id IN (SELECT c.id FROM customers c "
+    "WHERE c.org_id = t.org_id AND c.erased_at < now() - interval '3 years')"
+)
 _SHORT = ("none", "visit+1y")
 
 
@@ -61,11 +66,6 @@ class Found:
     name: str
     rows: int = 0
     held: int = 0
-
-
-# What rests on a consent that was withdrawn: called with a connection of the owner role and the organisation.
-Hook = Callable[[asyncpg.Connection, UUID], Awaitable[Sequence[Found]]]
-CONSENTS: list[Hook] = []
 
 
 async def run(connection: asyncpg.Connection, *, is_dry: bool = False) -> list[Found]:
@@ -89,17 +89,22 @@ async def _run(connection: asyncpg.Connection) -> list[Found]:
     children = await _children(connection)
     for org_id in [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]:
         await legal_holds.refresh(connection, org_id)
+        now = await connection.fetchval("SELECT now()")
         found = [
+            *_told(await consents_unfounded.withdrawn(connection, org_id, now)),
+            *_told(await consents_unfounded.expired(connection, org_id, now)),
             await _persons(connection, org_id, "hold_ended", _HOLD_ENDED),
             await _persons(connection, org_id, "deleted", _DELETED),
             *[await _rows(connection, org_id, *rule, children) for rule in await _rules(connection, org_id, children)],
         ]
-        for hook in CONSENTS:
-            found += await hook(connection, org_id)
         for one in found:
             whole = total.setdefault((one.table, one.name), Found(one.table, one.name))
             whole.rows, whole.held = whole.rows + one.rows, whole.held + one.held
     return list(total.values())
+
+
+def _told(emptied: consents_unfounded.Emptied) -> list[Found]:
+    return [Found(table, emptied.rule, rows, held) for table, rows, held in consents_unfounded.tables(emptied)]
 
 
 async def _persons(connection: asyncpg.Connection, org_id: UUID, name: str, sql: str) -> Found:
@@ -146,6 +151,7 @@ async def _rules(connection: asyncpg.Connection, org_id: UUID, children: _Childr
         ("form_responses", "drafts", _DRAFTS),
         ("form_responses", "short_forms", await _short_forms(connection, org_id)),
         *[(table, "closed", condition) for table, condition in _CLOSED.items()],
+        ("consents", "erased_consents", _ERASED_CONSENTS),
     ]
 
 

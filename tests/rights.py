@@ -5,8 +5,10 @@ from uuid import UUID
 
 import httpx
 
+from tests import household_form, tolerance_form
 from tests.fact_find import create_household
 from tests.factories import World, create_customer, if_match
+from tests.facts import learn
 from tests.ties import introduce, relate
 
 Json = dict[str, Any]
@@ -81,6 +83,51 @@ async def known_well(world: World) -> Json:
     ):
         await world.db.execute(sql, world.org_id, UUID(customer["id"]), world.users["agent"])
     return customer
+
+
+FACTS = {
+    "personal": [("ambitions", "翠鸟计划"), ("food", "沙茶面")],
+    "project": [("stage", {"stage": "idea"})],
+    "corporate": [("business", "翠鸟生意")],
+    "competitor": [("rep", "小林，爱打电话")],
+}
+
+
+async def everything(world: World) -> Json:
+    """`known_well`, and all that hangs on a person besides: facts, a risk tolerance, a signed proposal, a task, a look."""
+    customer = await known_well(world)
+    place = f"/v1/customers/{customer['id']}"
+    for key, value in FACTS["personal"] + FACTS["project"]:
+        await learn(world.agent, customer, key, value, teller={"label": "翠鸟邻居"}, source="third_party")
+    await tolerance_form.assess(world.agent, customer["id"])
+    await household_form.qualify(world)
+    analysis = await household_form.analyse(world.agent, customer["id"])
+    word = {"kind": "recording", "reference": "翠鸟录音", "confirmed_at": analysis["created_at"]}
+    assert (await world.agent.post(f"/v1/needs-analyses/{analysis['id']}/confirm", json=word)).status_code == 201
+    proposal = await household_form.propose(world.agent, analysis)
+    assert proposal.status_code == 201, proposal.text
+    assert (await household_form.sign(world.agent, proposal.json())).status_code == 200
+    draft = await tolerance_form.draft(world.agent, customer["id"])
+    gone = await tolerance_form.finish(world.agent, draft)
+    retracted = await world.agent.post(
+        f"/v1/form-responses/{draft['id']}/retract", json={"reason": "翠鸟填错"}, headers=if_match(gone.json())
+    )
+    assert retracted.status_code == 200, retracted.text
+    for place_of in (place, f"{place}/consents", f"{place}/dossiers/personal"):
+        assert (await world.agent.get(place_of)).status_code == 200
+    return customer
+
+
+async def company_known_well(world: World) -> Json:
+    """A company with facts in its two dossiers."""
+    company = await create_customer(
+        world.agent, party_type="organization", name="翠鸟有限公司", phones=[{"number": "13900139048"}],
+    )  # fmt: skip
+    for key, value in FACTS["corporate"]:
+        await learn(world.agent, company, key, value)
+    for key, value in FACTS["competitor"]:
+        await learn(world.agent, company, key, value, basis="public")
+    return company
 
 
 async def held_of(world: World) -> str:

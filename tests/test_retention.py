@@ -97,9 +97,9 @@ async def test_old_tombstones_drafts_and_short_forms_go(world: World) -> None:
         made[name] = uuid7()
         await world.db.execute(
             "INSERT INTO form_responses (org_id, id, customer_id, form_key, form_version, content_hash, status, "
-            "answers, recorded_by, created_digest, updated_at, completed_at, answered_on) "
+            "recorded_by, created_digest, updated_at, completed_at, answered_on) "
             "VALUES ($1, $2, $3, $4, '1.0.0', '', $5, "
-            "'{}', $6, '\\x00', now() - make_interval(days => $7), CASE WHEN $5 = 'completed' THEN now() END, "
+            "$6, '\\x00', now() - make_interval(days => $7), CASE WHEN $5 = 'completed' THEN now() END, "
             "(now() - make_interval(days => $7))::date)",
             world.org_id, made[name], UUID(customer["id"]), form, status, world.users["agent"], age,
         )  # fmt: skip
@@ -112,15 +112,6 @@ async def test_old_tombstones_drafts_and_short_forms_go(world: World) -> None:
     assert await world.db.fetchval(meetings, world.org_id) == 1
     held = ("relationship_interactions", "tombstones")
     assert next(one.held for one in found if (one.table, one.name) == held) >= 1
-
-
-async def test_hook_for_withdrawn_consents_is_called(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def rule(_connection: object, _org_id: UUID) -> list[retention.Found]:
-        return [retention.Found("dossier_facts", "consent_withdrawn", 1)]
-
-    monkeypatch.setattr(retention, "CONSENTS", [rule])
-    found = await retention.run(world.db, is_dry=True)
-    assert next(one.rows for one in found if one.name == "consent_withdrawn") >= 1
 
 
 async def test_dry_run_prints_table_and_rule_and_changes_nothing(run: Run, world: World) -> None:

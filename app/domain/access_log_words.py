@@ -60,7 +60,7 @@ ROLES: Final[Mapping[str, Words]] = {
 _VERBS: Final[Mapping[str, str]] = {
     "viewed": "viewed", "listed": "viewed", "explained": "viewed", "recalculated": "viewed", "drafted_from": "viewed",
     "revealed": "revealed", "exported": "exported", "created": "created", "deleted": "deleted", "erased": "deleted",
-    "transferred": "transferred",
+    "contents_erased": "deleted", "transferred": "transferred",
 }  # fmt: skip
 _NOUNS: Final[Mapping[str, str]] = {
     "customer": "profile", "company": "profile", "shadow_contact": "profile", "dossier": "dossier",

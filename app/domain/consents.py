@@ -203,6 +203,20 @@ def carrying(
     return found
 
 
+def over(decided: Collection[Decided], before: datetime, today: date) -> set[FieldGroup]:
+    """The groups the person said no to earlier than `before`, and has not said yes to since."""
+    ends = _ends(decided)
+    stands = (ConsentStatus.given, ConsentStatus.not_yet_valid)
+    again = {
+        group
+        for one in decided
+        if status(one, today) in stands
+        for group in one.versions
+        if group in ends and one.decided_at > ends[group]
+    }
+    return {group for group, at in ends.items() if at < before} - again
+
+
 def _may_speak(one: Decided, group: FieldGroup, person: Age) -> bool:
     is_outsider = one.given_by is GivenBy.guardian and not one.is_own_guardian
     if person is Age.under_14:

@@ -18,6 +18,8 @@ BEGIN
         UNION ALL SELECT x.customer_id FROM needs_analyses x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
         UNION ALL SELECT x.customer_id FROM tolerance_assessments x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
         UNION ALL SELECT x.customer_id FROM proposals x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
+        UNION ALL SELECT x.customer_id FROM dossier_facts x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
+        UNION ALL SELECT x.customer_id FROM consents x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
         UNION ALL SELECT x.customer_id FROM tasks x WHERE x.org_id = p_org AND x.id = ANY(p_ids)
         UNION ALL SELECT unnest(ARRAY[x.left_id, x.right_id]) FROM relationships x
             WHERE x.org_id = p_org AND x.id = ANY(p_ids)
