@@ -395,8 +395,7 @@ def install(app: FastAPI) -> None:
     """Make the application serve this document."""
 
     def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = build(app)
+        app.openapi_schema = app.openapi_schema or build(app)
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # the documented way to replace it

@@ -6,7 +6,8 @@
     tombstones   rows of a person deleted more than 30 days ago               deleted, unless a law keeps his
     drafts       answers nobody has touched for a year                        deleted
     short_forms  answers to forms that keep every item a year at most         deleted a year after they were given
-    closed       rights requests and lifted holds, after three years          deleted; proofs of erasures stay
+    closed       rights requests and lifted holds, after three years          deleted, unless an objection or a
+                                                                              restriction is in force; proofs stay
     consent_withdrawn  what rests on a consent withdrawn 15 days ago          loses its contents, and all made from it
     facts_expired      facts past their day (`expires_on` of the definition)  lose their contents
     erased_consents    what an erased person decided, after three years       deleted; until then proof, without papers
@@ -47,13 +48,14 @@ WHERE org_id = $1 AND id = $2
 """
 _UNTIL = "UPDATE customers SET restricted_until = $3 WHERE org_id = $1 AND id = $2"
 _DRAFTS = "status IN ('draft', 'in_progress') AND updated_at < now() - interval '1 year'"
+# What a request has stopped or restricted holds until it is lifted, and it is lifted by the request.
 _CLOSED = {
-    "rights_requests": "status IN ('done', 'refused', 'withdrawn') AND decided_at < now() - interval '3 years'",
+    "rights_requests": "status IN ('done', 'refused', 'withdrawn') AND decided_at < now() - interval '3 years' "
+    "AND coalesce(outcome, '') NOT IN ('stopped', 'restricted')",
     "legal_holds": "coalesce(lifted_at, until + interval '1 day') < now() - interval '3 years'",
 }
 _ERASED_CONSENTS = (
-    "t.customer_id IN (SELECT c.id FROM customers c "
-    "WHERE c.org_id = t.org_id AND c.erased_at < now() - interval '3 years')"
+    "t.customer_id IN (SELECT c.id FROM customers c WHERE c.org_id = $1 AND c.erased_at < now() - interval '3 years')"
 )
 _SHORT = ("none", "visit+1y")
 

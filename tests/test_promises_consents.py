@@ -21,6 +21,8 @@ from tests.factories import World, create_customer
 from tests.form_answers import least
 from tests.library_forms import FORMS
 from tests.life_form import complete, create_draft, save
+from tests.matrix_makers import GOLF
+from tests.own_forms import KEY, pet, publish
 from tests.problem import assert_problem
 
 RESPONSES = "/v1/form-responses"
@@ -53,6 +55,32 @@ async def assert_refused(client: httpx.AsyncClient, customer: dict[str, Any], gr
 
 def guarded(group: str) -> dict[str, Any]:
     return {"given_by": "guardian", "guardian": MOTHER} if group == "minors" else {}
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "group"),
+    [
+        ({"type": "text", "max": 50, "extract": "dossier.personal.itinerary"}, "下周出差", "whereabouts"),
+        ({"type": "text", "max": 50, "extract": "dossier.personal.org.golf"}, "膝盖受过伤", "health"),
+        ({"type": "text", "max": 50, "prefill": "dossier.personal.org.golf"}, "膝盖受过伤", "health"),
+        ({"type": "id_number"}, "11010519491231002X", "identity"),
+    ],
+)
+async def test_row_56_a_form_that_calls_itself_harmless_is_judged_by_what_it_asks(
+    world: World, item: dict[str, Any], said: str, group: str
+) -> None:
+    careful = {**GOLF, "fact_key": "org.golf", "dossier": "personal", "sensitivity": "sensitive_personal"}
+    made = await world.admin.post("/v1/fact-definitions", json={**careful, "group": "health", "purpose": "advice"})
+    assert made.status_code == 201, made.text
+    asked = {"link_id": "asked", "label": {"zh": "说说看？", "en": "Tell me?"}, "sensitivity": "none", **item}
+    await publish(world.admin, pet(items=[asked]))
+    customer = await create_customer(world.agent)
+    sent = {"customer_id": customer["id"], "form_key": KEY, "form_version": "1.0.0", "answers": {"asked": said}}
+    refused = await world.agent.post(RESPONSES, json=sent)
+    assert_problem(refused, 403, "consent_missing")
+    assert refused.json()["field_groups"] == [group]
+    await give(world.agent, customer["id"], group)
+    assert (await world.agent.post(RESPONSES, json=sent)).status_code == 201
 
 
 def days(back: int) -> str:

@@ -12,7 +12,7 @@ from app import retention
 from app.config import Settings
 from tests.commands import Run, fails, runner
 from tests.factories import World, create_customer, if_match
-from tests.rights import carried_out
+from tests.rights import carried_out, url
 from tests.ties import Json, relate
 
 
@@ -144,3 +144,19 @@ async def test_erasure_list_is_written_and_replayed(run: Run, world: World, tmp_
 
 async def test_inventory_is_what_the_committed_files_say(run: Run) -> None:
     assert (await run("inventory", "--check")).status == 0
+
+
+async def test_what_is_still_in_force_outlives_the_three_years_of_its_request(world: World) -> None:
+    customer, restricted = await create_customer(world.agent), await create_customer(world.agent)
+    objection = await carried_out(world, customer, "objection", purpose="proactive_contact")
+    restriction = await carried_out(world, restricted, "restriction")
+    told = await carried_out(world, customer, "access")
+    await world.db.execute(
+        "UPDATE rights_requests SET decided_at = now() - interval '4 years' WHERE org_id = $1", world.org_id
+    )
+    await retention.run(world.db)
+    left = await world.db.fetch("SELECT id FROM rights_requests WHERE org_id = $1", world.org_id)
+    assert {str(one["id"]) for one in left} == {objection["id"], restriction["id"]}
+    assert told["id"] not in {str(one["id"]) for one in left}
+    answer = await world.manager.post(url(restricted, restriction, "reopen"), headers=if_match(restriction))
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "lifted")

@@ -1,14 +1,16 @@
 """Which answers of a form need consent, and to what. Pure data and one walk.
 
-An item of sensitivity `sensitive` that a person answers belongs to one group: by the table, an identity number by its
-type, in a form of an organisation's own `other_sensitive`, and of the built-in forms everything else is money. What the
-server calculates from answers needs nothing of its own.
+An item of sensitivity `sensitive` that a person answers belongs to one group: by the table, in a form of an
+organisation's own `other_sensitive`, and of the built-in forms everything else is money. Whatever a form calls itself,
+an identity number is one by its type, and what is asked for a sensitive fact of a dossier is of that fact's group. What
+the server calculates from answers needs nothing of its own.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from app.domain.consents import FieldGroup
+from app.domain.fact_definitions import Catalogue, shipped
 from app.domain.form_shapes import FormDefinition, Item
 
 OWN: Final = "org."  # what keys of an organisation's own forms begin with
@@ -31,25 +33,49 @@ GROUPS: Final[Mapping[str, FieldGroup]] = {
 THIRD_PARTY: Final = frozenset({"relative_name", "relative_phone"})
 
 
-def of_answers(form: FormDefinition, answers: Mapping[str, Any]) -> frozenset[FieldGroup]:
-    """The groups these answers need consent to; empty where nothing sensitive is answered."""
+def names_facts(form: FormDefinition) -> bool:
+    """Whether a form asks for facts of dossiers, so that what they are must be known."""
+    return any(_fact_keys(place.item) for place in form.index.values())
+
+
+def of_answers(
+    form: FormDefinition, answers: Mapping[str, Any], catalogue: Catalogue | None = None
+) -> frozenset[FieldGroup]:
+    """The groups these answers need consent to; empty where nothing sensitive is answered.
+
+    Args:
+        catalogue: what the organisation knows of facts; None: what the product does.
+    """
+    facts = catalogue or shipped()
     places = (form.index.get(link_id) for link_id in _answered(answers))
-    groups = (group_of(form.form_key, place.item) for place in places if place is not None)
+    groups = (group_of(form.form_key, place.item, facts) for place in places if place is not None)
     return frozenset(group for group in groups if group is not None)
 
 
-def group_of(form_key: str, item: Item) -> FieldGroup | None:
+def group_of(form_key: str, item: Item, facts: Catalogue) -> FieldGroup | None:
     """The group an item's answer belongs to; None where it needs no consent of its own."""
     is_own = form_key.startswith(OWN)
     if not is_own and item.link_id in THIRD_PARTY:
         return FieldGroup.third_party
-    if item.sensitivity != "sensitive" or item.calculated is not None:
+    if item.calculated is not None:
         return None
     if item.type == "id_number":
         return FieldGroup.identity
+    for key in _fact_keys(item):
+        fact = facts.current(key)
+        if fact is not None and fact.needs_consent:
+            return fact.group
+    if item.sensitivity != "sensitive":
+        return None
     if is_own:
         return FieldGroup.other_sensitive
     return GROUPS.get(item.link_id, FieldGroup.financial)
+
+
+def _fact_keys(item: Item) -> list[str]:
+    """The facts an item is answered from, or as which its answer is recorded: `dossier.<dossier>.<key>`."""
+    paths = (path for path in (item.extract, item.prefill) if path is not None and path.startswith("dossier."))
+    return [path.split(".", 2)[2] for path in paths]
 
 
 def _answered(answers: Mapping[str, Any]) -> set[str]:

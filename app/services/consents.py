@@ -19,6 +19,7 @@ from app.domain.forms import FormDefinition
 from app.errors import ConsentMissing
 from app.models.base import china_today
 from app.models.customers import Customer
+from app.services import fact_definitions
 
 _DECIDED = """
 SELECT c.id, c.decision, c.grounds, c.decided_at, c.valid_from, c.valid_until, c.withdrawn_at, c.given_by,
@@ -96,7 +97,10 @@ async def check_answers(
     Raises:
         ConsentMissing.
     """
-    return await check(session, actor, customer, Purpose.advice, consent_groups.of_answers(form, answers))
+    is_own = form.form_key.startswith(consent_groups.OWN) and consent_groups.names_facts(form)
+    catalogue = (await fact_definitions.of_session(session)).catalogue if is_own else None
+    groups = consent_groups.of_answers(form, answers, catalogue)
+    return await check(session, actor, customer, Purpose.advice, groups)
 
 
 async def note_use(

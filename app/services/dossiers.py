@@ -7,7 +7,7 @@ say stands side by side until an agent decides (`dossiers_amend`).
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -162,29 +162,8 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
     if is_stage:
         _check_stage(here, present, news)
     now = utc_now()
-    fact = DossierFact(
-        org_id=actor.org_id,
-        id=news.id,
-        created_at=now,
-        customer_id=customer.id,
-        dossier=definition.dossier,
-        fact_key=definition.key,
-        definition_version=definition.version,
-        value_enc=None,
-        source=news.source,
-        teller_id=news.teller_id,
-        basis=news.basis,
-        observed_on=news.observed_on,
-        confidence=news.confidence,
-        consent_ids=sorted(set(carried.values())),
-        review_by=news.review_by,
-        expires_on=definition.expires_on(news.observed_on),
-        recorded_by=actor.id,
-        recorded_at=now,
-        created_digest=news.digest,
-        form_response_id=news.form_response_id,
-        link_id=news.link_id,
-    )
+    fact = _made(here, news, now)
+    fact.consent_ids = sorted(set(carried.values()))
     here.seal(fact, news.value, news.teller_label)
     told = [Told(one.id, here.teller(one), one.observed_on) for one in present]
     end = dossier.settle(told, here.teller(fact), fact.observed_on, named=news.superseded, is_single=is_stage)
@@ -199,6 +178,33 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
         if one.id in end.superseded:
             supersede(session, here, one, fact.id)
     return fact
+
+
+def _made(here: Place, news: News, now: datetime) -> DossierFact:
+    """The row, its value not yet sealed into it."""
+    definition = news.definition
+    return DossierFact(
+        org_id=here.actor.org_id,
+        id=news.id,
+        created_at=now,
+        customer_id=here.customer.id,
+        dossier=definition.dossier,
+        fact_key=definition.key,
+        definition_version=definition.version,
+        value_enc=None,
+        source=news.source,
+        teller_id=news.teller_id,
+        basis=news.basis,
+        observed_on=news.observed_on,
+        confidence=news.confidence,
+        review_by=news.review_by,
+        expires_on=definition.expires_on(news.observed_on),
+        recorded_by=here.actor.id,
+        recorded_at=now,
+        created_digest=news.digest,
+        form_response_id=news.form_response_id,
+        link_id=news.link_id,
+    )
 
 
 def supersede(session: AsyncSession, here: Place, fact: DossierFact, by: UUID) -> None:
