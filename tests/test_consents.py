@@ -106,6 +106,8 @@ BAD: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"decided_at": (utc_now() - timedelta(days=91)).isoformat()}, ("/decided_at", "out_of_range")),
     ({"valid_from": "2020-01-01"}, ("/valid_from", "out_of_range")),
     ({"valid_until": "2020-01-01"}, ("/valid_until", "until_before_since")),
+    ({"valid_until": "9999-12-31"}, ("/valid_until", "out_of_range")),
+    ({"valid_from": "9999-12-31"}, ("/valid_from", "out_of_range")),
     ({"do_not_ask_before": "2030-01-01"}, ("/do_not_ask_before", "not_both")),
     ({"decision": "refused", "valid_until": "2090-01-01"}, ("/valid_until", "not_both")),
     ({"decision": "refused", "do_not_ask_before": "2090-01-01"}, ("/do_not_ask_before", "out_of_range")),

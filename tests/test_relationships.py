@@ -170,6 +170,16 @@ async def test_strength_is_one_half_unless_told(world: World) -> None:
     assert (await relate(world.agent, *await pair(world)))["strength"] == 0.5
 
 
+async def test_the_last_day_there_is_cannot_be_told_and_is_refused(world: World) -> None:
+    left, right = await create_customer(world.agent), await create_customer(world.agent)
+    made = await relate(world.agent, left, right)
+    url = f"/v1/customers/{left['id']}/relationships/{made['id']}"
+    answer = await world.agent.patch(url, json={"until": "9999-12-31"}, headers=if_match(made))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "out_of_range")
+    answer = await world.agent.patch(url, json={"until": "9999-12-30"}, headers=if_match(made))
+    assert (answer.status_code, answer.json()["until"]) == (200, "9999-12-30")
+
+
 async def test_until_before_since_is_refused_on_create_and_on_merge(world: World) -> None:
     one, other = await pair(world)
     body = {"other_id": other["id"], "direction": "friend", "since": "2024-05-02", "until": "2024-05-01"}

@@ -77,7 +77,8 @@ def _only_instant(value: Any) -> Any:
 
 Id = Annotated[UUID, BeforeValidator(_only_hyphenated)]
 Flag = Annotated[bool, BeforeValidator(_only_word)]
-CalendarDate = Annotated[date, BeforeValidator(_only_text)]
+# The driver writes the last day there is as infinity, and no answer could tell it any more.
+CalendarDate = Annotated[date, Bound(lt=date.max), BeforeValidator(_only_text)]
 Instant = Annotated[
     datetime,
     BeforeValidator(_only_instant),
