@@ -193,7 +193,7 @@ _PROBLEM = {
         "purpose": {**_text(60), "pattern": "^[a-z_]+$"},
         "field_groups": {"type": "array", "maxItems": 50, "items": {**_text(60), "pattern": "^[a-z_]+$"}},
         "reason": _text(60),
-        "until": {"anyOf": [{"type": "string", "format": "date", "minLength": 10, "maxLength": 10}, {"type": "null"}]},
+        "until": {"anyOf": [{"type": "string", "format": "date", "maxLength": 10, "minLength": 10}, {"type": "null"}]},
         "errors": {
             "type": "array",
             "maxItems": 50,
