@@ -9,6 +9,7 @@ import pytest
 
 from app import deps
 from tests.factories import World, create_customer, create_service_team, if_match
+from tests.rights import carried_out
 from tests.test_sessions import give_password, me, refresh, sign_in
 from tests.ties import relate, url
 
@@ -166,7 +167,8 @@ async def test_transferred_customer_is_gone_from_his_former_agent_at_the_next_re
     assert (await world.agent.get(url)).status_code == 404
     assert (await world.mate.get(url)).status_code == 200
     actions = await world.db.fetch(
-        "SELECT action, detail FROM audit_events WHERE object_id = $1 ORDER BY id", UUID(customer["id"])
+        "SELECT action, detail FROM audit_events WHERE object_id = $1 AND action <> 'customer.viewed' ORDER BY id",
+        UUID(customer["id"]),
     )
     told = [row for row in actions if row["action"] != "customer.viewed"]
     assert [row["action"] for row in told] == ["customer.created", "customer.transferred"]
@@ -220,3 +222,22 @@ async def test_notes_of_who_left_on_ties_between_customers_of_others_are_redacte
         "SELECT scope, removed FROM feed WHERE id = $1 AND seq > $2", UUID(private["id"]), before
     )
     assert {(row["scope"], row["removed"]) for row in told} == {(world.users["mate"], False), (UUID(team), False)}
+
+
+async def test_restricted_customer_goes_along_and_nobody_hears_of_him(world: World) -> None:
+    customer, other = await create_customer(world.agent), await create_customer(world.agent)
+    restricted = await carried_out(world, customer, "restriction")
+    gone = await depart(world)
+    assert gone.status_code == 201, gone.text
+    assert [one["customer_ids"] for one in gone.json()["handed_over"]] == [[other["id"]]]
+    assert customer["id"] not in gone.text
+    told = "SELECT bool_and(removed) FROM feed WHERE org_id = $1 AND id = $2"
+    assert await world.db.fetchval(told, world.org_id, UUID(customer["id"])) is True
+    place = f"/v1/customers/{customer['id']}"
+    assert (await world.mate.get(place)).json()["code"] == "customer_restricted"
+    assert (await world.mate.get(f"{place}/rights-requests")).json()["items"][0]["id"] == restricted["id"]
+    lifted = await world.manager.post(
+        f"{place}/rights-requests/{restricted['id']}/reopen", headers=if_match(restricted)
+    )
+    assert lifted.status_code == 200
+    assert (await world.mate.get(place)).json()["owner_id"] == str(world.users["mate"])

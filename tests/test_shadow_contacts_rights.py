@@ -11,6 +11,7 @@ from tests import matrix_makers as make
 from tests.factories import World, add_user, create_customer, create_service_team, if_match
 from tests.matrix import BODIES, POINTERS, ROWS, called
 from tests.operations import by_id
+from tests.rights import carried_out
 from tests.shadows import CONTACTS, know, known, place, stored
 from tests.ties import network, relate, url
 from tests.traces import filled, put, said, unknown
@@ -225,3 +226,13 @@ async def test_contacts_of_a_leaver_go_where_their_customers_go(world: World) ->
     assert (await world.agent.get(place(with_near))).status_code == 200
     left = "SELECT count(*) FROM customers WHERE org_id = $1 AND owner_id = $2"
     assert await world.db.fetchval(left, world.org_id, world.users["leaver"]) == 0
+
+
+async def test_contact_is_told_what_is_held_of_him_while_the_other_one_is_restricted(world: World) -> None:
+    customer = await create_customer(world.agent)
+    contact = await know(world.agent, customer)
+    await carried_out(world, customer, "restriction")
+    answer = await world.agent.get(place(contact, "export"))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["name"], answer.json()["known_through"]) == ("陈建国", None)
+    assert customer["name"] not in answer.text

@@ -53,8 +53,9 @@ def tie(one: UUID, other: UUID, kind: str = "friend", strength: int = 500) -> Ed
 async def people(world: World, count: int, owner: str = "agent", party_type: str = "individual") -> list[UUID]:
     ids = [uuid7() for _ in range(count)]
     await world.db.execute(
-        "INSERT INTO customers (org_id, id, owner_id, party_type, stage, name, name_key, search_text, created_digest) "
-        "SELECT $1, id, $2, $4, 'contact', '客户', 'k', 's', '' FROM unnest($3::uuid[]) AS c (id)",
+        "INSERT INTO customers (org_id, id, owner_id, party_type, stage, name, name_key, search_text, created_digest, "
+        "masked) SELECT $1, id, $2, $4, 'contact', '客户', 'k', 's', '', "
+        """'{"phones": [], "emails": [], "addresses": []}' FROM unnest($3::uuid[]) AS c (id)""",
         world.org_id,
         world.users[owner],
         ids,

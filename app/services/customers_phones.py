@@ -46,7 +46,8 @@ WITH parts AS MATERIALIZED (
     SELECT t.id, t.owner_id, t.customer_id FROM tasks t
     WHERE t.org_id = $1 AND t.customer_id = ANY($2) AND t.deleted_at IS NULL
 ), told AS (
-    SELECT h.scope, p.collection, p.id, c.deleted_at IS NOT NULL OR p.is_withheld AS is_gone
+    SELECT h.scope, p.collection, p.id,
+           c.deleted_at IS NOT NULL OR c.restricted_at IS NOT NULL OR p.is_withheld AS is_gone
     FROM parts p
     JOIN customers c ON c.org_id = $1 AND c.id = p.customer_id
     CROSS JOIN LATERAL (VALUES (c.owner_id), (c.service_team_id)) AS h (scope)
@@ -54,7 +55,7 @@ WITH parts AS MATERIALIZED (
     UNION ALL
     SELECT l.scope, p.collection, p.id, true FROM parts p CROSS JOIN unnest($3::uuid[]) AS l (scope)
     UNION ALL
-    SELECT d.owner_id, 'tasks', d.id, c.deleted_at IS NOT NULL
+    SELECT d.owner_id, 'tasks', d.id, c.deleted_at IS NOT NULL OR c.restricted_at IS NOT NULL
     FROM duties d JOIN customers c ON c.org_id = $1 AND c.id = d.customer_id AND c.owner_id = d.owner_id
     UNION ALL
     SELECT u.id, 'tasks', d.id, true

@@ -27,7 +27,7 @@ from app.models.departures import (
 from app.models.forms import Label
 from app.models.teams import Team, TeamMember
 from app.models.users import User
-from app.services import users
+from app.services import rights_requests_subject, users
 from app.services.customers_transfer import leave, move, receiver
 
 NOTICE = timedelta(days=30)  # 保险销售行为管理办法 (令2023-2) art. 36
@@ -40,9 +40,9 @@ _CHINA = ZoneInfo("Asia/Shanghai")
 _AREA = ("province", "city", "county")
 
 # Tombstones go along: they can still be restored, by the new owner. So do shadow contacts, behind the customer they are
-# known through (`move`).
+# known through (`move`). So does who is restricted: somebody has to answer for his rights; nobody else hears of him.
 _CUSTOMERS = """
-SELECT id, deleted_at IS NOT NULL AS is_deleted, masked -> 'addresses' -> 0 AS address
+SELECT id, deleted_at IS NOT NULL OR restricted_at IS NOT NULL AS is_silent, masked -> 'addresses' -> 0 AS address
 FROM customers WHERE org_id = $1 AND owner_id = $2 AND NOT is_shadow ORDER BY id LIMIT $3 FOR UPDATE
 """
 
@@ -82,7 +82,7 @@ async def create(session: AsyncSession, actor: Actor, user_id: UUID, data: Depar
     await _forget(session, actor, user)
     row = Departure(
         org_id=actor.org_id, user_id=user.id, left_on=data.left_on, recorded_by=actor.id,
-        result=_result(data.left_on, moved, {row["id"] for row in rows if row["is_deleted"]}, notes, ended),
+        result=_result(data.left_on, moved, {row["id"] for row in rows if row["is_silent"]}, notes, ended),
     )  # fmt: skip
     session.add(row)
     await session.flush()
@@ -109,6 +109,7 @@ def _receivers(data: DepartureCreate) -> dict[UUID, str]:
 
 
 async def _customers(session: AsyncSession, user: User) -> list[asyncpg.Record]:
+    await rights_requests_subject.see_restricted(db.raw(session))
     rows: list[asyncpg.Record] = await db.raw(session).fetch(_CUSTOMERS, user.org_id, user.id, MAX_CUSTOMERS + 1)
     if len(rows) > MAX_CUSTOMERS:
         raise Conflict("too_many_customers")
@@ -148,9 +149,9 @@ async def _forget(session: AsyncSession, actor: Actor, user: User) -> None:
 
 
 def _result(
-    left_on: date, moved: Mapping[UUID, Sequence[UUID]], deleted: Set[UUID], notes: int, ended: int
+    left_on: date, moved: Mapping[UUID, Sequence[UUID]], silent: Set[UUID], notes: int, ended: int
 ) -> dict[str, Any]:
-    living = {to: [one for one in ids if one not in deleted] for to, ids in moved.items()}
+    living = {to: [one for one in ids if one not in silent] for to, ids in moved.items()}
     handed_over = [HandOver(to_user_id=to, customer_count=len(ids), customer_ids=ids) for to, ids in living.items()]
     tasks = [
         DepartureTask(

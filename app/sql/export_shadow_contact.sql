@@ -18,7 +18,7 @@ WITH ties AS MATERIALIZED (
 )
 SELECT row_to_json(x)::text AS body
 FROM customers c
-JOIN customers k ON k.org_id = $1 AND k.id = c.known_through_id
+LEFT JOIN customers k ON k.org_id = $1 AND k.id = c.known_through_id  -- none: he is restricted
 CROSS JOIN LATERAL (
     SELECT c.id, c.name, c.party_type, c.gender,
            CASE WHEN k.deleted_at IS NULL AND {visible:k} THEN k.name END AS known_through, c.keep_until,
