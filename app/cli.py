@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import cli_rights, db, keyring, logs, runtime, serving
+from app import cli_rights, keyring, logs, runtime, serving
 from app import sweep as sweeping
 from app.cli_audit import audit_app
 from app.cli_incident import incident
@@ -26,7 +26,7 @@ from app.crypto import CryptoError
 from app.embedded import EmbeddedError
 from app.error_words import TITLES
 from app.errors import AppError
-from app.operating import CommandError, attended, database, owner_url, upgrade
+from app.operating import CommandError, as_owner, attended, database, refuse_other_keys, upgrade
 from app.passwords import WeakPassword
 from app.rotation import RotationError
 
@@ -56,7 +56,8 @@ def serve(
     """Run the service. Without RENMAI_DATABASE_URL it starts its own PostgreSQL and migrates it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again after its graceful stop
     with attended(get_settings()) as (ready, revive):
-        keyring.derive(ready)  # keys that are unfit stop the start here, with a clear word
+        # Keys that are unfit, or of another database, stop the start here, with a clear word.
+        asyncio.run(refuse_other_keys(ready.database_url or "", keyring.derive(ready)))
         if ready.erasure_list is not None:  # the database may be a restored one: nobody comes back with it
             cli_rights.replay(ready, ready.erasure_list)
         access = serving.load_demo(ready)[1] if demo else None
@@ -109,11 +110,8 @@ def sweep(
     """Delete what is past its time, while the service runs. Needs the owner role; meant for every hour."""
 
     async def run(settings: Settings) -> dict[str, int]:
-        connection = await db.connect(owner_url(settings))
-        try:
+        async with as_owner(settings) as connection:
             return await (sweeping.count(connection) if is_dry else sweeping.sweep(connection))
-        finally:
-            await connection.close()
 
     with database(get_settings()) as ready:
         found = asyncio.run(run(ready))

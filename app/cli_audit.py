@@ -13,7 +13,7 @@ from app import audit_check, audit_seals, db, keyring
 from app.audit_seals import SealError
 from app.config import Settings, get_settings
 from app.keyring import Keyring
-from app.operating import CommandError, database, owner_url
+from app.operating import CommandError, database, owner_url, write
 
 audit_app = typer.Typer(no_args_is_help=True, help="The sealed audit trail: seal, anchors, verify")
 _T = TypeVar("_T")
@@ -56,7 +56,7 @@ def anchors(
     if out is None:
         typer.echo(text.decode(), nl=False)
     else:
-        out.write_bytes(text)
+        write(out, text)
         typer.echo(f"{out} is written.")
 
 

@@ -36,6 +36,8 @@ def incident(
     if actor is not None and key is not None:
         raise CommandError("a user or a key, not both")
     times = _moment(at_from), _moment(at_to)
+    if times[0] >= times[1]:
+        raise CommandError("--to must be later than --from")
 
     async def run(settings: Settings) -> Incident:
         async with runtime.opened(settings):

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import typer
 
-from app import db, key_rows, keyring, rotation
+from app import key_rows, keyring, rotation
 from app.config import Settings, get_settings
 from app.crypto import Algorithm
 from app.key_rows import Layer
-from app.operating import CommandError, database, owner_url
+from app.operating import CommandError, as_owner, database
 from app.rotation import Work
 
 keys_app = typer.Typer(no_args_is_help=True, help="Versions of keys")
@@ -96,7 +96,7 @@ def retire(
 
     gone = _with_work(run)
     if layer == "kek" and not gone:
-        typer.echo("Nothing lies under an old version. Take it out of RENMAI_KEK, or destroy it where it is kept.")
+        typer.echo("Nothing lies under an old version. One from RENMAI_KEK or the master key is yours to destroy.")
     else:
         typer.echo(f"{gone} old {'version is' if gone == 1 else 'versions are'} destroyed.")
 
@@ -123,11 +123,8 @@ async def _organisation(work: Work, code: str) -> UUID:
 
 def _with_work(do: Callable[[Work], Awaitable[_T]]) -> _T:
     async def run(settings: Settings) -> _T:
-        connection = await db.connect(owner_url(settings), patience=_PATIENCE_SECONDS)
-        try:
+        async with as_owner(settings, _PATIENCE_SECONDS) as connection:
             return await do(Work(connection, keyring.derive(settings)))
-        finally:
-            await connection.close()
 
     with database(get_settings()) as ready:
         return asyncio.run(run(ready))

@@ -9,10 +9,10 @@ import asyncpg
 import orjson
 import typer
 
-from app import db, retention
+from app import operating, retention
 from app.config import Settings, get_settings
 from app.domain import inventory as inventories
-from app.operating import CommandError, database, owner_url
+from app.operating import CommandError, database, write
 from app.services import rights_requests_erase
 
 erasures_app = typer.Typer(no_args_is_help=True, help="The erasure list: exported beside backups, replayed after one")
@@ -50,9 +50,7 @@ def keep(
 def export_list(path: Annotated[Path, typer.Argument(help="Where the list is written")]) -> None:
     """Write the erasure list: ids, ground and moment of every erasure, one JSON object a line. Keep it with backups."""
     entries = as_owner(rights_requests_erase.listed)
-    draft = path.with_name(f"{path.name}.part")
-    draft.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
-    draft.replace(path)
+    write(path, b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
     typer.echo(f"{len(entries)} erasures are listed.")
 
 
@@ -82,11 +80,8 @@ def as_owner(work: Callable[[asyncpg.Connection], Awaitable[_T]], settings: Sett
     """Do something over a connection of the owner role."""
 
     async def run(ready: Settings) -> _T:
-        connection = await db.connect(owner_url(ready))
-        try:
+        async with operating.as_owner(ready) as connection:
             return await work(connection)
-        finally:
-            await connection.close()
 
     with database(settings or get_settings()) as ready:
         return asyncio.run(run(ready))

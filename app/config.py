@@ -25,7 +25,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "test", "production"] = "development"
     database_url: str | None = Field(default=None, description="Application role; none starts a private server")
-    owner_database_url: str | None = Field(default=None, description="Owner role, used by `renmai migrate` only")
+    owner_database_url: str | None = Field(default=None, description="Owner role: migrations and commands only")
     sealer_database_url: str | None = Field(
         default=None, description="Role `renmai_sealer`: seals the audit trail; without it the owner's role does"
     )

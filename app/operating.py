@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -29,6 +30,7 @@ LINE = re.compile(r"[^\x00-\x1F\x7F-\x9F\uD800-\uDFFF]{1,100}")
 _OWNER = "renmai_owner"
 # One secret of each version; before key-encryption keys had versions there was one of them.
 _WRAPPED = "SELECT DISTINCT ON (to_jsonb(t) -> 'kek_version') t.* FROM {table} t WHERE t.{column} <> ''"
+_IS_OWNER = "SELECT NOT row_security_active('orgs')"
 _T = TypeVar("_T")
 
 OrgOption = Annotated[str, typer.Option("--org", help="Code of the organisation")]
@@ -92,6 +94,26 @@ def owner_url(settings: Settings) -> str:
     return settings.owner_database_url
 
 
+@asynccontextmanager
+async def as_owner(settings: Settings, patience: float | None = None) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the owner role, who sees every organisation.
+
+    Args:
+        patience: seconds a statement may take.
+
+    Raises:
+        SettingsError: no address was given.
+        CommandError: it is of another role. Row-level security would show it no rows, and "none is left" be wrong.
+    """
+    connection = await db.connect(owner_url(settings), patience=patience)
+    try:
+        if not await connection.fetchval(_IS_OWNER):
+            raise CommandError("RENMAI_OWNER_DATABASE_URL is not of the role that owns the tables")
+        yield connection
+    finally:
+        await connection.close()
+
+
 def upgrade(settings: Settings) -> None:
     """Bring the schema up to date, as the owner role.
 
@@ -101,18 +123,29 @@ def upgrade(settings: Settings) -> None:
 
     async def run(dsn: str) -> None:
         ring = keyring.derive(settings)
-        connection = await asyncpg.connect(dsn)
-        try:
-            await _refuse_other_keys(connection, ring)
-        finally:
-            await connection.close()
+        await refuse_other_keys(dsn, ring)
         await migration.upgrade(dsn, app_role=settings.app_role, keys=ring)
 
     asyncio.run(run(owner_url(settings)))
 
 
-async def _refuse_other_keys(connection: asyncpg.Connection, ring: keyring.Keyring) -> None:
-    """Steps seal rows: what they seal under a key that is lost or another database's, nobody could open again."""
+async def refuse_other_keys(dsn: str, ring: keyring.Keyring) -> None:
+    """What would be sealed under a key that is lost or another database's, nobody could open again.
+
+    Args:
+        dsn: of any role; one that is not the owner sees the service's own secrets only.
+
+    Raises:
+        CommandError: a secret in the database does not open.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        await _open_one_of_each(connection, ring)
+    finally:
+        await connection.close()
+
+
+async def _open_one_of_each(connection: asyncpg.Connection, ring: keyring.Keyring) -> None:
     for one in WRAPPED:
         if await connection.fetchval("SELECT to_regclass($1)", one.table) is None:
             continue
@@ -176,6 +209,20 @@ def matching(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.fullmatch(text):
         raise CommandError(f"{what} is not well formed: it must match {pattern.pattern}")
     return text
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file the operator named: whole, or not at all.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -137,7 +137,11 @@ class _Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except SystemExit:  # uvicorn has logged why, as JSON
-            announce(f"renmai: cannot listen on {self.config.host}:{self.config.port}; set RENMAI_PORT to a free port")
+            if self.lifespan.should_exit:
+                announce("renmai: cannot start; the log above says why")
+            else:
+                address = f"{self.config.host}:{self.config.port}"
+                announce(f"renmai: cannot listen on {address}; set RENMAI_PORT to a free port")
             raise
         if self.started:
             self._on_listen(self.servers[0].sockets[0].getsockname()[1])

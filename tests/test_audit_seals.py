@@ -260,3 +260,6 @@ async def test_commands_seal_keep_and_check(trail: Trail, capsys: pytest.Capture
     kept.write_text("{}")
     refused = await run("audit", "verify", "--anchor", str(kept))
     assert (refused.status, refused.err) == (1, "renmai: this file does not hold anchors of the audit trail\n")
+    refused = await run("audit", "anchors", "--out", str(tmp_path / "no" / "anchors.json"))
+    assert refused.status == 1
+    assert "cannot be written" in refused.err

@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from app import keyring, reseal, rotation
+from app import keyring, operating, reseal, rotation
 from app.config import Settings
+from app.operating import CommandError
 from tests.commands import Run, fails, runner
 from tests.factories import World, create_customer
 from tests.test_promises_keys import Back
@@ -92,3 +94,17 @@ async def test_mistakes_are_one_clear_line(run: Run, world: World) -> None:
     fails(await run("rotate-keys", "--org", world.code), "no such key")
     fails(await run("keys", "status", RENMAI_KEK="2 short"), "RENMAI_KEK line 1")
     fails(await run("keys", "status", RENMAI_KEK_FILE="/nowhere"), "RENMAI_KEK_FILE cannot be read")
+
+
+@pytest.mark.parametrize("command", ["keys status", "keys retire --kek", "rotate-keys", "retention", "sweep"])
+async def test_another_role_is_not_told_that_nothing_is_left(run: Run, settings: Settings, command: str) -> None:
+    other = {"RENMAI_OWNER_DATABASE_URL": settings.database_url or ""}
+    fails(await run(*command.split(), **other), "not of the role that owns the tables")
+
+
+async def test_keys_of_another_database_are_known_by_the_role_of_the_service(world: World, settings: Settings) -> None:
+    dsn = settings.database_url or ""
+    await operating.refuse_other_keys(dsn, keyring.current())
+    other = settings.model_copy(update={"master_key": SecretStr(base64.b64encode(os.urandom(32)).decode())})
+    with pytest.raises(CommandError, match="not those of this database"):
+        await operating.refuse_other_keys(dsn, keyring.derive(other))

@@ -108,6 +108,9 @@ async def test_moment_without_a_zone_is_refused(world: World, run: Run, tmp_path
     told = await run("incident", "--org", world.code, "--from", "2026-11-01T00:00:00", "--to", "x", "--out", "x")
     assert told.status == 1
     assert "with the zone" in told.err
+    late, early = reversed(span())
+    turned = await run("incident", "--org", world.code, "--from", late, "--to", early, "--out", str(tmp_path / "x"))
+    assert (turned.status, turned.err) == (1, "renmai: --to must be later than --from\n")
 
 
 async def test_row_65_twenty_thousand_events_take_seconds(world: World, settings: Settings) -> None:
