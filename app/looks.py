@@ -5,9 +5,9 @@ process share: callers put theirs in and wait; one statement is on its way at a 
 meanwhile (group commit). When the trail cannot be written, nothing is shown: the caller is told 503.
 
 What a look is: an answer that holds what is known of one person (profile, dossier, facts, answers of a form, analysis,
-proposal, notes, family, consents, requests), also when the phone has it already (304). What is none: lists of masked
-summaries, pictures of the network and tasks (`tests/test_looks_operations.py` names them all). Answers to writes are
-none either: the change is on record, with the same members.
+proposal, notes, family; what he agreed to and asked for), also when the phone has it already (304). What is none: lists
+of masked summaries, pictures of the network and tasks (`tests/test_looks_operations.py` names them all). Answers to
+writes are none either: the change is on record, with the same members.
 """
 
 import asyncio

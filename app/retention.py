@@ -52,8 +52,7 @@ _CLOSED = {
     "legal_holds": "coalesce(lifted_at, until + interval '1 day') < now() - interval '3 years'",
 }
 _ERASED_CONSENTS = (
-    "t.customer_id IN (SELECT c.id FROM customers c "
-    "WHERE c.org_id = t.org_id AND c.erased_at < now() - interval '3 years')"
+    "t.customer_id IN (SELECT c.id FROM customers c WHERE c.org_id = $1 AND c.erased_at < now() - interval '3 years')"
 )
 _SHORT = ("none", "visit+1y")
 

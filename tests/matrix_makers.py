@@ -14,8 +14,7 @@ from tests.consents import built_in, give
 from tests.fact_find import completed as completed_fact_find
 from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.household_form import analyse, propose, qualify
-from tests.life_form import FORM, complete, create_analysis, create_draft
-from tests.own_forms import MAP, pet, pet_two, start
+from tests.life_form import FORM, create_analysis, create_draft
 from tests.tolerance_form import assess
 
 Ids = dict[str, str]
@@ -369,33 +368,6 @@ NESTED = (
     interaction, consent, rights_request,
     checked_request, restriction, legal_hold,
 )  # fmt: skip
-
-
-PERSONAL = {"observed_on": "2026-03-04", "source": "observed", "consent_given": True, "school": "武汉大学"}
-
-
-async def completed(world: World, name: str) -> Ids:
-    owner: httpx.AsyncClient = getattr(world, name)
-    made = await create_draft(owner, (await customer(world, name))["customer_id"])
-    assert (await complete(owner, made)).status_code == 201
-    return {"form_response_id": made["id"]}
-
-
-async def old_response(world: World, name: str) -> Ids:
-    """To a version of a form whose answers a map leads to the next."""
-    for body in ({"definition": pet()}, {"definition": pet_two(), "migrations": [MAP]}):
-        assert (await world.admin.post("/v1/forms", json=body)).status_code in (200, 201)
-    begun = await start(getattr(world, name), (await customer(world, name))["customer_id"])
-    return {"form_response_id": begun.json()["id"]}
-
-
-async def extracted(world: World, name: str) -> Ids:
-    """With an answer that goes to the dossier."""
-    owner: httpx.AsyncClient = getattr(world, name)
-    over = {"form_key": "dossier.personal", "answers": PERSONAL}
-    made = await create_draft(owner, (await customer(world, name))["customer_id"], **over)
-    assert (await complete(owner, made)).status_code == 201
-    return {"form_response_id": made["id"]}
 
 
 async def customer_and_form(world: World, name: str) -> Ids:

@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from app.models.base import (
-    EACH_ONCE,
     LINE,
     WHOLE,
     Block2000,
@@ -27,8 +26,6 @@ from app.models.base import (
     absent,
     utc_now,
 )
-from app.models.dossiers import FactRevealed
-from app.models.fact_definitions import FACT_FIELD
 
 
 class PartyType(StrEnum):
@@ -292,59 +289,6 @@ class CustomerTransfer(Wire):
     """Who serves the customer from now on; the notes of the former agent are not handed over."""
 
     to_user_id: Id
-
-
-class RevealPurpose(StrEnum):
-    """Why a number must be seen in clear. A word from a list: free text would carry persons into the audit trail."""
-
-    application = "application"
-    underwriting = "underwriting"
-    servicing = "servicing"
-    claim = "claim"
-    identity_check = "identity_check"
-    correction = "correction"
-
-
-RevealField = Annotated[
-    str,
-    StringConstraints(max_length=90, pattern=f"^(id_number|phones|emails|{FACT_FIELD})$"),
-    Bound(description="A member of the profile, or a fact: `dossier.<dossier>.<fact_key>`"),
-]
-
-
-class CustomerReveal(Wire):
-    """What is to be shown, and what for."""
-
-    fields: Annotated[
-        list[RevealField], Bound(min_length=1, max_length=50, json_schema_extra={"uniqueItems": True}), EACH_ONCE
-    ]
-    purpose: RevealPurpose
-
-
-class PhoneRevealed(Wire):
-    """A phone number in E.164, in full."""
-
-    number: str = Bound(max_length=40)
-    kind: ContactKind
-    label: Line50 | None
-
-
-class EmailRevealed(Wire):
-    """An e-mail address in full."""
-
-    address: str = Bound(max_length=254)
-    kind: ContactKind
-
-
-class CustomerRevealed(Wire):
-    """The fields asked for, in clear, and no others; null or empty where the customer has none."""
-
-    id_number: str | None = Bound(default=None, max_length=18)
-    phones: list[PhoneRevealed] = Bound(default_factory=list, max_length=10)
-    emails: list[EmailRevealed] = Bound(default_factory=list, max_length=10)
-    facts: list[FactRevealed] = Bound(
-        default_factory=list, max_length=2000, description="The current facts behind the fields of dossiers"
-    )
 
 
 class PhonePublic(Wire):

@@ -25,13 +25,12 @@ from app.models.customers import (
     CustomerCreate,
     CustomerPage,
     CustomerPublic,
-    CustomerReveal,
-    CustomerRevealed,
     CustomerTransfer,
     CustomerUpdate,
     PartyType,
     Stage,
 )
+from app.models.customers_reveal import CustomerReveal, CustomerRevealed
 from app.openapi import CSV, IF_MATCH, IF_NONE_MATCH, ONCE, ONCE_REQUIRED, problems
 from app.services import customers, customers_export, customers_reveal, customers_transfer
 from app.services.customers import CustomerFilter

@@ -15,9 +15,7 @@ router = APIRouter(prefix="/v1/customers/{customer_id}/legal-holds", tags=["righ
 
 
 @router.get("", response_model=LegalHoldList, summary="List the legal holds of a customer")
-async def list_legal_holds(
-    request: Request, session: SessionDep, actor: RightsRead, customer_id: UUID
-) -> Response:
+async def list_legal_holds(request: Request, session: SessionDep, actor: RightsRead, customer_id: UUID) -> Response:
     """Those that follow from signed proposals and concluded policies, and those an administrator set."""
     found = await legal_holds.search(session, actor, customer_id)
     answer = Response(found.model_dump_json(), 200, None, "application/json")

@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app import access, guesses
 from app.access import Actor
 from app.errors import Invalid
-from app.models.customers import Customer, CustomerReveal, CustomerRevealed
+from app.models.customers import Customer
+from app.models.customers_reveal import CustomerReveal, CustomerRevealed
 from app.services import customers_private, dossiers_reveal
 
 PER_HOUR = 60  # customers a person can have a reason to look up in an hour
