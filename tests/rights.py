@@ -87,7 +87,7 @@ async def known_well(world: World) -> Json:
     return customer
 
 
-FACTS = {
+FACTS: dict[str, list[tuple[str, Any]]] = {
     "personal": [("ambitions", "翠鸟计划"), ("food", "沙茶面")],
     "project": [("stage", {"stage": "idea"})],
     "corporate": [("business", "翠鸟生意")],
