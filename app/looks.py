@@ -5,7 +5,7 @@ process share: callers put theirs in and wait; one statement is on its way at a 
 meanwhile (group commit). When the trail cannot be written, nothing is shown: the caller is told 503.
 
 What a look is: an answer that holds what is known of one person (profile, dossier, facts, answers of a form, analysis,
-proposal, notes, family, what he agreed to and asked for), also when the phone has it already (304). What is none: lists
+proposal, notes, family; what he agreed to and asked for), also when the phone has it already (304). What is none: lists
 of masked summaries, pictures of the network and tasks (`tests/test_looks_operations.py` names them all). Answers to
 writes are none either: the change is on record, with the same members.
 """
@@ -13,7 +13,6 @@ writes are none either: the change is on record, with the same members.
 import asyncio
 import logging
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -111,14 +110,10 @@ class _Writer:
         for org_id, event, _ in batch:
             event["id"] = uuid7()
             events.setdefault(org_id, []).append(event)
-        text = orjson.dumps(events, default=str).decode()
         try:
-            try:
-                await self._send(text)
-            except db.BROKEN:
-                if self._connection is None or not self._connection.is_closed():
-                    raise
-                await self._again(text)  # it had been lying there, and ended unnoticed: a restart, a cut cable
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await db.connect(self._dsn)
+            await self._connection.fetchval(_NOTE, orjson.dumps(events, default=str).decode())
         except (*db.BROKEN, TimeoutError) as error:
             if self._connection is not None:
                 self._connection.terminate()
@@ -126,17 +121,6 @@ class _Writer:
             logs.event("looks_not_written", level=logging.ERROR, error=type(error).__name__, count=len(batch))
             return True
         return False
-
-    async def _send(self, text: str) -> None:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = None  # whoever cannot connect need not try once more
-            self._connection = await db.connect(self._dsn)
-        await self._connection.fetchval(_NOTE, text)
-
-    async def _again(self, text: str) -> None:
-        # Are the ids there? Then it was committed the first time, and only the answer was lost.
-        with suppress(asyncpg.UniqueViolationError):
-            await self._send(text)
 
     async def close(self) -> None:
         if self._task is not None:

@@ -49,7 +49,6 @@ PDF: dict[str, Any] = {
 }
 # Of a person with 10,000 records some megabytes. What a table has stands in the data inventory.
 _WORD = {"type": "string", "maxLength": 60}
-_ROWS = {"type": "array", "maxItems": 1_000_000, "items": {"type": "object", "maxProperties": 100}}
 _PART = {
     "type": "object",
     "required": ["columns", "rows"],
@@ -65,7 +64,7 @@ _PART = {
                 "properties": {"class": _WORD, "purpose": _WORD, "legal_basis": _WORD, "retention": _WORD},
             },
         },
-        "rows": _ROWS,
+        "rows": {"type": "array", "maxItems": 1_000_000, "items": {"type": "object", "maxProperties": 100}},
     },
 }
 _PACKAGE = {
@@ -82,9 +81,8 @@ _PACKAGE = {
     },
 }
 PACKAGE: dict[str, Any] = {"content": {"application/json": {"schema": _PACKAGE}}}
-ZIP: dict[str, Any] = {
-    "content": {"application/zip": {"schema": {"type": "string", "format": "binary", "maxLength": 500_000_000}}}
-}
+_ARCHIVE = {"type": "string", "format": "binary", "maxLength": 500_000_000}
+ZIP: dict[str, Any] = {"content": {"application/zip": {"schema": _ARCHIVE}}}
 ONCE_REQUIRED = _header("Idempotency-Key", "Required: this command has lasting effect", _KEY, required=True)
 
 _STATUS = {

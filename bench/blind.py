@@ -79,7 +79,7 @@ def main() -> None:
         home.chmod(0o755)  # as root the server runs under another account, which must get in
         with EmbeddedPostgres(home) as server:
             settings = _settings(server, home)
-            world = asyncio.run(_filled(server, settings, home / "world.pickle", options))
+            world = _world(server, settings, home / "world.pickle", options)
             say(f"{options.customers} customers after {time.time() - started:.0f} s")
             if options.fill_only:
                 return
@@ -118,10 +118,17 @@ def _settings(server: EmbeddedPostgres, home: Path) -> Settings:
     return made.model_copy(update={"master_key": SecretStr(kept.read_text())})
 
 
-async def _filled(server: EmbeddedPostgres, settings: Settings, kept: Path, options: argparse.Namespace) -> _World:
+def _world(server: EmbeddedPostgres, settings: Settings, kept: Path, options: argparse.Namespace) -> _World:
+    """Made by an earlier run, or now."""
     if kept.exists():
-        stored: _World = pickle.loads(kept.read_bytes())  # noqa: S301  our own file
+        stored: _World = pickle.loads(kept.read_bytes())
         return stored
+    made = asyncio.run(_filled(server, settings, options))
+    kept.write_bytes(pickle.dumps(made))
+    return made
+
+
+async def _filled(server: EmbeddedPostgres, settings: Settings, options: argparse.Namespace) -> _World:
     await prepare(server, DATABASE, owner="renmai_owner", app="renmai_app")
     ring = keyring.derive(settings)
     await migrate.upgrade(settings.owner_database_url or "", app_role="renmai_app", keys=ring)
@@ -150,7 +157,6 @@ async def _filled(server: EmbeddedPostgres, settings: Settings, kept: Path, opti
     await db.execute("VACUUM (ANALYZE)")
     await db.execute("CHECKPOINT")
     await db.close()
-    kept.write_bytes(pickle.dumps(world))
     return world
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from app import deps
+from tests import matrix_forms
 from tests import matrix_makers as make
 from tests.factories import World, add_partner, add_user
 from tests.household_form import SIGNED, life
@@ -149,10 +150,10 @@ ROWS = {
     "confirm_needs_analysis": Row(THEIRS, make.household, make.WORD, 201),
     "revise_needs_analysis": Row(THEIRS, make.household, make.REVISION, 201),
     "calculate_what_if": Row(THEIRS, make.household, {"assumptions": {"inflation": "0.03"}}),
-    "amend_form_response": Row(THEIRS, make.completed, {}, 201),
+    "amend_form_response": Row(THEIRS, matrix_forms.completed, {}, 201),
     "retract_form_response": Row(THEIRS, make.draft, {"reason": "录错了人"}),
-    "migrate_form_response": Row(THEIRS, make.old_response, {"to_version": "2.0.0"}, 201),
-    "apply_extraction": Row(THEIRS, make.extracted, {"link_ids": ["school"]}),
+    "migrate_form_response": Row(THEIRS, matrix_forms.old_response, {"to_version": "2.0.0"}, 201),
+    "apply_extraction": Row(THEIRS, matrix_forms.extracted, {"link_ids": ["school"]}),
     "get_prefill": Row(THEIRS, make.customer_and_form),
     "get_product": Row(COMMON, make.product),
     "update_product": Row(ADMIN, make.product, {"is_active": False}),

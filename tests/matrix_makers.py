@@ -7,24 +7,17 @@ from uuid import UUID
 import httpx
 from uuid_utils.compat import uuid7
 
+from app import deps
 from app.domain.consents import FieldGroup, Purpose
 from tests import rights
 from tests.consents import built_in, give
 from tests.fact_find import completed as completed_fact_find
-from tests.factories import World, create_company, create_customer, create_service_team, if_match
+from tests.factories import World, add_user, create_company, create_customer, create_service_team, if_match
 from tests.household_form import analyse, propose, qualify
-from tests.life_form import FORM, complete, create_analysis, create_draft
-from tests.matrix_people import Ids as Ids
-from tests.matrix_people import departed_person as departed_person
-from tests.matrix_people import disabled_person as disabled_person
-from tests.matrix_people import own_session as own_session
-from tests.matrix_people import person as person
-from tests.matrix_people import person_and_receiver as person_and_receiver
-from tests.matrix_people import person_with_second_factor as person_with_second_factor
-from tests.matrix_people import person_with_session as person_with_session
-from tests.own_forms import MAP, pet, pet_two, start
+from tests.life_form import FORM, create_analysis, create_draft
 from tests.tolerance_form import assess
 
+Ids = dict[str, str]
 Make = Callable[[World, str], Awaitable[Ids]]
 
 FRIEND = {"direction": "friend", "strength": 0.5}
@@ -167,8 +160,71 @@ async def _delete(client: httpx.AsyncClient, url: str) -> None:
     assert (await client.delete(url, headers={"If-Match": '"1"'})).status_code == 204
 
 
+# --- people: somebody new with the role and the team of the one named ------------------------------------------
+
+_PLACES = {
+    "agent": ("agent", "one"), "mate": ("agent", "one"), "stranger": ("agent", "two"), "manager": ("manager", "one"),
+    "rival": ("manager", "two"), "admin": ("admin", "branch"), "auditor": ("auditor", "branch"),
+}  # fmt: skip
+
+
+async def person(world: World, name: str) -> Ids:
+    new = f"p{uuid7().hex[-12:]}"
+    await add_user(world, new, *_PLACES[name])
+    deps.forget_actors()  # those above him see him at the next request
+    return {"user_id": str(world.users[new])}
+
+
 async def person_with_customer(world: World, name: str) -> Ids:
     return {"user_id": str(world.users[name]), **await customer(world, name)}
+
+
+async def disabled_person(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    await world.db.execute("UPDATE users SET disabled_at = now() WHERE id = $1", UUID(ids["user_id"]))
+    return ids
+
+
+async def person_with_session(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    session = await world.db.fetchval("SELECT id FROM sessions WHERE user_id = $1", UUID(ids["user_id"]))
+    return {**ids, "session_id": str(session)}
+
+
+async def own_session(world: World, name: str) -> Ids:
+    """Another device he is signed in on."""
+    session = uuid7()
+    await world.db.execute(
+        "INSERT INTO sessions (org_id, id, user_id, device_id, device_name, platform, idle_expires_at, "
+        "absolute_expires_at) SELECT org_id, $2, user_id, 'other', '另一部', 'ios', idle_expires_at, "
+        "absolute_expires_at FROM sessions WHERE id = $1",
+        world.sessions[name],
+        session,
+    )
+    return {"session_id": str(session)}
+
+
+async def person_with_second_factor(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    await world.db.execute(
+        "INSERT INTO second_factors (org_id, id, user_id, secret_enc, confirmed_at) VALUES ($1, $2, $3, '', now())",
+        world.org_id,
+        uuid7(),
+        UUID(ids["user_id"]),
+    )
+    return ids
+
+
+async def person_and_receiver(world: World, name: str) -> Ids:
+    return {**await person(world, name), "receiver_id": str(world.users["mate"])}
+
+
+async def departed_person(world: World, name: str) -> Ids:
+    ids = await person(world, name)
+    body = {"left_on": "2026-01-05", "to_user_id": str(world.users["mate"])}
+    url, headers = f"/v1/users/{ids['user_id']}/departure", {"Idempotency-Key": ids["user_id"]}
+    assert (await world.admin.post(url, json=body, headers=headers)).status_code == 201
+    return ids
 
 
 # --- of the organisation; whoever is named may be in it --------------------------------------------------------
@@ -312,33 +368,6 @@ NESTED = (
     interaction, consent, rights_request,
     checked_request, restriction, legal_hold,
 )  # fmt: skip
-
-
-PERSONAL = {"observed_on": "2026-03-04", "source": "observed", "consent_given": True, "school": "武汉大学"}
-
-
-async def completed(world: World, name: str) -> Ids:
-    owner: httpx.AsyncClient = getattr(world, name)
-    made = await create_draft(owner, (await customer(world, name))["customer_id"])
-    assert (await complete(owner, made)).status_code == 201
-    return {"form_response_id": made["id"]}
-
-
-async def old_response(world: World, name: str) -> Ids:
-    """To a version of a form whose answers a map leads to the next."""
-    for body in ({"definition": pet()}, {"definition": pet_two(), "migrations": [MAP]}):
-        assert (await world.admin.post("/v1/forms", json=body)).status_code in (200, 201)
-    begun = await start(getattr(world, name), (await customer(world, name))["customer_id"])
-    return {"form_response_id": begun.json()["id"]}
-
-
-async def extracted(world: World, name: str) -> Ids:
-    """With an answer that goes to the dossier."""
-    owner: httpx.AsyncClient = getattr(world, name)
-    over = {"form_key": "dossier.personal", "answers": PERSONAL}
-    made = await create_draft(owner, (await customer(world, name))["customer_id"], **over)
-    assert (await complete(owner, made)).status_code == 201
-    return {"form_response_id": made["id"]}
 
 
 async def customer_and_form(world: World, name: str) -> Ids:

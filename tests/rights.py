@@ -4,7 +4,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from uuid_utils.compat import uuid7
 
+from app import db, vault
 from tests import household_form, tolerance_form
 from tests.fact_find import create_household
 from tests.factories import World, create_customer, if_match
@@ -85,7 +87,7 @@ async def known_well(world: World) -> Json:
     return customer
 
 
-FACTS = {
+FACTS: dict[str, list[tuple[str, Any]]] = {
     "personal": [("ambitions", "翠鸟计划"), ("food", "沙茶面")],
     "project": [("stage", {"stage": "idea"})],
     "corporate": [("business", "翠鸟生意")],
@@ -94,7 +96,7 @@ FACTS = {
 
 
 async def everything(world: World) -> Json:
-    """`known_well`, and all that hangs on a person besides: facts, a risk tolerance, a signed proposal, a task, a look."""
+    """`known_well`, and all that hangs on a person besides: facts, a risk tolerance, a signed proposal, looks."""
     customer = await known_well(world)
     place = f"/v1/customers/{customer['id']}"
     for key, value in FACTS["personal"] + FACTS["project"]:
@@ -128,6 +130,21 @@ async def company_known_well(world: World) -> Json:
     for key, value in FACTS["competitor"]:
         await learn(world.agent, company, key, value, basis="public")
     return company
+
+
+async def add_facts(world: World, customer: Json, count: int) -> None:
+    """So many superseded facts of two hundred characters."""
+    person, ids = UUID(customer["id"]), [uuid7() for _ in range(count)]
+    async with db.transaction(world.org_id) as session:
+        cipher = await vault.of_person(session, world.org_id, person)
+        sealed = [vault.seal_json(cipher, "dossier_facts", "value", one, "字" * 200) for one in ids]
+    await world.db.execute(
+        "INSERT INTO dossier_facts (org_id, id, customer_id, dossier, fact_key, definition_version, value_enc, source, "
+        "observed_on, recorded_by, recorded_at, consent_ids, superseded_at, created_digest) "
+        "SELECT $1, f.id, $2, 'personal', 'family_hometown', 1, f.value, 'customer', '2026-01-01', $3, now(), '{}', "
+        "now(), '\\x00' FROM unnest($4::uuid[], $5::bytea[]) AS f (id, value)",
+        world.org_id, person, world.users["agent"], ids, sealed,
+    )  # fmt: skip
 
 
 async def held_of(world: World) -> str:

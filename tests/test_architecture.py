@@ -35,6 +35,7 @@ OPEN_TRANSACTIONS = {
     "services/users_password.py": "passwords are compared outside any transaction",
     "services/invitations.py": "the invited person is nobody yet",
     "services/rights_requests_package.py": "a package is sent bite by bite, long after the request's own has ended",
+    "services/consents_unfounded.py": "the operator's retention: every person a transaction",
     "services/rights_requests_erase.py": "the operator's replay after a restore: every person a transaction",
     "services/proposals_document.py": "nothing is held while a document is set; printing is noted when it is done",
 }

@@ -1,6 +1,7 @@
 """The log cannot be rewritten: roles may not, a superuser is found out, and the sealer waits for writers."""
 
 import asyncio
+import base64
 import os
 import random
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ import orjson
 import pytest
 from uuid_utils.compat import uuid7
 
-from app import audit_check, audit_seals, keyring, migrate, sealing
+from app import audit_check, audit_seals, crypto, key_rows, keyring, migrate, rotation, sealing
 from app.audit_check import Report
 from app.config import Settings
 from app.embedded import SEALER, EmbeddedPostgres, prepare
@@ -193,16 +194,11 @@ async def test_row_63_service_cannot_seal_and_sealer_cannot_report(trail: Trail)
             await connection.fetch("SELECT * FROM customers")
 
 
-async def _write(trail: Trail, number: int, committed: list[int], passes: list[int]) -> None:
-    """Transactions of one to four events with a pause in the middle; a fifth of them is rolled back.
-
-    Forty at least, and until the sealer has come by four times.
-    """
+async def _write(trail: Trail, number: int, committed: list[int]) -> None:
+    """Transactions of one to four events with a pause in the middle; a fifth of them is rolled back."""
     dice = random.Random(number)
     async with trail.role(trail.settings.database_url) as connection:
-        done = 0
-        while done < 40 or len(passes) < 4:
-            done += 1
+        for _ in range(40):
             events, is_good = dice.randint(1, 4), dice.random() >= 0.2
             transaction = connection.transaction()
             await transaction.start()
@@ -215,18 +211,20 @@ async def _write(trail: Trail, number: int, committed: list[int], passes: list[i
 
 
 async def test_row_63_sealed_is_committed_while_eight_write_and_roll_back(trail: Trail) -> None:
-    committed, passes = list[int](), list[int]()
-    writers = asyncio.gather(*(_write(trail, number, committed, passes) for number in range(8)))
+    committed = list[int]()
+    writers = asyncio.gather(*(_write(trail, number, committed) for number in range(8)))
+    sealed_now = 0
     async with trail.role(trail.settings.sealer_database_url) as connection:
         while not writers.done():
-            passes.append(await audit_seals.seal(connection, trail.ring, bite=37) or 0)
+            sealed_now += await audit_seals.seal(connection, trail.ring, bite=37) or 0
             await asyncio.sleep(0)
         await writers
-        passes.append(await audit_seals.seal(connection, trail.ring) or 0)
+        sealed_now += await audit_seals.seal(connection, trail.ring) or 0
     assert committed.count(0) > 20
-    assert sum(passes) == sum(committed)
+    assert sealed_now == sum(committed)
     report = await trail.verify(trail.kept)
     assert (report.findings, report.unsealed, report.events) == ([], 0, 2 * POSITIONS + sum(committed))
+    assert report.anchors > 6 + 3  # bite by bite, while they wrote
 
 
 async def test_second_sealer_leaves_the_work_to_the_first(trail: Trail) -> None:
@@ -260,6 +258,32 @@ async def test_commands_seal_keep_and_check(trail: Trail, capsys: pytest.Capture
     kept.write_text("{}")
     refused = await run("audit", "verify", "--anchor", str(kept))
     assert (refused.status, refused.err) == (1, "renmai: this file does not hold anchors of the audit trail\n")
-    refused = await run("audit", "anchors", "--out", str(tmp_path / "no" / "anchors.json"))
-    assert refused.status == 1
-    assert "cannot be written" in refused.err
+
+
+async def test_key_of_the_trail_moves_under_a_new_key_encryption_key(trail: Trail, tmp_path: Path) -> None:
+    async def no_pause(_: float) -> None:
+        return
+
+    file = tmp_path / "kek"
+    file.write_text(f"2 {base64.b64encode(crypto.new_key()).decode()}\n")
+    ring = keyring.derive(trail.settings.model_copy(update={"kek_file": file}))
+    async with trail.role(trail.settings.owner_database_url) as connection:
+        work = rotation.Work(connection, ring, no_pause)
+        assert await rotation.rotate_kek(work) == 1
+        assert await connection.fetchval("SELECT kek_version FROM audit_keys") == 2
+        places = {one.place: one.is_current for one in await key_rows.count_wrapped(connection, 2)}
+        assert places["audit_keys.sealed_key"]
+        await rotation.retire(work, "kek")
+        await add_events(trail.root, trail.org_id, 2)
+        assert await audit_seals.seal(connection, ring) == 2
+        report = await audit_check.verify(connection, ring, audit_check.load(trail.kept))
+        assert report.findings == []
+        with pytest.raises(audit_seals.SealError):  # who has the old key only signs nothing
+            await audit_seals.seal(connection, trail.ring)
+
+
+async def test_sealing_and_rotating_and_migrating_do_not_wait_for_each_other(trail: Trail) -> None:
+    assert len({audit_seals._LOCK, rotation._LOCK, migrate._LOCK}) == 3
+    async with trail.role(trail.settings.owner_database_url) as one:
+        await one.fetchval("SELECT pg_advisory_lock($1)", rotation._LOCK)
+        assert await sealing.once(trail.settings.sealer_database_url or "", trail.ring) is not None

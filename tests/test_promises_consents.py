@@ -188,7 +188,9 @@ async def test_row_57_who_when_what_and_how_can_be_shown(world: World) -> None:
     assert (seen["evidence"], seen["grounds"]) == (None, made["grounds"])
     stored = await world.db.fetchval("SELECT details_enc FROM consents WHERE id = $1", made["id"])
     assert b"0042" not in stored
-    trail = await world.db.fetchval("SELECT detail FROM audit_events WHERE object_id = $1", made["id"])
+    trail = await world.db.fetchval(
+        "SELECT string_agg(detail::text, ' ') FROM audit_events WHERE object_id = $1", made["id"]
+    )
     assert "health" in trail
     assert "0042" not in trail
 

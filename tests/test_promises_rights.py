@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
+import pytest
 from uuid_utils.compat import uuid7
 
-from app import db, keyring, main, migrate, retention, vault
+from app import cli_rights, keyring, main, migrate, retention
 from app.config import Settings
 from app.domain import inventory
 from app.embedded import EmbeddedPostgres, prepare
@@ -23,7 +24,78 @@ from app.services import rights_requests_erase
 from tests.apart import apart
 from tests.contract import Contract
 from tests.factories import World, create_customer, if_match, make_world
-from tests.rights import SECRETS, Json, ask, carried_out, checked, held_of, known_well, url
+from tests.rights import SECRETS, Json, add_facts, ask, carried_out, checked, held_of, known_well, url
+
+# --- 61: every column has a class, a purpose, a basis and a term ------------------------------------------------
+
+
+async def catalogue(db: asyncpg.Connection) -> set[tuple[str, str]]:
+    rows = await db.fetch(
+        "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = 'public'"
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+async def test_row_61_every_column_is_in_the_inventory_and_nothing_else_is(world: World) -> None:
+    there = await catalogue(world.db)
+    unlisted = {(table, name) for table, name in there if inventory.column(table, name) is None}
+    assert unlisted == set()
+    declared = {(table.name, name) for table in inventory.tables().values() for name in table.columns}
+    assert {one for one in declared if one[0] != "*"} - there == set()
+    assert set(inventory.tables()["*"].columns) <= {name for _, name in there}
+
+
+async def test_row_61_unlisted_column_and_vanished_column_are_noticed(world: World) -> None:
+    undo = world.db.transaction()
+    await undo.start()
+    try:
+        await world.db.execute("ALTER TABLE customers ADD COLUMN blood_group text, DROP COLUMN occupation")
+        there = await catalogue(world.db)
+    finally:
+        await undo.rollback()
+    assert inventory.column("customers", "blood_group") is None
+    assert ("customers", "blood_group") in there
+    assert inventory.column("customers", "occupation") is not None
+    assert ("customers", "occupation") not in there
+
+
+def test_row_61_published_inventory_is_the_declared_one() -> None:
+    cli_rights.inventory(check=True)
+    document = orjson.loads(Path("openapi/data-inventory.json").read_bytes())
+    for table in document["tables"].values():
+        for one in table["columns"].values():
+            assert one["class"] in document["classes"]
+            assert one["purpose"] in document["purposes"]
+            assert one["legal_basis"] in document["legal_bases"]
+            assert one["retention"] in document["retentions"]
+            assert one["in_package"] or one["why_not"] in document["left_out"]
+
+
+def test_row_61_personal_data_has_a_purpose_and_a_basis() -> None:
+    for table in inventory.tables().values():
+        for one in table.columns.values():
+            if one.kind != "none":
+                assert one.subject != "none", (table.name, one.name)
+                assert one.basis != "none", (table.name, one.name)
+                assert one.retention != "organisation", (table.name, one.name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[customers] customer who=id",  # what becomes of the rows?
+        "[customers] somebody who=id erase=keep",
+        "[customers] customer who=id erase=keep\nname C9 service contract person clear yes",
+        "[customers] customer who=id erase=keep\nname C1 service contract person clear no:because",
+        "[customers] customer who=id erase=keep\nname C1 service contract person clear",
+        "[customers] customer who=id erase=keep\nname C1 service contract person clear yes\n"
+        "name C1 service contract person clear yes",
+    ],
+)
+def test_row_61_half_a_declaration_is_refused(text: str) -> None:
+    with pytest.raises(inventory.InventoryError):
+        inventory.parse(text)
+
 
 # --- 59: the package ---------------------------------------------------------------------------------------------
 
@@ -104,17 +176,7 @@ async def test_row_59_no_package_before_the_identity_is_checked_nor_for_whom_it_
 
 async def test_row_59_ten_thousand_records_take_seconds(world: World) -> None:
     customer = await create_customer(world.agent)
-    person, ids = UUID(customer["id"]), [uuid7() for _ in range(10_000)]
-    async with db.transaction(world.org_id) as session:
-        cipher = await vault.of_person(session, world.org_id, person)
-        sealed = [vault.seal_json(cipher, "dossier_facts", "value", one, "字" * 200) for one in ids]
-    await world.db.execute(
-        "INSERT INTO dossier_facts (org_id, id, customer_id, dossier, fact_key, definition_version, value_enc, source, "
-        "observed_on, recorded_by, recorded_at, consent_ids, superseded_at, created_digest) "
-        "SELECT $1, f.id, $2, 'personal', 'family_hometown', 1, f.value, 'customer', '2026-01-01', $3, now(), '{}', "
-        "now(), '\\x00' FROM unnest($4::uuid[], $5::bytea[]) AS f (id, value)",
-        world.org_id, person, world.users["agent"], ids, sealed,
-    )  # fmt: skip
+    await add_facts(world, customer, 10_000)
     request = await checked(world.agent, customer, "access")
     began = time.monotonic()
     found = await package(world, customer, request)
@@ -139,16 +201,7 @@ async def test_row_60_erasure_without_a_hold_leaves_nothing_anywhere(world: Worl
     assert [word for word in SECRETS if word in after] == []
     assert await world.db.fetchval(keys, world.org_id, UUID(customer["id"])) == 0
     row = await world.db.fetchrow("SELECT * FROM customers WHERE id = $1", UUID(customer["id"]))
-    for name in (
-        "id_number_enc",
-        "id_number_bi",
-        "private_enc",
-        "phones_bi",
-        "birthday",
-        "gender",
-        "occupation",
-        "tier",
-    ):
+    for name in ("id_number_enc", "private_enc", "id_number_bi", "phones_bi", "birthday", "gender", "occupation"):
         assert row[name] is None, name
     for table in inventory.tables().values():
         if table.erase == "delete":
@@ -179,8 +232,8 @@ async def test_row_60_with_a_hold_he_is_restricted_on_every_road_and_erased_at_i
     set_ = (await world.admin.post(f"{place}/legal-holds", json=hold)).json()
     done = await carried_out(world, customer, "erasure")
     assert (done["status"], done["outcome"], done["outcome_until"]) == ("done", "restricted", "2099-12-31")
-    children = ("network", "relationships", "dossiers/personal", "dossier-facts", "form-responses")
-    for read in (place, *(f"{place}/{one}" for one in children),
+    for read in (place, f"{place}/network", f"{place}/relationships", f"{place}/dossiers/personal",
+                 f"{place}/dossier-facts", f"{place}/form-responses",
                  f"{place}/needs-analyses", f"{place}/proposals", f"{place}/coverage",
                  f"/v1/form-responses/{response['id']}", f"/v1/needs-analyses/{analysis['id']}",
                  f"/v1/customers/{other}/relationships/{tie['id']}"):  # fmt: skip

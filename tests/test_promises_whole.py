@@ -2,7 +2,7 @@
 sealed under a new key, and nothing is forgotten.
 """
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import httpx
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app import key_rows, retention, rotation
 from app.domain import inventory
 from app.models.base import utc_now
-from app.sealed import BLIND, SEALED
+from app.sealed import BLIND, SEALED, BlindColumn, SealedColumn
 from app.services import consents_unfounded
 from tests import household_form
 from tests.consents import body as consent_body
@@ -31,6 +31,7 @@ from tests.traces import filled
 
 # Whom the world does not fill for a customer: of the organisation itself.
 _NOT_HIS = {"second_factors.secret_enc"}
+ALL: tuple[SealedColumn | BlindColumn, ...] = (*SEALED, *BLIND)
 
 
 def where(table: inventory.Table) -> str:
@@ -46,7 +47,7 @@ async def rows_of(world: World, table: inventory.Table, customer: Json) -> int:
 async def filled_columns(world: World) -> set[str]:
     """The sealed and indexed columns that hold something in this organisation."""
     found = set()
-    for one in (*SEALED, *BLIND):
+    for one in ALL:
         sql = f"SELECT EXISTS (SELECT FROM {one.table} WHERE org_id = $1 AND {one.column} IS NOT NULL)"
         if await world.db.fetchval(sql, world.org_id):
             found.add(f"{one.table}.{one.column}")
@@ -56,7 +57,7 @@ async def filled_columns(world: World) -> set[str]:
 async def test_person_with_everything_fills_every_sealed_column_and_every_table(world: World) -> None:
     """What the tests below rest on: a sealed column or a table of persons that is new must be filled here."""
     customer = await everything(world)
-    assert {f"{one.table}.{one.column}" for one in (*SEALED, *BLIND)} - await filled_columns(world) == _NOT_HIS
+    assert {f"{one.table}.{one.column}" for one in ALL} - await filled_columns(world) == _NOT_HIS
     await checked(world.agent, customer, "copy")
     await world.admin.get(f"/v1/customers/{customer['id']}/legal-holds")
     empty = {
@@ -84,7 +85,7 @@ async def test_row_60_person_with_everything_is_erased_to_the_last_row(world: Wo
         for table in inventory.tables().values():
             if table.erase == "delete":
                 assert await rows_of(world, table, one) == 0, table.name
-        for sealed in (*SEALED, *BLIND):
+        for sealed in ALL:
             table = inventory.tables()[sealed.table]
             if table.erase == "keep":
                 sql = f"SELECT count({sealed.column}) FROM {table.name} WHERE org_id = $1 AND ({where(table)})"
@@ -127,7 +128,8 @@ async def test_row_51_keys_of_persons_rotate_through_the_whole_registry(world: W
     customer = await everything(world)
     company = await company_known_well(world)
     before = await _said(world, customer, company)
-    for layer in ("person", "org", "blind"):
+    layers: tuple[Literal["person", "org", "blind"], ...] = ("person", "org", "blind")
+    for layer in layers:
         job = work(world.db)
         if layer == "person":
             await rotation.rotate_persons(job, world.org_id)

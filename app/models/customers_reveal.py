@@ -1,4 +1,4 @@
-"""What is shown of a customer that is masked otherwise, and what for."""
+"""What an agent asks to see in clear of a customer, and what he is shown."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -150,7 +150,8 @@ async def _empty(
     gone: list[UUID] = []
     await connection.execute("SET LOCAL app.sealing = 'on'")
     for table, ids in wanted.items():
-        rows = await connection.fetch(_statement(table, held), org_id, list(ids)) if ids else []
+        statement = _statement(table, held)
+        rows = await connection.fetch(statement, org_id, list(ids)) if ids else []
         if rows:
             found.add(table, len(rows), held=held)
             gone += [row["id"] for row in rows]

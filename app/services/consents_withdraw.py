@@ -17,13 +17,22 @@ from app.models.customers import Customer
 from app.services import consents, consents_create, consents_read
 
 _MOST = 500
-# What rests on consents of the customer to this purpose and recipient, of groups nothing carries any more.
+# What rests on consents of the customer to this purpose and recipient, of groups nothing carries any more; of what was
+# deleted since nothing is told.
 _UNFOUNDED = """
 SELECT u.object_type, u.object_id, array_agg(DISTINCT u.field_group ORDER BY u.field_group) AS groups,
        count(*) OVER () AS total
 FROM consent_uses u
 JOIN consents c ON c.org_id = $1 AND c.id = u.consent_id
 WHERE u.org_id = $1 AND c.customer_id = $2 AND c.purpose = $3 AND c.recipient = $4 AND u.field_group = ANY($5)
+  AND CASE u.object_type
+      WHEN 'dossier_fact' THEN EXISTS (
+          SELECT FROM dossier_facts d WHERE d.org_id = $1 AND d.id = u.object_id AND d.deleted_at IS NULL)
+      WHEN 'form_response' THEN EXISTS (
+          SELECT FROM form_responses f WHERE f.org_id = $1 AND f.id = u.object_id AND f.deleted_at IS NULL)
+      WHEN 'needs_analysis' THEN EXISTS (
+          SELECT FROM needs_analyses n WHERE n.org_id = $1 AND n.id = u.object_id AND n.deleted_at IS NULL)
+      ELSE true END
 GROUP BY u.object_type, u.object_id ORDER BY u.object_type, u.object_id LIMIT $6
 """
 

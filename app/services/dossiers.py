@@ -158,8 +158,7 @@ async def put(session: AsyncSession, here: Place, news: News, **detail: Any) -> 
     present = await currents(session, actor, customer.id, definition.key)
     _check_named(present, news.superseded)
     carried = await consented(session, here, definition)
-    is_stage = definition.key == opportunity.STAGE
-    if is_stage:
+    if is_stage := definition.key == opportunity.STAGE:
         _check_stage(here, present, news)
     now = utc_now()
     fact = _made(here, news, now)

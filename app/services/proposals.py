@@ -184,7 +184,11 @@ async def find(session: AsyncSession, actor: Actor, proposal_id: UUID, *, lock: 
     Raises:
         NotFound: absent or not visible. Gone: its customer is deleted.
     """
-    wanted = (col(Proposal.org_id) == actor.org_id, col(Proposal.id) == proposal_id)
+    wanted = (
+        col(Proposal.org_id) == actor.org_id,
+        col(Proposal.id) == proposal_id,
+        col(Proposal.deleted_at).is_(None),
+    )
     its_own = select(Proposal.customer_id).where(*wanted).scalar_subquery()
     seen = access.visible_customers(actor).where(col(Customer.id) == its_own)
     customer = (await session.exec(seen.with_for_update() if lock else seen)).first()
@@ -192,7 +196,9 @@ async def find(session: AsyncSession, actor: Actor, proposal_id: UUID, *, lock: 
         raise NotFound
     access.check_alive(customer)
     held = select(Proposal).where(*wanted)
-    row = (await session.exec(held.with_for_update() if lock else held)).one()
+    row = (await session.exec(held.with_for_update() if lock else held)).first()
+    if row is None:  # emptied while we waited for the customer
+        raise NotFound
     await envelopes.opened(session, [row])
     return row
 

@@ -205,7 +205,9 @@ async def _first(
 
 def _all(actor: Actor, customer_id: UUID) -> SelectOfScalar[ToleranceAssessment]:
     return select(ToleranceAssessment).where(
-        col(ToleranceAssessment.org_id) == actor.org_id, col(ToleranceAssessment.customer_id) == customer_id
+        col(ToleranceAssessment.org_id) == actor.org_id,
+        col(ToleranceAssessment.customer_id) == customer_id,
+        col(ToleranceAssessment.deleted_at).is_(None),
     )
 
 
@@ -237,6 +239,7 @@ async def _find(
     wanted = (
         col(ToleranceAssessment.org_id) == actor.org_id,
         col(ToleranceAssessment.id) == tolerance_assessment_id,
+        col(ToleranceAssessment.deleted_at).is_(None),
     )
     its_own = select(ToleranceAssessment.customer_id).where(*wanted).scalar_subquery()
     seen = access.visible_customers(actor).where(col(Customer.id) == its_own)
@@ -245,7 +248,9 @@ async def _find(
         raise NotFound
     access.check_alive(customer)
     held = select(ToleranceAssessment).where(*wanted)
-    row = (await session.exec(held.with_for_update() if lock else held)).one()
+    row = (await session.exec(held.with_for_update() if lock else held)).first()
+    if row is None:  # emptied while we waited for the customer
+        raise NotFound
     await envelopes.opened(session, [row])
     return row
 

@@ -3,7 +3,7 @@ WITH page AS (
     SELECT p.*
     FROM proposals p
     JOIN customers c ON c.org_id = $1 AND c.id = p.customer_id AND {visible:c} AND c.deleted_at IS NULL
-    WHERE p.org_id = $1 AND p.customer_id = $3
+    WHERE p.org_id = $1 AND p.customer_id = $3 AND p.deleted_at IS NULL
       AND ($5::uuid IS NULL OR (p.created_at, p.id) < ($4::text::timestamptz, $5))
     ORDER BY p.created_at DESC, p.id DESC
     LIMIT $6
