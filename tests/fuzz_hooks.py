@@ -216,8 +216,10 @@ def _fit_query(case: Case, chance: Chance) -> None:
 
 
 def _fit_headers(case: Case, chance: Chance) -> None:
-    """The current version, and a key that was not used for something else."""
+    """The current version, and a key not used for something else; half go without a proof, as none is right."""
     headers = case.headers
+    if "DPoP" in headers and not (_is_stateful(case) or chance.errs(0.5)):
+        del headers["DPoP"]
     if "Idempotency-Key" in headers:
         suffix = f".{case.id}"
         headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
@@ -331,8 +333,8 @@ def _answered(case: Case, body: Body, chance: Chance) -> Body:
 
 
 def _login(case: Case, body: Body, chance: Chance) -> Body:
-    """A third is right, and comes from a device that is known: the guesses of the others cannot lock it out."""
-    return body if chance.errs(0.7) else DEMO.accounts[asker(case)].credentials()
+    """Half are right, and come from a device that is known: the guesses of the others cannot lock it out."""
+    return body if chance.errs(0.5) else DEMO.accounts[asker(case)].credentials()
 
 
 def _refresh(case: Case, body: Body, chance: Chance) -> Body:
