@@ -89,7 +89,7 @@ def owner_url(settings: Settings) -> str:
     Raises:
         SettingsError: it was not given.
     """
-    if settings.owner_database_url is None:
+    if not settings.owner_database_url:  # compose.yaml passes what a process may not have as an empty word
         raise SettingsError("RENMAI_OWNER_DATABASE_URL is not set: this needs the owner role")
     return settings.owner_database_url
 
