@@ -6,8 +6,10 @@ from uuid import UUID
 import httpx
 from uuid_utils.compat import uuid7
 
+from tests.consents import give, withdraw
 from tests.factories import World, create_company, create_customer, if_match
-from tests.facts import SECRET, china_today, fact_body, history, learn, url_of, view
+from tests.facts import SECRET, china_today, fact_body, history, learn, reveal, url_of, view
+from tests.problem import assert_problem
 
 __all__ = ["china_today"]  # no test names it: pytest runs it for every test of the module it is imported into
 
@@ -207,3 +209,14 @@ async def test_unknown_query_members_and_keys_are_422(world: World) -> None:
         answer = await world.agent.get(f"{url}?{query}")
         assert answer.status_code == 422, query
         assert "shoe_size" not in answer.text
+
+
+async def test_fact_whose_consent_was_withdrawn_is_revealed_no_more(world: World) -> None:
+    customer = await create_customer(world.agent)
+    given = await give(world.agent, customer["id"], "whereabouts", purpose="service")
+    await learn(world.agent, customer, "itinerary", "下周三去上海")
+    field = "dossier.personal.itinerary"
+    shown = await reveal(world.agent, customer, field)
+    assert shown.json()["facts"][0]["value"] == "下周三去上海", shown.text
+    await withdraw(world.agent, given)
+    assert_problem(await reveal(world.agent, customer, field), 403, "consent_missing")

@@ -12,7 +12,7 @@ from app.domain.fact_definitions import FactDefinition
 from app.errors import Invalid, Issue
 from app.models.customers import Customer
 from app.models.dossiers import DossierFact, FactRevealed
-from app.services import fact_definitions
+from app.services import consents, fact_definitions
 from app.services.dossiers_read import TABLE, VALUE
 
 PREFIX: Final = "dossier."
@@ -27,6 +27,7 @@ async def reveal(
 
     Raises:
         Invalid: a field that is no fact, or of a dossier the customer does not have.
+        ConsentMissing: a sensitive one, to which the person does not consent any more.
     """
     if not any(name.startswith(PREFIX) for name in fields):
         return {}
@@ -45,6 +46,9 @@ async def reveal(
     facts = (await session.exec(statement)).all()
     if not facts:
         return {"facts": []}
+    for key in sorted({fact.fact_key for fact in facts}):
+        if wanted[key].needs_consent:
+            await consents.check(session, actor, customer, wanted[key].purpose, [wanted[key].group])
     cipher = await vault.of_person(session, actor.org_id, customer.id)
 
     def value(fact: DossierFact) -> Any:
