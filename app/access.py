@@ -296,7 +296,9 @@ async def customer(
     found = (await session.exec(statement.with_for_update() if lock else statement)).first()
     if found is None:
         row = await reads.row_in(session, actor.owners, "get_restriction", [customer_id])
-        raise NotFound() if row is None else CustomerRestricted(row["restriction"], row["restricted_until"])
+        if row is None:
+            raise NotFound
+        raise CustomerRestricted(restriction=row["restriction"], until=row["restricted_until"])
     check_alive(found, deleted=deleted)
     return found
 

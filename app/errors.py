@@ -140,7 +140,7 @@ class CustomerRestricted(Forbidden):
 
     code = "customer_restricted"
 
-    def __init__(self, restriction: str, until: date | None) -> None:
+    def __init__(self, *, restriction: str, until: date | None) -> None:
         super().__init__(extra={"reason": restriction, "until": None if until is None else until.isoformat()})
 
 

@@ -43,4 +43,4 @@ async def restricted(actor: Actor, path: str) -> AppError | None:
         return None
     named = ids_in(path.encode())
     row = await reads.row(actor.org_id, actor.owners, "get_restriction", named) if named else None
-    return None if row is None else CustomerRestricted(row["restriction"], row["restricted_until"])
+    return None if row is None else CustomerRestricted(restriction=row["restriction"], until=row["restricted_until"])

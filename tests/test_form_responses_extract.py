@@ -152,6 +152,7 @@ async def test_a_third_person_is_not_recorded_without_a_stated_basis(world: Worl
 
 async def test_whereabouts_are_not_recorded_without_consent(world: World) -> None:
     customer = await create_customer(world.agent)
+    await consent(world, customer, FieldGroup.whereabouts, Purpose.advice)  # to be asked in a form is another purpose
     done = await _done(world, customer, _DOSSIER, itinerary="下周去泉州")
     assert _states(done["extracted"])["dossier.personal.itinerary"] == "no_consent"
     given = await consent(world, customer, FieldGroup.whereabouts, Purpose.service)

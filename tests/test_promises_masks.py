@@ -142,6 +142,7 @@ async def test_row_50_organisations_have_other_indexes_and_nothing_is_indexed_in
     assert {row["name"] for row in found} == {
         "org_id", "id", "owner_id", "service_team_id", "created_at", "updated_at", "deleted_at", "name_key",
         "search_text", "id_type", "id_number_bi", "phones_bi", "keep_until", "is_shadow", "known_through_id",
+        "restricted_at", "restricted_until",
     }  # fmt: skip
 
 
@@ -162,6 +163,10 @@ async def give_everybody(world: World, numbers: dict[str, Iterator[str]]) -> Non
         assert answer.status_code == 200, answer.text
 
 
+# What a person asked for of himself, his identity checked (PIPL 45): with a step-up, and on record.
+HANDED_OUT = {"export_rights_package", "export_rights_package_tables"}
+
+
 async def test_row_53_no_read_of_anybody_answers_a_full_value(api: FastAPI, world: World, other_world: World) -> None:
     """Every GET of the document, for every principal of the isolation matrix, about people with canaries."""
     clients = await cast(world, other_world)
@@ -179,7 +184,8 @@ async def test_row_53_no_read_of_anybody_answers_a_full_value(api: FastAPI, worl
             answer = await operation.call(clients[principal], ids)
             asked.add(operation.id)
             shown += answer.status_code == 200
-            assert [one for one in secrets if one in answer.text] == [], (operation.id, principal)
+            if operation.id not in HANDED_OUT:
+                assert [one for one in secrets if one in answer.text] == [], (operation.id, principal)
     assert {"get_customer", "list_customers", "export_customers", "get_network", "get_prefill"} <= asked
     assert shown > 200
 
