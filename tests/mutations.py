@@ -274,12 +274,12 @@ MUTATIONS = (
         ),
     ),
     *each(
-        "app/services/customers_transfer.py",
+        "app/services/customers_private.py",
         "tests/test_departures.py",
         (
             "keep private notes at departure",
-            "UPDATE customers SET owner_id = $3, note = NULL, version = version + 1, updated_at = now()",
-            "UPDATE customers SET owner_id = $3, version = version + 1, updated_at = now()",
+            'blobs.append(_seal(cipher, row["id"], {**private, "note": None}))',
+            'blobs.append(_seal(cipher, row["id"], private))',
         ),
     ),
     *each(
