@@ -148,6 +148,7 @@ async def test_promise_50_organisations_have_other_indexes_and_nothing_is_indexe
     assert {row["name"] for row in found} == {
         "org_id", "id", "owner_id", "service_team_id", "created_at", "updated_at", "deleted_at", "name_key",
         "search_text", "id_type", "id_number_bi", "phones_bi", "keep_until", "is_shadow", "known_through_id",
+        "restricted_at", "restricted_until",
     }  # fmt: skip
 
 
@@ -168,6 +169,10 @@ async def give_everybody(world: World, numbers: dict[str, Iterator[str]]) -> Non
         assert answer.status_code == 200, answer.text
 
 
+# All of a person for the person himself: with a fresh proof of presence, for a request whose identity was checked.
+PACKAGES = {"export_rights_package", "export_rights_package_tables"}
+
+
 async def test_promise_53_no_read_of_anybody_answers_a_full_value(
     api: FastAPI, world: World, other_world: World
 ) -> None:
@@ -178,7 +183,7 @@ async def test_promise_53_no_read_of_anybody_answers_a_full_value(
     secrets = [PHONE, "85912346", "kanarienvogel", "example.cn", *persons, *companies]
     shown, asked = 0, set()
     for operation in operations(api.openapi()):
-        if operation.method != "get":
+        if operation.method != "get" or operation.id in PACKAGES:
             continue
         row = ROWS.get(operation.id)
         ids = operation.some_ids() if row is None else await row.make(world, "agent")

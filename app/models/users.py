@@ -61,7 +61,7 @@ class Me(Wire):
     team_id: UUID | None
     has_second_factor: bool
     pending: list[Literal["change_password", "enrol_second_factor"]] = Bound(max_length=2)
-    scopes: list[ScopeName] = Bound(max_length=50)
+    scopes: list[ScopeName] = Bound(max_length=100)
     session_id: UUID
 
 
