@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -38,12 +39,27 @@ def inventory(
 
 def keep(
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only count what would be erased or deleted")] = False,
+    org: Annotated[
+        str | None, typer.Option("--org", help="Code of the one organisation it is for; all without")
+    ] = None,
 ) -> None:
     """Erase and delete what is kept no longer, as the inventory says. Needs the owner role; meant for nights."""
-    found = as_owner(lambda connection: retention.run(connection, is_dry=is_dry))
+
+    async def work(connection: asyncpg.Connection) -> list[retention.Found]:
+        only = None if org is None else [await _org_id(connection, org)]
+        return await retention.run(connection, is_dry=is_dry, only=only)
+
+    found = as_owner(work)
     for rule in found:
         held = f", {rule.held} kept by a law" if rule.held else ""
         typer.echo(f"{rule.table} | {rule.name}: {rule.rows}{' would go' if is_dry else ''}{held}")
+
+
+async def _org_id(connection: asyncpg.Connection, code: str) -> UUID:
+    found: UUID | None = await connection.fetchval("SELECT id FROM orgs WHERE code = $1", code)
+    if found is None:
+        raise CommandError(f"there is no organisation {code!r}")
+    return found
 
 
 @erasures_app.command("export")

@@ -30,6 +30,7 @@ LINE = re.compile(r"[^\x00-\x1F\x7F-\x9F\uD800-\uDFFF]{1,100}")
 _OWNER = "renmai_owner"
 # One secret of each version; before key-encryption keys had versions there was one of them.
 _WRAPPED = "SELECT DISTINCT ON (to_jsonb(t) -> 'kek_version') t.* FROM {table} t WHERE t.{column} <> ''"
+_MAY_READ = "SELECT coalesce(has_table_privilege(to_regclass($1), 'SELECT'), false)"
 _IS_OWNER = "SELECT NOT row_security_active('orgs')"
 _T = TypeVar("_T")
 
@@ -147,7 +148,7 @@ async def refuse_other_keys(dsn: str, ring: keyring.Keyring) -> None:
 
 async def _open_one_of_each(connection: asyncpg.Connection, ring: keyring.Keyring) -> None:
     for one in WRAPPED:
-        if await connection.fetchval("SELECT to_regclass($1)", one.table) is None:
+        if not await connection.fetchval(_MAY_READ, one.table):
             continue
         select = filled(_WRAPPED, table=one.table, column=one.column)
         for row in await connection.fetch(select):

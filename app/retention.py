@@ -16,6 +16,7 @@ What is kept for minutes to a year for the sake of the service itself (sessions,
 (`sweep.py`); shadow contacts are erased there too. Audit events stay. A run that is interrupted has done a part of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,26 +71,29 @@ class Found:
     held: int = 0
 
 
-async def run(connection: asyncpg.Connection, *, is_dry: bool = False) -> list[Found]:
+async def run(
+    connection: asyncpg.Connection, *, is_dry: bool = False, only: Sequence[UUID] | None = None
+) -> list[Found]:
     """Carry out every rule for every organisation, or only count. Only the owner role may.
 
     Args:
         connection: outside a transaction.
+        only: these organisations; all when left out.
     """
     if not is_dry:
-        return await _run(connection)
+        return await _run(connection, only)
     undo = connection.transaction()
     await undo.start()
     try:
-        return await _run(connection)
+        return await _run(connection, only)
     finally:
         await undo.rollback()
 
 
-async def _run(connection: asyncpg.Connection) -> list[Found]:
+async def _run(connection: asyncpg.Connection, only: Sequence[UUID] | None) -> list[Found]:
     total: dict[tuple[str, str], Found] = {}
     children = await _children(connection)
-    for org_id in [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]:
+    for org_id in only or [row["id"] for row in await connection.fetch("SELECT id FROM orgs ORDER BY id")]:
         await legal_holds.refresh(connection, org_id)
         now = await connection.fetchval("SELECT now()")
         found = [

@@ -77,7 +77,7 @@ async def test_row_60_person_with_everything_is_erased_to_the_last_row(world: Wo
         "UPDATE legal_holds SET until = '2020-01-01' WHERE org_id = $1 AND customer_id = $2",
         world.org_id, UUID(customer["id"]),
     )  # fmt: skip
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     assert (await carried_out(world, company, "erasure"))["outcome"] == "erased"
     after = await held_of(world)
     assert [word for word in (*SECRETS, "翠鸟") if word in after] == []
@@ -98,7 +98,7 @@ async def test_row_60_person_with_everything_is_erased_to_the_last_row(world: Wo
     await world.db.execute(
         "UPDATE customers SET erased_at = now() - interval '4 years' WHERE id = $1", UUID(customer["id"])
     )
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     assert await world.db.fetchval("SELECT count(*) FROM consents WHERE org_id = $1", world.org_id) == 0
 
 
@@ -251,7 +251,7 @@ async def test_withdrawn_consent_takes_its_facts_with_it_unless_a_law_keeps_them
     wanted = {"dossier_facts": (0, 1) if is_held else (1, 0)}
     for is_dry in (True, False):
         assert await count(world, "consent_withdrawn", is_dry=is_dry) == wanted
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     row = await world.db.fetchrow("SELECT value_enc FROM dossier_facts WHERE id = $1", UUID(trip["id"]))
     assert (row is None) is not is_held
     seen = (await world.agent.get(f"/v1/customers/{customer['id']}/dossier-facts")).json()["items"]
@@ -301,7 +301,7 @@ async def test_withdrawn_consent_takes_response_analysis_and_draft_of_a_proposal
     for read in (f"form-responses/{again['form_response_id']}", f"needs-analyses/{analysis['id']}",
                  f"proposals/{proposal['id']}"):  # fmt: skip
         assert (await world.agent.get(f"/v1/{read}")).status_code in (404, 410), read
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     for table in ("form_responses", "needs_analyses", "proposals"):
         assert await world.db.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1", world.org_id) == 0, table
 
@@ -315,7 +315,7 @@ async def test_fact_past_its_day_goes(world: World) -> None:
     await world.db.execute("UPDATE dossier_facts SET expires_on = current_date - 2 WHERE id = $1", UUID(made["id"]))
     assert await count(world, "facts_expired", is_dry=True) == {"dossier_facts": (1, 0)}
     assert await world.db.fetchval("SELECT true FROM dossier_facts WHERE id = $1", UUID(made["id"]))
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     assert await world.db.fetchval("SELECT true FROM dossier_facts WHERE id = $1", UUID(made["id"])) is None
 
 

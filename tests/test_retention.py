@@ -46,9 +46,9 @@ async def test_customer_deleted_a_month_ago_is_erased_unless_a_law_keeps_him(wor
     late, in_time = await deleted(world, 31), await deleted(world, 29)
     kept = await deleted(world, 31)
     await hold(world, kept)
-    await retention.run(world.db, is_dry=True)
+    await retention.run(world.db, is_dry=True, only=[world.org_id])
     assert (await row(world, late))["name"] == "王永庆"
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     assert (await row(world, late))["erased_at"] is not None
     assert (await row(world, late))["name"] == "已删除"
     assert (await row(world, in_time))["name"] == "王永庆"
@@ -67,7 +67,7 @@ async def test_hold_that_ended_erases_and_a_longer_one_moves_the_day(world: Worl
         assert (await carried_out(world, customer, "erasure"))["outcome_until"] == "2090-01-01"
     await hold(world, longer, "2095-05-05")
     await world.db.execute("UPDATE legal_holds SET until = '2020-01-01' WHERE customer_id = $1", UUID(over["id"]))
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     assert (await row(world, over))["erased_at"] is not None
     assert str((await row(world, longer))["restricted_until"]) == "2095-05-05"
 
@@ -103,7 +103,7 @@ async def test_old_tombstones_drafts_and_short_forms_go(world: World) -> None:
             "(now() - make_interval(days => $7))::date)",
             world.org_id, made[name], UUID(customer["id"]), form, status, world.users["agent"], age,
         )  # fmt: skip
-    found = await retention.run(world.db)
+    found = await retention.run(world.db, only=[world.org_id])
     left = {row["id"] for row in await world.db.fetch("SELECT id FROM form_responses WHERE org_id = $1", world.org_id)}
     assert {name for name, one in made.items() if one in left} == {"new draft", "new visit", "old facts"}
     ties = {row["id"] for row in await world.db.fetch("SELECT id FROM relationships WHERE org_id = $1", world.org_id)}
@@ -116,12 +116,12 @@ async def test_old_tombstones_drafts_and_short_forms_go(world: World) -> None:
 
 async def test_dry_run_prints_table_and_rule_and_changes_nothing(run: Run, world: World) -> None:
     late = await deleted(world, 31)
-    said = await run("retention", "--dry-run")
+    said = await run("retention", "--dry-run", "--org", world.code)
     assert said.status == 0, said.err
     assert "customers | deleted: " in said.out
     assert "would go" in said.out
     assert (await row(world, late))["erased_at"] is None
-    assert (await run("retention")).status == 0
+    assert (await run("retention", "--org", world.code)).status == 0
     assert (await row(world, late))["erased_at"] is not None
 
 
@@ -154,7 +154,7 @@ async def test_what_is_still_in_force_outlives_the_three_years_of_its_request(wo
     await world.db.execute(
         "UPDATE rights_requests SET decided_at = now() - interval '4 years' WHERE org_id = $1", world.org_id
     )
-    await retention.run(world.db)
+    await retention.run(world.db, only=[world.org_id])
     left = await world.db.fetch("SELECT id FROM rights_requests WHERE org_id = $1", world.org_id)
     assert {str(one["id"]) for one in left} == {objection["id"], restriction["id"]}
     assert told["id"] not in {str(one["id"]) for one in left}
