@@ -39,9 +39,7 @@ def inventory(
 
 def keep(
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only count what would be erased or deleted")] = False,
-    org: Annotated[
-        str | None, typer.Option("--org", help="Code of the one organisation it is for; all without")
-    ] = None,
+    org: Annotated[str | None, typer.Option("--org", help="Code of one organisation; without it all")] = None,
 ) -> None:
     """Erase and delete what is kept no longer, as the inventory says. Needs the owner role; meant for nights."""
 

@@ -151,9 +151,11 @@ async def _said(world: World, customer: Json, company: Json) -> dict[str, Any]:
     reads = [place, other, f"{place}/consents", f"{place}/dossier-facts", f"{place}/dossiers/personal",
              f"{place}/dossiers/project", f"{other}/dossiers/corporate", f"{other}/dossiers/competitor",
              f"{place}/relationships", f"{place}/form-responses", f"{place}/needs-analyses", f"{place}/proposals",
-             f"{place}/tolerance-assessments", "/v1/introductions", "/v1/customers?q=13900139047"]  # fmt: skip
+             f"{place}/tolerance-assessments", "/v1/introductions"]  # fmt: skip
     for read in reads:
         found[read] = await _read(world.agent, read)
+    looked_up = await world.agent.post("/v1/customers/search", json={"q": "13900139047"})
+    assert len(looked_up.json()["items"]) == 1, looked_up.text
     for noun in ("form-responses", "needs-analyses", "proposals", "tolerance-assessments"):
         for item in found[f"{place}/{noun}"]["items"]:
             found[item["id"]] = await _read(world.agent, f"/v1/{noun}/{item['id']}")
