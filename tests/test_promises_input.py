@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app import db, vault
 from app.domain.names import InvalidName, normalise_name
 from app.models.sessions import Login
-from tests import ties
+from tests import consents, ties
 from tests.factories import World, create_customer
 from tests.hostile import (
     Json,
@@ -51,8 +51,9 @@ RULES = ("minLength", "maxLength", "pattern", "format")
 EVERY = much(1, 8)
 WHOLE = {"create_customer"}
 
-# A search stores nothing; what a fact says is masked in every answer, and has a test of its own below.
-NOT_SHOWN = {"search_customers", "create_dossier_fact", "update_dossier_fact"}
+# A search stores nothing; what a fact says is masked in every answer, and whom a consent names must be in its text:
+# both have tests of their own below.
+NOT_SHOWN = {"search_customers", "create_dossier_fact", "update_dossier_fact", "create_consent"}
 # Said once and for all: a second reason is refused.
 FINAL = {"retract_form_response"}
 
@@ -244,6 +245,26 @@ async def test_promise_30_naughty_strings_in_a_fact_survive_or_are_refused(world
             labelled += 1
         assert vault.open_json(cipher, "dossier_facts", "value", row["id"], row["value_enc"]) == kept[str(row["id"])]
     assert labelled > 300
+
+
+async def test_promise_30_naughty_strings_on_the_papers_of_a_consent_survive_or_are_refused(world: World) -> None:
+    customer = await create_customer(world.agent)
+    client = bare(world)
+    client.headers["Authorization"] = f"Bearer {world.token('agent')}"
+    place = f"/v1/customers/{customer['id']}/consents"
+    said = await consents.body(world.agent, "minors", given_by="guardian", guardian=consents.MOTHER)
+    kept = 0
+    for text in naughty_strings()[::EVERY]:
+        papers = {"reference": text}
+        guardian = {**consents.MOTHER, "name": text, "evidence": papers}
+        answer = await client.post(place, json={**said, "evidence": papers, "guardian": guardian})
+        assert answer.status_code in (201, 400, 422), text
+        if answer.status_code == 201:
+            shown = (await client.get(f"{place}/{answer.json()['id']}")).json()
+            assert shown["evidence"]["reference"] == text
+            assert (shown["guardian"]["name"], shown["guardian"]["evidence"]["reference"]) == (text, text)
+            kept += 1
+    assert kept > 30
 
 
 async def test_promise_30_naughty_strings_in_a_search_find_or_are_refused(world: World) -> None:
