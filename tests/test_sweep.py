@@ -102,7 +102,8 @@ async def aged(world: World) -> AsyncIterator[World]:
         await db.execute("INSERT INTO recovery_codes VALUES ($1, $2, $3, NULL)", org, factor, name.encode())
     for name, hours in ((LATE, 24.1), (IN_TIME, 23.9)):
         await db.execute(
-            "INSERT INTO signing_keys (kid, sealed_pem, created_at, retired_at) VALUES ($1, '', $2, $3)",
+            "INSERT INTO signing_keys (kid, sealed_pem, kek_version, created_at, retired_at) "
+            "VALUES ($1, '', 1, $2, $3)",
             f"{org} {name}", ago(days=40), ago(hours=hours),
         )  # fmt: skip
     yield world
@@ -268,4 +269,4 @@ async def test_two_sweeps_share_the_work_while_people_write(world: World, settin
 
 async def test_sweep_needs_the_owner_role(run: Run, settings: Settings) -> None:
     app_only = {"RENMAI_OWNER_DATABASE_URL": settings.database_url or ""}
-    fails(await run("sweep", **app_only), "database cannot be used")
+    fails(await run("sweep", **app_only), "owner")
