@@ -269,4 +269,4 @@ async def test_two_sweeps_share_the_work_while_people_write(world: World, settin
 
 async def test_sweep_needs_the_owner_role(run: Run, settings: Settings) -> None:
     app_only = {"RENMAI_OWNER_DATABASE_URL": settings.database_url or ""}
-    fails(await run("sweep", **app_only), "owner")
+    fails(await run("sweep", **app_only), "owns the tables")
