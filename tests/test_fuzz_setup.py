@@ -30,8 +30,12 @@ def _label(operation: Operation) -> str:
 
 def test_promise_28_no_check_is_switched_off() -> None:
     settings = tomllib.loads((REPO / "tests" / "schemathesis.toml").read_text(encoding="utf-8"))
-    assert set(settings) == {"checks"}  # phases, generation and operations are as they come: all of them
-    assert [name for name, one in settings["checks"].items() if set(one) != {"expected-statuses"}] == []
+    assert set(settings) == {"checks", "operations"}  # phases and generation are as they come
+    for loosened in (settings, *settings["operations"]):
+        assert [name for name, one in loosened["checks"].items() if set(one) != {"expected-statuses"}] == []
+    (special,) = settings["operations"]
+    assert set(special) == {"include-operation-id", "checks"}  # no operation is left out
+    assert set(special["checks"]) == {"positive_data_acceptance"}
 
 
 def test_promise_28_all_phases_run_on_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
