@@ -17,7 +17,7 @@ from schemathesis.core.parameters import ParameterLocation as Place
 from schemathesis.generation.meta import CoverageScenario
 
 from app.domain import identity
-from tests import fuzz_consents, fuzz_households
+from tests import fuzz_consents, fuzz_households, fuzz_rights
 from tests import fuzz_network as network
 from tests import fuzz_proposals as proposals
 from tests import fuzz_repair as repair
@@ -73,7 +73,7 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
     chance = Chance(json.dumps(drawn, sort_keys=True, default=str))
     chance.is_sure = case.operation.label not in _reached and not _is_stateful(case)
     if case.path_parameters and not meta.is_negative_at(Place.PATH):
-        (AIMS | fuzz_consents.AIMS).get(case.operation.label, _aim)(case, chance)
+        (AIMS | fuzz_consents.AIMS | fuzz_rights.AIMS).get(case.operation.label, _aim)(case, chance)
     if case.path == network.PATHS and case.query is None:
         case.query = {}
     if (case.query or case.path == network.PATHS) and not meta.is_negative_at(Place.QUERY):
@@ -224,9 +224,12 @@ def _fit_headers(case: Case, chance: Chance) -> None:
         suffix = f".{case.id}"
         headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(suffix)] + suffix
     if "If-Match" in headers and (chance.is_sure or len(headers["If-Match"]) <= 10):  # longer ones stay stale
-        found = DEMO.read(_path(case).removesuffix("/complete").removesuffix("/advance"), asker(case))
-        if found is not None:
-            headers["If-Match"] = f'"{found["version"]}"'
+        version = fuzz_rights.version_of(case)
+        if version is None:
+            found = DEMO.read(_path(case).removesuffix("/complete").removesuffix("/advance"), asker(case))
+            version = None if found is None else found["version"]
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
 
 
 def _fit_contact(body: Body) -> None:
@@ -373,4 +376,5 @@ _BODIES: dict[str, Callable[[Case, Body, Chance], Body]] = {
     "POST /v1/proposals/{proposal_id}/sign": proposals.fit_signature,
     "POST /v1/needs-analyses/{needs_analysis_id}/recommendations": proposals.fit_bands,
     **fuzz_consents.BODIES,
+    **fuzz_rights.BODIES,
 }
