@@ -346,7 +346,7 @@ def _refresh(case: Case, body: Body, chance: Chance) -> Body:
 
 _BODIES: dict[str, Callable[[Case, Body, Chance], Body]] = {
     "POST /v1/customers": _new_customer,
-    "POST /v1/customers/search": lambda case, body, chance: body if chance.errs(0.1) else repair.search(body),
+    "POST /v1/customers/search": lambda _case, body, _chance: repair.search(body),
     "PATCH /v1/customers/{customer_id}": _changed_customer,
     "POST /v1/customers/{customer_id}/dossier-facts": _fact,
     "PATCH /v1/customers/{customer_id}/dossier-facts/{dossier_fact_id}": _fact,

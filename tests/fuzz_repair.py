@@ -96,6 +96,8 @@ def is_searchable(query: str) -> bool:
 def search(body: dict[str, Any]) -> dict[str, Any]:
     """A first page, of something that can be searched for: a cursor belongs to its query."""
     fit = {name: value for name, value in body.items() if name != "cursor"}
+    if isinstance(fit.get("stage"), list):
+        fit["stage"] = list(dict.fromkeys(fit["stage"]))
     return fit if is_searchable(str(body["q"])) else {**fit, "q": "wyq"}
 
 

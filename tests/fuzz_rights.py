@@ -68,11 +68,14 @@ def aim_conflict(case: Case, _chance: Random) -> None:
 
 
 def aim_definition(case: Case, _chance: Random) -> None:
-    """A definition of the organisation's own."""
+    """A definition of the organisation's own, until it has as many versions as it may have."""
+    case.path_parameters["fact_key"] = DEMO.lend("fact definition", ADMIN, _definition)
+
+
+def _definition(who: str) -> str:
     key = f"org.fuzz_{uuid4().hex[:12]}"
-    body = {"fact_key": key, "dossier": "personal", **GOLF}
-    assert DEMO.ask("POST", "/v1/fact-definitions", ADMIN, json=body).status_code == 201
-    case.path_parameters["fact_key"] = key
+    DEMO.ask("POST", "/v1/fact-definitions", who, json={"fact_key": key, "dossier": "personal", **GOLF})
+    return key  # where there are as many as there may be, it stays unknown
 
 
 _versions: dict[str, int] = {}
