@@ -66,7 +66,7 @@ class SM4GCM:
 def _supported(key: algorithms.SM4, mode: modes.GCM) -> Cipher[modes.GCM]:
     try:
         cipher = Cipher(key, mode)
-        cipher.encryptor if mode.tag is None else cipher.decryptor  # noqa: B018
+        cipher.encryptor if mode.tag is None else cipher.decryptor  # noqa: B018  asking is the test
     except UnsupportedAlgorithm:
         raise CryptoError("this OpenSSL has no SM4-GCM") from None
     return cipher
