@@ -78,7 +78,8 @@ async def good(world: World, operation: Operation) -> tuple[dict[str, str], Any]
     if operation.id not in BODIES:
         return ids, None
     needed = NEEDED.get(operation.id, customer)
-    return ids, filled(BODIES[operation.id], {**ids, **await needed(world, "agent")})
+    ids |= await needed(world, "agent")
+    return ids, filled(BODIES[operation.id], ids)
 
 
 # --- free text -------------------------------------------------------------------------------------------------

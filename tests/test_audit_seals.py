@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,8 @@ from app.config import Settings
 from app.embedded import SEALER, EmbeddedPostgres, prepare
 from tests.audit_tampering import TAMPERINGS, Tampering
 from tests.commands import runner
+from tests.private_server import FAST
+from tests.private_server import common as common
 
 TABLES = ("audit_events", "audit_seals", "audit_anchors", "audit_keys")
 POSITIONS, BITE = 60, 20
@@ -65,10 +66,8 @@ async def add_events(db: asyncpg.Connection, org_id: UUID, count: int) -> None:
         )  # fmt: skip
 
 
-async def open_trail(settings: Settings) -> Trail:
-    server = EmbeddedPostgres(Path(os.environ["RENMAI_TEST_HOME"]))
-    server.start()
-    name = f"trail_{uuid4().hex[:12]}"
+async def open_trail(settings: Settings, server: EmbeddedPostgres) -> Trail:
+    name = "trail"
     await prepare(server, name, owner="renmai_owner", app="renmai_app")
     own = settings.model_copy(
         update={
@@ -95,10 +94,12 @@ async def open_trail(settings: Settings) -> Trail:
 
 
 @pytest.fixture(scope="module")
-async def sealed(settings: Settings) -> AsyncIterator[Trail]:
-    trail = await open_trail(settings)
-    yield trail
-    await trail.root.close()
+async def sealed(settings: Settings, common: Path) -> AsyncIterator[Trail]:
+    """On a server of its own: the sealer waits for every transaction of a server, other tests' and autovacuum's too."""
+    with EmbeddedPostgres(common / "var", settings=FAST | {"autovacuum": "off"}) as server:
+        trail = await open_trail(settings, server)
+        yield trail
+        await trail.root.close()
 
 
 @pytest.fixture

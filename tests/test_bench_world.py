@@ -13,7 +13,7 @@ from bench.network_graph import COMPANIES, KINDS, NEVER, SHADOWS, Graph, build
 from bench.sealing import make_keys
 from tests.factories import World
 
-TODAY = date(2026, 11, 27).toordinal() - date(1970, 1, 1).toordinal()
+TODAY = date(2026, 11, 20).toordinal() - date(1970, 1, 1).toordinal()
 NODES, TIES = 500, 2500
 
 

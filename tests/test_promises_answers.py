@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.config import Settings
+from tests import consents, tolerance_form
 from tests import household_form as family
-from tests import tolerance_form
 from tests.factories import World, create_customer, if_match
 from tests.life_form import ANSWERS, complete, create_analysis
 from tests.own_forms import publish
@@ -87,6 +87,7 @@ async def test_row_47_answers_of_every_type_lie_nowhere_in_clear(world: World, s
     form = {"form_key": "org.canary", "version": "1.0.0", "title": LABEL, "items": [*kinds, group]}
     await publish(world.admin, form)
     customer = await create_customer(world.agent)
+    await consents.consented(world.agent, customer)
     in_rows = {"row_text": "行里的金丝雀也唱歌", "row_money": 7_391_246_899, "row_address": _SAID["address"]}
     said = {**_SAID, "rows": [in_rows, {"row_text": "第二行金丝雀不唱歌"}]}
     first = await _draft(world.agent, customer["id"], "org.canary", said)

@@ -6,6 +6,7 @@ takes in a thousand. Names, which lie in clear by decision, prove that the searc
 """
 
 import asyncio
+import base64
 import os
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def aviary(common: Path) -> Iterator[Aviary]:
     with EmbeddedPostgres(common / "var", settings={"wal_keep_size": "4GB", "max_wal_size": "4GB"}) as database:
         temporary = common / "tmp"
         temporary.mkdir(mode=0o777)
-        service = Service(common, LOG_LEVEL="DEBUG")
+        key = base64.b64encode(os.urandom(32)).decode()  # never on this disk
+        service = Service(common, LOG_LEVEL="DEBUG", MASTER_KEY=key)
         service.env["TMPDIR"] = str(temporary)
         try:
             service.start()
