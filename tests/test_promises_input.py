@@ -51,6 +51,11 @@ RULES = ("minLength", "maxLength", "pattern", "format")
 # Each operation gets every eighth string, another eighth than the one before it, so that together they get all of
 # them; `RENMAI_FULL=1` sends all of them everywhere, as the customer with the most fields always gets them.
 EVERY = much(1, 8)
+# What there can be only one of.
+UNIQUE = {
+    "create_fact_definition": {"fact_key": "org.golf_"},
+    "create_relation_type": {"code": "tea_friend_", "inverse_code": "tea_friend_of_"},
+}
 # An organisation may have a hundred of these; beyond that everything is refused, which shows nothing.
 LIMITED = {"create_fact_definition", "replace_fact_definition"}
 WHOLE = {"create_customer"}
@@ -105,6 +110,8 @@ class Written:
         self.client, self.headers = bare(world), credential(world, operation)
         self.schema = body_schema(operation)
         self.free = free_places(operation, self.schema)
+        if operation.id == "update_relation_type":  # a symmetric one
+            self.free = {place: schema for place, schema in self.free.items() if place[0] != "inverse_label"}
         if operation.id in LIMITED:  # options go with a choice; those of a list's items have the same rule
             options = [{"code": "a", "label": {"zh": "甲", "en": "A"}}]
             self.body = {**body, "shape": {"kind": "choice", "options": options}}
@@ -116,9 +123,8 @@ class Written:
 
     def whole(self, texts: dict[Place, str]) -> Any:
         body = {**self.body, "other_id": str(self.others.pop())} if self.others else self.body
-        if "fact_key" in self.body:
-            self.sent += 1
-            body = {**body, "fact_key": f"org.golf_{self.sent}"}
+        self.sent += 1
+        body = body | {member: f"{value}{self.sent}" for member, value in UNIQUE.get(self.operation.id, {}).items()}
         return placed(self.operation, self.schema, body, texts)
 
     async def send(self, texts: dict[Place, str]) -> httpx.Response:
