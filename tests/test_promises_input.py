@@ -235,6 +235,12 @@ async def test_promise_30_naughty_strings_survive_or_are_refused(world: World, o
     await task.client.aclose()
 
 
+@pytest.mark.parametrize("operation", WRITES, ids=lambda operation: operation.id)
+def test_promise_30_the_document_refuses_nul_in_every_text(operation: Operation) -> None:
+    for place, schema in free_places(operation, body_schema(operation)).items():
+        assert re.search(schema.get("pattern", ""), "a\0b") is None, place
+
+
 async def test_promise_30_naughty_strings_in_a_fact_survive_or_are_refused(world: World) -> None:
     customer = await create_customer(world.agent)
     kept: dict[str, str] = {}

@@ -257,6 +257,9 @@ async def test_row_60_with_a_hold_he_is_restricted_on_every_road_and_erased_at_i
                                                            "form_version": "1.0.0", "answers": {}}),
     ):  # fmt: skip
         assert (answer.status_code, answer.json()["code"]) == (403, "customer_restricted"), answer.request.url
+    log = await world.agent.get(f"{place}/access-log")  # but who looked at him, he may ask at any time
+    assert (log.status_code, log.json()["items"] != []) == (200, True)
+    assert (await world.stranger.get(f"{place}/access-log")).status_code == 404
     assert [item["id"] for item in (await world.agent.get("/v1/customers")).json()["items"]] == [other]
     assert (await world.agent.get("/v1/customers?q=ouyang")).json()["items"] == []
     drawn = (await world.agent.get(f"/v1/customers/{other}/network")).json()

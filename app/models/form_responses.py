@@ -12,7 +12,7 @@ from sqlmodel import Field
 
 from app.envelopes import Sealed
 from app.models.base import WHOLE, CalendarDate, Id, Instant, Line200, Number, TenantRow, Version, Wire, absent
-from app.models.forms import FormKey, FormVersionNumber, Label, LinkId
+from app.models.forms import TEXT, FormKey, FormVersionNumber, Label, LinkId
 
 
 class ResponseStatus(StrEnum):
@@ -62,8 +62,7 @@ class FormResponse(TenantRow, table=True):
     retraction_reason: ClassVar[Sealed[str | None]] = Sealed("retraction")
 
 
-_TEXT = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"  # as `domain.forms` refuses controls
-_Scalar = bool | Number | Annotated[str, StringConstraints(max_length=2000, pattern=_TEXT)]
+_Scalar = bool | Number | Annotated[str, StringConstraints(max_length=2000, pattern=TEXT)]
 _Codes = Annotated[list[LinkId | Annotated[dict[LinkId, _Scalar], Bound(max_length=1)]], Bound(max_length=50)]
 _Parts = Annotated[dict[LinkId, _Scalar], Bound(max_length=10)]
 _Cell = _Scalar | _Parts | _Codes

@@ -16,7 +16,8 @@ from app.models.base import WHOLE, Line50, Line200, Number, TenantRow, Wire, abs
 FormKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_.]*$")]
 FormVersionNumber = Annotated[str, StringConstraints(max_length=20, pattern=r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$")]
 LinkId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+TEXT = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"  # as `domain.forms` refuses controls
+Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT)]
 
 
 # Trees of arrays whose leaves are scalars (openapi/FORM-EXPRESSIONS.md); no schema says more than the evaluator.

@@ -141,6 +141,7 @@ async def create(
     Raises:
         Invalid: a rule is broken; the issues say where.
         Conflict: `id_taken` (the id holds something else), `id_number_taken`.
+        TooManyRequests: `too_many_guesses`: ID numbers that were taken.
     """
     digest = offline.digest(actor, data.model_dump_json(exclude={"id"}).encode())
     if data.id is not None:
@@ -163,14 +164,15 @@ async def create(
         "updated_at": now,
         "version": 1,
         "created_digest": digest,
-        **await _values(session, customer_id, party, changes, None),
     }
-    db.mark_id(session, "customers", customer_id, [actor.id])
-    access.record(session, actor, "customer.created", "customer", customer_id, stage=data.stage.value)
-    try:
-        found = await reads.created(session, actor.owners, "get_customer", Customer, values, actor.is_masked)
-    except asyncpg.UniqueViolationError as error:
-        raise _taken(error.constraint_name) from None
+    async with customers_private.guarding_number(actor, data.id_number):
+        values |= await _values(session, customer_id, party, changes, None)
+        db.mark_id(session, "customers", customer_id, [actor.id])
+        access.record(session, actor, "customer.created", "customer", customer_id, stage=data.stage.value)
+        try:
+            found = await reads.created(session, actor.owners, "get_customer", Customer, values, actor.is_masked)
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error.constraint_name) from None
     return await customers_private.document(actor.org_id, found, customer_id, session), True
 
 
@@ -187,7 +189,7 @@ async def update(
     """Change the members that were sent.
 
     Raises:
-        NotFound, Gone, PreconditionFailed, Invalid, Conflict (`id_number_taken`).
+        NotFound, Gone, PreconditionFailed, Invalid, Conflict (`id_number_taken`), TooManyRequests (as `create`).
         Forbidden: note and service team are not the business of who sees the customer with a service team only.
     """
     customer = await access.customer(session, actor, customer_id, lock=True)
@@ -202,14 +204,15 @@ async def update(
             session, actor, "customer.stage_changed", "customer", customer.id, old=customer.stage, new=stage.value
         )
         customer.stage, customer.stage_changed_at = stage, utc_now()
-    for member, value in (await _values(session, customer.id, customer.party_type, changes, customer)).items():
-        setattr(customer, member, value)
-    customer.updated_at = utc_now()
-    db.mark(session, customer, access.holders(customer))
-    access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
-    if left is not None:
-        await customers_phones.tell(session, [customer.id], left=left)
-    return await _stored(session, actor, customer)
+    async with customers_private.guarding_number(actor, changes.get("id_number")):
+        for member, value in (await _values(session, customer.id, customer.party_type, changes, customer)).items():
+            setattr(customer, member, value)
+        customer.updated_at = utc_now()
+        db.mark(session, customer, access.holders(customer))
+        access.record(session, actor, "customer.updated", "customer", customer.id, fields=sorted(data.model_fields_set))
+        if left is not None:
+            await customers_phones.tell(session, [customer.id], left=left)
+        return await _stored(session, actor, customer)
 
 
 async def _regroup(

@@ -4,17 +4,20 @@ Both are sealed under his own key. What stands in clear beside them is derived h
 whole numbers, and search words with no more of a phone than its mask shows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app import crypto, db, paging, unsealing, vault
+from app import crypto, db, guesses, paging, unsealing, vault
+from app.access import Actor
 from app.crypto import FieldCipher
 from app.domain import identity, names
-from app.errors import Conflict, Issue
+from app.errors import Conflict, Invalid, Issue
 from app.etags import Document
 from app.models.customers import Customer, PartyType
 
@@ -25,6 +28,7 @@ _NUMBER = ("customers", "id_number")
 _PHONE = ("customers", "phone")
 _NUMBER_COLUMNS = ("id_type", "id_number_enc", "id_number_bi", "id_number_bi_ver", "id_number_masked")
 _BATCH = 500
+_TAKEN_PER_HOUR = 20  # more than a family's papers typed in twice, less than a guess at the last four digits takes
 # The unique index compares what is indexed under one key only.
 _TAKEN = """
 SELECT true FROM customers WHERE org_id = $1 AND id_type = $2 AND id_number_bi = ANY($3) AND id <> $4
@@ -169,6 +173,28 @@ async def _number_columns(
     blind, version = await vault.blind(session, org_id, *_NUMBER, number)
     values = (kind, cipher.seal(*_NUMBER, customer_id, number), blind, version, identity.mask_id_number(number))
     return dict(zip(_NUMBER_COLUMNS, values, strict=True))
+
+
+@asynccontextmanager
+async def guarding_number(actor: Actor, number: str | None) -> AsyncIterator[None]:
+    """Where an ID number is stored: that it is taken tells whom others know, so it is told twenty times an hour.
+
+    A number that is stored, or is none, counts for nothing.
+
+    Raises:
+        TooManyRequests: `too_many_guesses`.
+    """
+    if number is None:
+        yield
+        return
+    bucket = guesses.bucket("id_number", _TAKEN_PER_HOUR, str(actor.org_id), str(actor.id))
+    await guesses.spend([bucket], timedelta(hours=1))
+    try:
+        yield
+    except Invalid:
+        await guesses.give_back([bucket])
+        raise
+    await guesses.give_back([bucket])
 
 
 def search_text(name: str, masked: Mapping[str, Any]) -> str:
