@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -46,17 +47,32 @@ def best(outcomes: list[Outcome]) -> Outcome:
     return max(outcomes, key=lambda outcome: outcome.per_second)
 
 
-def facts(command: str, database: dict[str, str], world: str, load: str) -> dict[str, str]:
-    """Everything somebody needs to judge or repeat the figures."""
+def origin(command: str) -> dict[str, str]:
+    """When, of which commit, by which command and on which machine figures were measured."""
     git = ("git", "-C", str(Path(__file__).parent))
     commit = _said(*git, "rev-parse", "--short", "HEAD")
     changed = _said(*git, "status", "--porcelain", "--untracked-files=no", "--", "..")
-    settings = ", ".join(f"{name} {value}" for name, value in database.items() if name != "server_version")
     return {
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Commit": commit + (" with local changes" if changed else ""),
         "Command": f"python -m bench.{command} " + " ".join(sys.argv[1:]),
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+    }
+
+
+def tell(command: str, title: str, lines: Sequence[str]) -> None:
+    """Print the lines of a measurement and keep them as its section of RESULTS.md."""
+    about = [f"* {name}: {value}" for name, value in origin(command).items()]
+    head = [f"## {title}", "", f"Written by `python -m bench.{command}`; README.md says how it is measured.", ""]
+    text = "\n".join([*head, *lines, "", *about])
+    print(text)
+    put(Path(__file__).with_name("RESULTS.md"), command, text)
+
+
+def facts(command: str, database: dict[str, str], world: str, load: str) -> dict[str, str]:
+    """Everything somebody needs to judge or repeat the figures."""
+    settings = ", ".join(f"{name} {value}" for name, value in database.items() if name != "server_version")
+    return origin(command) | {
         "Versions": f"Python {platform.python_version()}, PostgreSQL {database['server_version'].split()[0]}, "
         + ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
         "Database": f"private server, {settings}",

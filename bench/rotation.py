@@ -30,6 +30,7 @@ from app import key_rows, keyring, migrate, runtime
 from app.config import Settings
 from app.embedded import EmbeddedPostgres, prepare
 from app.tokens import KeyTable
+from bench import report
 from bench.run import DATABASE, environment, say, serving, settings_for
 from bench.world import World, fill, id_number
 
@@ -152,10 +153,12 @@ def main() -> None:
         load = Load(port, world, table)
         left = asyncio.run(_measure(load, settings, file))
     took = sorted(load.took)
-    print(f"requests {len(took)} ({len(took) / load.seconds:.0f} a second), failures {load.failures.total()}")
-    print(f"p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {took[int(len(took) * 0.99)] * 1e3:.1f} ms, rows left {left}")
-    for failure, times in load.failures.most_common(5):
-        print(f"{times} × {failure}")
+    lines = [
+        f"* requests {len(took)} ({len(took) / load.seconds:.0f} a second), failures {load.failures.total()}",
+        f"* p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {took[int(len(took) * 0.99)] * 1e3:.1f} ms, rows left {left}",
+    ]
+    lines += [f"* {times} × {failure}" for failure, times in load.failures.most_common(5)]
+    report.tell("rotation", "Every layer of keys rotated under load", lines)
 
 
 def _add_key(file: Path) -> None:

@@ -24,6 +24,7 @@ from app import audit_check, audit_seals, db, incidents, keyring, migrate, reads
 from app.config import Settings
 from app.embedded import SEALER, EmbeddedPostgres, prepare
 from app.services import audit_events
+from bench import report
 
 _FILL = """
 INSERT INTO audit_events (org_id, id, actor_id, actor_kind, session_id, device_id, device_kind, action, object_type,
@@ -36,7 +37,7 @@ FROM unnest($2::uuid[], $3::bigint[]) AS i (id, n), LATERAL (SELECT md5('p' || i
 
 
 def main() -> None:
-    """Fill, measure, print."""
+    """Fill, measure, tell."""
     parser = argparse.ArgumentParser(prog="python -m bench.trail", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     events: int = parser.parse_args().events
@@ -44,6 +45,10 @@ def main() -> None:
         os.chmod(home, 0o755)  # as root the server runs under another account, which must get in
         with EmbeddedPostgres(Path(home)) as server:
             asyncio.run(_measure(server, Path(home), events))
+    report.tell("trail", "The audit trail", _told)
+
+
+_told: list[str] = []
 
 
 async def _measure(server: EmbeddedPostgres, home: Path, events: int) -> None:
@@ -59,8 +64,8 @@ async def _measure(server: EmbeddedPostgres, home: Path, events: int) -> None:
     await _timed("filled", events, lambda: _fill(root, org_id, events))
     sealer = await db.connect(server.dsn(SEALER, "bench"), patience=600)
     await _timed("sealed", events, lambda: audit_seals.seal(sealer, ring))
-    report = await _timed("checked", events, lambda: audit_check.verify(sealer, ring))
-    assert (report.events, report.findings) == (events, [])
+    checked = await _timed("checked", events, lambda: audit_check.verify(sealer, ring))
+    assert (checked.events, checked.findings) == (events, [])
     service = await db.connect(server.dsn("renmai_app", "bench"), patience=600)
     await _timed("incident told", events, lambda: _tell(service, org_id))
     reads.open_pool(server.dsn("renmai_app", "bench"), size=2)
@@ -74,7 +79,7 @@ async def _timed(what: str, events: int, work: Callable[[], Awaitable[Any]]) -> 
     started = time.perf_counter()
     result = await work()
     seconds = time.perf_counter() - started
-    print(f"{what}: {events} events in {seconds:.1f} s, {events / seconds:.0f} a second", flush=True)
+    _told.append(f"* {what}: {events} events in {seconds:.1f} s, {events / seconds:.0f} a second")
     return result
 
 
@@ -89,7 +94,7 @@ async def _tell(service: asyncpg.Connection, org_id: UUID) -> None:
     found, now = incidents.Incident(), datetime.now(UTC)
     wanted = incidents.Wanted(now - timedelta(days=1), now + timedelta(days=1))
     size = sum([len(part) async for part in incidents.gather(service, org_id, wanted, found)])
-    print(f"incident: {len(found.persons)} persons, {found.rows} rows, {size / 1e6:.0f} MB of table")
+    _told.append(f"* incident: {len(found.persons)} persons, {found.rows} rows, {size / 1e6:.0f} MB of table")
 
 
 async def _search(org_id: UUID) -> None:
@@ -120,7 +125,7 @@ async def _search(org_id: UUID) -> None:
                     one.object_id, 51, one.person_id, one.action_prefix, variants=audit_events._variants(one),
                 )  # fmt: skip
             taken.append(1000 * (time.perf_counter() - started))
-        print(f"{what}: p50 {sorted(taken)[50]:.1f} ms, p95 {sorted(taken)[94]:.1f} ms")
+        _told.append(f"* {what}: p50 {sorted(taken)[50]:.1f} ms, p95 {sorted(taken)[94]:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The published contract and the routes are the same thing, and keep the habits of the house."""
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -290,3 +291,22 @@ async def test_docs_page_may_run_its_scripts_and_is_absent_in_production(world: 
     assert "/openapi.json" in page.text
     production = settings.model_copy(update={"environment": "production"})
     assert "/docs" not in {getattr(route, "path", "") for route in main.create_api(production).routes}
+
+
+def test_money_is_a_whole_number_of_fen_everywhere(api: FastAPI) -> None:
+    found = list(_members(api.openapi()["components"]["schemas"]))
+    amounts = [(name, schema) for name, schema in found if name.endswith("_fen")]
+    assert len(amounts) > 100
+    for name, schema in amounts:
+        amount = schema.get("properties", {}).get("value", schema)  # an assumption says who set it
+        kinds = {part.get("type") for part in amount.get("anyOf", [amount])}
+        assert kinds.isdisjoint({"number", "string"}), (name, schema)
+
+
+def _members(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every member of every object schema below a node, by name."""
+    if isinstance(node, dict):
+        properties = node.get("properties", {})
+        yield from properties.items() if isinstance(properties, dict) else ()
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _members(part)
