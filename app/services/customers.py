@@ -99,7 +99,7 @@ async def search(actor: Actor, wanted: CustomerFilter, *, in_body: bool = False)
 
 
 async def _searched(actor: Actor, query: str, *, in_body: bool) -> list[Any]:
-    """What `match_customers` takes: two patterns, blind indexes of phones and of ID numbers, or null.
+    """What `match_customers` takes: two patterns, or blind indexes of phones and of ID numbers; null is not looked for.
 
     Raises:
         Invalid: nothing searchable; a number in an address.
@@ -114,7 +114,9 @@ async def _searched(actor: Actor, query: str, *, in_body: bool) -> list[Any]:
         blind = await customers_private.blind_search(actor.org_id, query)
     if not patterns:
         raise Invalid(issues=[Issue("too_short", pointer="/q") if in_body else Issue("too_short", parameter="q")])
-    return [*patterns, *[None] * (2 - len(patterns)), *(blind or (None, None))]
+    if blind is not None:  # nobody is called so, and looking through the names costs five times as much
+        return [None, None, *blind]
+    return [*patterns, *[None] * (2 - len(patterns)), None, None]
 
 
 def _has_few_holders(actor: Actor) -> bool:
