@@ -54,7 +54,12 @@ def flat(count: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             item(f"text_{n}", "text", max=200, required=True),
             item(f"total_{n}", "money", calculated={"expr": total, "round": "fen"}),
         ]
-        answers |= {f"money_{n}": 1000 + n, f"count_{n}": n % 100, f"pick_{n}": f"o{n % 5}", f"text_{n}": "中文答案" * 10}
+        answers |= {
+            f"money_{n}": 1000 + n,
+            f"count_{n}": n % 100,
+            f"pick_{n}": f"o{n % 5}",
+            f"text_{n}": "中文答案" * 10,
+        }
     return items, answers
 
 
