@@ -25,7 +25,11 @@ from tests.factories import World, make_world
 
 _server: EmbeddedPostgres | None = None
 # What takes long begins first, so that no worker is left alone with it at the end.
-_LONG = ("test_promises_input", "test_crash", "test_cli", "test_promises_", "test_isolation", "test_graph_scores")
+# Those that look through the whole database come before the others have filled it.
+_LONG = (
+    "test_promises_answers", "test_promises_disk", "test_promises_privacy", "test_crash", "test_cli", "test_promises_",
+    "test_isolation", "test_graph_scores",
+)  # fmt: skip
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 

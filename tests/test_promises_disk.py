@@ -26,7 +26,7 @@ from tests.factories import if_match, searched
 from tests.private_server import common as common
 from tests.served import PASSWORD, Service, signed_in
 
-PERSONS = int(os.environ.get("RENMAI_CANARIES", "60"))
+PERSONS = int(os.environ.get("RENMAI_CANARIES", "24"))
 ORG = "vogel"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the programs of the server in /proc")
 
