@@ -18,6 +18,8 @@ from app.sealed import BLIND, SEALED, WRAPPED, BlindColumn, SealedColumn
 Layer = Literal["kek", "org", "blind", "person"]
 
 VERSION = "('x' || encode(substring(t.{column} FROM {at} FOR 4), 'hex'))::bit(32)::int"
+# Null where the value is shorter than its head: damaged, and under no key.
+ALGORITHM = "CASE WHEN octet_length(t.{column}) > {at} THEN get_byte(t.{column}, {at} - 2) END"
 NEWEST = "(SELECT max(k.version) FROM person_keys k WHERE k.org_id = $1 AND k.person_id = t.{person})"
 _FIRST_HEAD, _SECOND_HEAD = "3", "9"  # where the versions stand, counted from 1
 _NAME = re.compile(r"[a-z][a-z0-9_]*|[1-9]")
@@ -27,11 +29,11 @@ _WRAPPED_SQL = (
     "count(*) AS rows FROM {table} t WHERE t.{column} <> '' GROUP BY 1"
 )
 _SEALED_SQL = (
-    "SELECT {version} AS version, get_byte(t.{column}, {at} - 2) AS algorithm, true AS is_newest, "
+    "SELECT {version} AS version, {algorithm} AS algorithm, true AS is_newest, "
     "count(*) AS rows FROM {table} t WHERE t.org_id = $1 AND t.{column} IS NOT NULL GROUP BY 1, 2, 3"
 )
 _PERSON_SQL = (
-    "SELECT {version} AS version, get_byte(t.{column}, {at} - 2) AS algorithm, "
+    "SELECT {version} AS version, {algorithm} AS algorithm, "
     "coalesce({version} = {newest}, false) AS is_newest, "
     "count(*) AS rows FROM {table} t WHERE t.org_id = $1 AND t.{column} IS NOT NULL GROUP BY 1, 2, 3"
 )
@@ -66,7 +68,9 @@ def filled(text: str, **names: str) -> str:
 
 
 def _of_blob(text: str, **names: str) -> str:
-    return filled(text.replace("{version}", VERSION).replace("{newest}", NEWEST), **names)
+    return filled(
+        text.replace("{version}", VERSION).replace("{algorithm}", ALGORITHM).replace("{newest}", NEWEST), **names
+    )
 
 
 async def count_wrapped(connection: asyncpg.Connection, kek_version: int) -> list[Lying]:
@@ -114,7 +118,7 @@ async def count(
     for layer, place, statement in _questions(sealed, blind):
         for row in await connection.fetch(statement, org_id):
             is_current = row["is_newest"] if layer == "person" else row["version"] == newest[layer]
-            algorithm = None if row["algorithm"] is None else Algorithm(row["algorithm"])
+            algorithm = Algorithm(row["algorithm"]) if row["algorithm"] in {*Algorithm} else None
             found.append(Lying(layer, org_id, place, row["version"], algorithm, is_current, row["rows"]))
     return found
 

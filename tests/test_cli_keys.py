@@ -3,6 +3,7 @@
 import base64
 import os
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -38,6 +39,14 @@ async def test_status_counts_the_rows_of_every_version(run: Run, world: World) -
     wrapped = {"org_keys.wrapped", "blind_keys.wrapped", "signing_keys.sealed_pem", "audit_keys.sealed_key"}
     assert {line[2] for line in found if line[0] == "kek"} == wrapped
     assert NUMBER not in str(found)
+
+
+async def test_status_counts_a_damaged_value_instead_of_failing(run: Run, world: World) -> None:
+    made = await create_customer(world.agent, id_number=NUMBER)
+    for damaged in (b"", b"\x01", b"\x01\xff\x00\x00\x00\x01rest"):
+        await world.db.execute("UPDATE customers SET id_number_enc = $2 WHERE id = $1", UUID(made["id"]), damaged)
+        found = [line for line in await lines(run, world) if line[2] == "customers.id_number_enc"]
+        assert [line[5] for line in found] == ["1"], damaged
 
 
 @pytest.mark.parametrize("layer", ["org", "blind"])
