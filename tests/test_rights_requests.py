@@ -37,6 +37,18 @@ async def test_erased_customer_is_gone_on_every_road_and_the_request_stays(world
     assert restored.status_code == 404
 
 
+async def test_what_else_an_erased_person_asked_for_is_closed(world: World) -> None:
+    customer = await create_customer(world.agent)
+    left = [await ask(world.agent, customer, "access"), await checked(world.agent, customer, "copy")]
+    done = await carried_out(world, customer, "erasure")
+    for before in left:
+        now = (await world.manager.get(url(customer, before))).json()
+        assert (now["status"], now["refusal"], now["version"]) == ("refused", "no_such_data", before["version"] + 1)
+    assert (await world.manager.get(url(customer, done))).json()["status"] == "done"
+    tasks = (await world.agent.get("/v1/tasks")).json()["items"]
+    assert [task for task in tasks if task["done_at"] is None] == []
+
+
 async def test_restricted_customer_answers_403_with_the_reason(world: World) -> None:
     customer = await create_customer(world.agent)
     await carried_out(world, customer, "restriction")

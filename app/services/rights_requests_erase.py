@@ -15,6 +15,13 @@ import orjson
 from uuid_utils.compat import uuid7
 
 _ERASE = "SELECT erase_persons($1, ARRAY[$2]::uuid[])"
+# Whatever else he asked for, there is nothing left to show, correct or hand over.
+_CLOSE = """
+UPDATE rights_requests
+SET status = 'refused', refusal = 'no_such_data', decided_at = now(), decided_by = $4, updated_at = now(),
+    version = version + 1
+WHERE org_id = $1 AND customer_id = $2 AND status IN ('received', 'identity_checked') AND id IS DISTINCT FROM $3
+"""
 _PROVE = """
 INSERT INTO erasures (org_id, id, customer_id, basis, rights_request_id, decided_by, erased_at, counts, replayed_at)
 VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, now()), $8::text::jsonb,
@@ -44,13 +51,14 @@ async def erase(
     request_id: UUID | None = None,
     decided_by: UUID | None = None,
 ) -> dict[str, int]:
-    """Erase one, and keep the proof; how many rows of each table went.
+    """Erase one, close what else he asked for, and keep the proof; how many rows of each table went.
 
     Args:
         connection: in a transaction bound to the organisation; the caller holds the customer.
         basis: request, hold_ended, deleted or consent_withdrawn.
     """
     counts = _counts(await connection.fetchval(_ERASE, org_id, customer_id))
+    await connection.execute(_CLOSE, org_id, customer_id, request_id, decided_by)
     await _prove(connection, org_id, uuid7(), customer_id, basis, request_id, decided_by, None, counts)
     return counts
 
