@@ -17,7 +17,7 @@ from app import crypto, db, guesses, paging, unsealing, vault
 from app.access import Actor
 from app.crypto import FieldCipher
 from app.domain import identity, names
-from app.errors import Conflict, Invalid, Issue
+from app.errors import Conflict, Invalid, Issue, TooManyRequests
 from app.etags import Document
 from app.models.customers import Customer, PartyType
 
@@ -188,10 +188,10 @@ async def guarding_number(actor: Actor, number: str | None) -> AsyncIterator[Non
         yield
         return
     bucket = guesses.bucket("id_number", _TAKEN_PER_HOUR, str(actor.org_id), str(actor.id))
-    await guesses.spend([bucket], timedelta(hours=1))
     try:
+        await guesses.spend([bucket], timedelta(hours=1))
         yield
-    except Invalid:
+    except (Invalid, TooManyRequests):  # many at once that are free must not use up the hour
         await guesses.give_back([bucket])
         raise
     await guesses.give_back([bucket])
