@@ -56,6 +56,7 @@ async def search(actor: Actor, query: AgentCoverageQuery) -> Page:
         None if position is None else position.key,
         None if position is None else position.id,
         query.limit + 1,
+        variants=(("kept", "MATERIALIZED" if len(actor.owners or ()) > 1 else "NOT MATERIALIZED"),),
     )
     if found is None:
         raise NotFound

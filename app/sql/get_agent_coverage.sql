@@ -6,6 +6,7 @@
 -- Most other ends are the agent's own, shadow contacts included: those are told by one small hashed set, read from an
 -- index alone. Where a direction has no such tie, the remaining other ends are looked up by key, and only for a caller
 -- who sees more than his own; to who sees everybody they are all there. (A tie that is not dangling has living ends.)
+-- {kept}: MATERIALIZED where the ties are read twice for that, else they are counted as they come.
 WITH book AS MATERIALIZED (
     SELECT c.id, c.name, c.party_type, c.stage
     FROM customers c
@@ -13,7 +14,7 @@ WITH book AS MATERIALIZED (
 ), own AS MATERIALIZED (
     SELECT o.id FROM customers o
     WHERE o.org_id = $1 AND o.owner_id = $3 AND ($2::uuid[] IS NULL OR $3 = ANY($2))
-), ties AS MATERIALIZED (
+), ties AS {kept} (
     SELECT e.id, e.other_id, e.bit, $2::uuid[] IS NULL OR e.other_id IN (SELECT own.id FROM own) AS is_seen
     FROM (
         SELECT r.left_id AS id, r.right_id AS other_id,
@@ -31,7 +32,7 @@ WITH book AS MATERIALIZED (
           AND r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
     ) e
 ), known AS MATERIALIZED (
-    SELECT t.id, bit_or(CASE WHEN t.is_seen THEN t.bit ELSE 0 END) AS mask FROM ties t GROUP BY t.id
+    SELECT t.id, coalesce(bit_or(t.bit) FILTER (WHERE t.is_seen), 0) AS mask FROM ties t GROUP BY t.id
 ), rest AS MATERIALIZED (
     SELECT t.id, t.other_id, t.bit
     FROM ties t JOIN known k ON k.id = t.id AND k.mask & t.bit = 0
