@@ -22,6 +22,6 @@ def upgrade() -> None:
            INCLUDE (owner_id, service_team_id, restricted_at, deleted_at, is_shadow, party_type, stage, tier, gender,
                     name)""",
         # An index answers alone where the visibility map is fresh.
-        """ALTER TABLE customers SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02,
-                                      autovacuum_analyze_scale_factor = 0.02)""",
+        """ALTER TABLE customers SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,
+                                      autovacuum_vacuum_insert_scale_factor = 0.02)""",
     )
