@@ -208,7 +208,7 @@ def _customer(world: _World, sealer: Sealer, dice: random.Random, number: int, w
 def _resident_number(number: int) -> str:
     day, order = divmod(number, 1000)
     body = f"420103{date(1950, 1, 1) + timedelta(days=day):%Y%m%d}{order:03d}"
-    return body + identity._id_check_character(body)
+    return body + identity.id_check_character(body)
 
 
 @asynccontextmanager

@@ -44,7 +44,7 @@ class Case:
     limit: list[str]
 
 
-_KEPT_IN_MEMORY = {"actor_state", "get_org_keys"}  # read once in a while, not for each request
+KEPT_IN_MEMORY = {"actor_state", "get_org_keys"}  # read once in a while, not for each request
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class Maker:
 
         async def watch(org_id: Any, owners: Any, name: str, *args: Any, **named: Any) -> asyncpg.Record | None:
             found = await run(org_id, owners, name, *args, **named)
-            if name not in _KEPT_IN_MEMORY:
+            if name not in KEPT_IN_MEMORY:
                 seen.append((texts[-1], list(args)))
             return found
 

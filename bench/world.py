@@ -75,9 +75,6 @@ _EDGE_COLUMNS = [
 ]
 
 
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
-
 @dataclass(frozen=True, slots=True)
 class Name:
     """A name with what is derived from it."""
@@ -144,7 +141,7 @@ def id_number(serial: int) -> str:
     days, order = divmod(serial, 1000)
     month, day = divmod(days, 28)
     body = f"110105{1950 + month // 12}{month % 12 + 1:02}{day + 1:02}{order:03}"
-    return body + "10X98765432"[sum(w * int(d) for w, d in zip(_WEIGHTS, body, strict=True)) % 11]
+    return body + identity.id_check_character(body)
 
 
 async def fill(db: asyncpg.Connection, ring: Keyring, *, agents: int, customers: int, edges: int) -> World:

@@ -13,6 +13,8 @@ from uuid import UUID
 
 from lunar_python import Solar
 
+from app.domain import identity
+
 Gender = Literal["male", "female"]
 _T = TypeVar("_T")
 GENDERS: Final[tuple[Gender, ...]] = ("male", "female")
@@ -22,7 +24,6 @@ AS_OF: Final = date(2026, 11, 1)
 REGION: Final = "420199"
 """Wuhan's 4201, and a county number that was never given out (the municipality itself is 420100)."""
 _BEGIN: Final = datetime(2026, 2, 2, 1, 0, tzinfo=UTC)
-_ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
@@ -149,8 +150,7 @@ class Source:
         self._serial += 1
         order = (self._serial * 2 + (gender == "male")) % 1000
         body = f"{REGION}{born:%Y%m%d}{order:03d}"
-        total = sum(int(digit) * weight for digit, weight in zip(body, _ID_WEIGHTS, strict=True))
-        return body + "10X98765432"[total % 11]
+        return body + identity.id_check_character(body)
 
     def uscc(self) -> str:
         """A credit code with a valid check character, and a body that says what it is."""

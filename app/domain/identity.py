@@ -112,7 +112,7 @@ def check_resident_id(text: str) -> ResidentId:
     if not _ID_18.fullmatch(number):
         raise IdentityError("id_number_format")
     birth_on = _birth_date(number[6:14])
-    if number[17] != _id_check_character(number[:17]):
+    if number[17] != id_check_character(number[:17]):
         raise IdentityError("id_number_checksum")
     region = number[:6]
     return ResidentId(
@@ -137,7 +137,7 @@ def upgrade_resident_id(text15: str) -> str:
         raise IdentityError("id_number_century_unknown")
     body = f"{number[:6]}19{number[6:]}"
     _birth_date(body[6:14])
-    return body + _id_check_character(body)
+    return body + id_check_character(body)
 
 
 def check_uscc(text: str) -> str:
@@ -245,7 +245,8 @@ def _birth_date(digits: str) -> date:
         raise IdentityError("id_number_date") from None
 
 
-def _id_check_character(body: str) -> str:
+def id_check_character(body: str) -> str:
+    """The last character of a resident ID number (GB 11643) for its first 17 digits."""
     total = sum(int(digit) * weight for digit, weight in zip(body, _ID_WEIGHTS, strict=True))
     return _ID_CHECK[total % 11]
 

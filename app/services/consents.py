@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app import db
@@ -113,11 +114,12 @@ async def note_use(
 
 
 def decided(row: Any) -> rules.Decided:
-    """A row of `consents`, read inside a transaction, as the rules see it."""
+    """A row of `consents` as the rules see it; a connection of the operator's commands leaves JSON as text."""
+    grounds = orjson.loads(row["grounds"]) if isinstance(row["grounds"], str) else row["grounds"]
     return rules.Decided(
         id=row["id"],
         decision=rules.Decision(row["decision"]),
-        versions={FieldGroup(one["field_group"]): one["text_version"] for one in row["grounds"]},
+        versions={FieldGroup(one["field_group"]): one["text_version"] for one in grounds},
         decided_at=row["decided_at"],
         valid_from=row["valid_from"],
         valid_until=row["valid_until"],

@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 from app.domain import consents as rules
 from app.domain.consents import FieldGroup
 from app.sealed import SEALED
-from app.services import legal_holds
+from app.services import consents, legal_holds
 
 TERM = timedelta(days=15)  # 网数条例 25, as for requests: whoever thinks better of it has so long
 _CHINA = ZoneInfo("Asia/Shanghai")
@@ -113,23 +113,8 @@ async def _over(
     """By purpose the groups the person said no to before the term, and has not said yes to since."""
     by_purpose: dict[str, list[rules.Decided]] = {}
     for row in await connection.fetch(_DECIDED, org_id, customer_id):
-        by_purpose.setdefault(row["purpose"], []).append(_decided(row))
+        by_purpose.setdefault(row["purpose"], []).append(consents.decided(row))
     return {purpose: rules.over(decided, now - TERM, _day(now)) for purpose, decided in by_purpose.items()}
-
-
-def _decided(row: asyncpg.Record) -> rules.Decided:
-    grounds = orjson.loads(row["grounds"]) if isinstance(row["grounds"], str) else row["grounds"]
-    return rules.Decided(
-        id=row["id"],
-        decision=rules.Decision(row["decision"]),
-        versions={FieldGroup(one["field_group"]): one["text_version"] for one in grounds},
-        decided_at=row["decided_at"],
-        valid_from=row["valid_from"],
-        valid_until=row["valid_until"],
-        withdrawn_at=row["withdrawn_at"],
-        given_by=rules.GivenBy(row["given_by"]),
-        is_own_guardian=row["is_own_guardian"],
-    )
 
 
 async def _empty(
