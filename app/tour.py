@@ -1,7 +1,7 @@
 """`make tour`: an agent's working day against a running service, as a phone would do it, printed for a person.
 
 A client and nothing else: it imports httpx and rich and speaks only HTTP. Run it again as often as you like; it
-records a new draft, a new analysis and two new facts each time.
+records a consent, a new draft, a new analysis and two new facts each time.
 """
 
 import os
@@ -118,6 +118,24 @@ def show_network(client: httpx.Client, profile: dict[str, Any], console: Console
     console.print(f"[dim]{len(network['nodes'])} nodes, {len(network['edges'])} edges{more}[/]\n")
 
 
+def agree(client: httpx.Client, profile: dict[str, Any]) -> None:
+    """Without the customer's own consent no answer about money is taken; he gives it on paper."""
+    texts = ask(client, "GET", "/v1/consent-texts", params={"purpose": "advice"})["items"]
+    shown = next(text for text in texts if text["field_group"] == "financial" and text["recipient"] is None)
+    ground = {"field_group": "financial", "text_version": shown["text_version"]}
+    consent = {
+        "decision": "given",
+        "purpose": "advice",
+        "grounds": [{**ground, "text_hash": shown["words"]["zh"]["text_hash"]}],
+        "is_separate": True,
+        "language": "zh",
+        "given_by": "person",
+        "channel": "paper",
+        "evidence": {"reference": "make tour"},
+    }
+    ask(client, "POST", f"/v1/customers/{profile['id']}/consents", json=consent)
+
+
 def fill_form(client: httpx.Client, profile: dict[str, Any], console: Console) -> None:
     """Fill the published form, complete it, show the gap with every step."""
     form = ask(client, "GET", "/v1/forms/needs.life")
@@ -193,6 +211,7 @@ def main() -> None:
             profile = show_customers(client, console)
             show_profile(profile, console)
             show_network(client, profile, console)
+            agree(client, profile)
             fill_form(client, profile, console)
             record_facts(client, profile, console)
     except TourError as error:

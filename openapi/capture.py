@@ -159,6 +159,7 @@ def profiles(ask: Capture) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def analyses(ask: Capture, customer: dict[str, Any]) -> None:
     """Form, response and analysis operations."""
+    consents.consented(ask, customer["id"])
     ask("list_forms", "GET", "/v1/forms")
     form = ask("get_form", "GET", "/v1/forms/needs.life", ids={"form_key": "needs.life"})
     ids = {"form_key": "needs.life", "form_version": form["version"]}

@@ -10,6 +10,7 @@ from tests.fuzz_world import AGENT, DEMO
 Case: TypeAlias = Any
 Body: TypeAlias = dict[str, Any]
 
+_OF_MONEY: set[str] = set()  # who consented; only persons made for it take a consent back
 _CONSENTS = "/v1/customers/{customer_id}/consents"
 
 
@@ -41,6 +42,14 @@ def consented(customer: str, who: str = AGENT) -> str:
     """Everything a form may ask is consented to; the customer's id."""
     given(customer, who, *(group for group in GROUPS if group != "minors"))
     given(customer, who, "minors", given_by="guardian", guardian=MOTHER)
+    return customer
+
+
+def of_money(customer: str) -> str:
+    """What `needs.life` asks is consented to; the customer's id."""
+    if customer not in _OF_MONEY:
+        given(customer, AGENT, "financial")
+        _OF_MONEY.add(customer)
     return customer
 
 

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 from tests.fuzz_aims import is_stateful, is_to_replace
 from tests.fuzz_chance import Chance
+from tests.fuzz_consents import of_money
 from tests.fuzz_households import MOVED, new_form
 from tests.fuzz_turns import asker
 from tests.fuzz_world import ADMIN, AGENT, DEMO
@@ -20,6 +21,8 @@ def aim_response(case: Case, chance: Chance) -> None:
     found = None if is_to_replace(case, "form_response_id", path, chance) else DEMO.read(path, asker(case))
     if found is not None and found["status"] in _OPEN and found["form_key"] != "needs.life":
         found = None  # what was migrated, say: the answers that are drawn would not fit it
+    if found is not None and found["status"] in _OPEN:
+        of_money(found["customer_id"])
     is_after = case.path.endswith(("/amend", "/retract"))
     is_unfit = found is not None and (found["status"] in _OPEN) is is_after
     if case.method == "GET":
@@ -34,7 +37,7 @@ def _response_for(case: Case, chance: Chance, is_after: bool) -> str:
     """A completed response, or a draft that is ready; the next case gets the same one if it still is."""
 
     def make(who: str) -> str:
-        draft = DEMO.draft(chance)
+        draft = DEMO.draft(chance, of_money(DEMO.new_person()))
         return str((DEMO.complete(draft) if is_after else draft)["id"])
 
     if is_stateful(case):

@@ -313,7 +313,7 @@ def _changed_relationship(case: Case, body: Body, chance: Chance) -> Body:
 
 
 def _response(case: Case, body: Body, chance: Chance) -> Body:
-    body["customer_id"] = chance.choice(DEMO.people)
+    body["customer_id"] = fuzz_consents.of_money(DEMO.new_person())
     body["form_key"], body["form_version"] = "needs.life", "1.0.0"
     return _changed_response(case, body, chance)
 

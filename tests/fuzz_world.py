@@ -248,11 +248,11 @@ class Demo:
         answer = self.ask("POST", above, who, json=tie if above.endswith("relationships") else fact)
         return str(answer.json()["id"]) if answer.status_code == 201 else None
 
-    def draft(self, chance: Random) -> dict[str, Any]:
-        """A new draft with everything a completed response needs."""
+    def draft(self, chance: Random, customer_id: str) -> dict[str, Any]:
+        """A new draft with everything a completed response needs, of somebody who consented."""
         form_key, form_version = _FORM
         body = {
-            "customer_id": chance.choice(self.people),
+            "customer_id": customer_id,
             "form_key": form_key,
             "form_version": form_version,
             "answers": repair.answers(form_key, chance.random(), complete=True),

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 
+from tests.consents import give
 from tests.factories import if_match
 
 FORM = {"form_key": "needs.life", "form_version": "1.0.0"}
@@ -30,8 +31,10 @@ ANSWERS: dict[str, Any] = {
 
 
 async def create_draft(client: httpx.AsyncClient, customer_id: str, **over: Any) -> dict[str, Any]:
-    """A complete draft, unless `answers` says otherwise; the answer's body."""
+    """A complete draft, unless `answers` says otherwise, to which the customer consents; the answer's body."""
     body = {"customer_id": customer_id, "answers": ANSWERS, **FORM, **over}
+    if body["form_key"] == FORM["form_key"]:
+        await give(client, customer_id, "financial")
     answer = await client.post("/v1/form-responses", json=body)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = exact(answer)

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from tests.consents import give
 from tests.factories import World, create_company, create_customer, if_match
 from tests.life_form import ANSWERS, FORM, complete, create_draft, exact, places, save, url_of
 
@@ -16,6 +17,7 @@ from tests.life_form import ANSWERS, FORM, complete, create_draft, exact, places
 
 async def test_draft_is_pinned_to_its_form_version(world: World) -> None:
     customer = await create_customer(world.agent)
+    await give(world.agent, customer["id"], "financial")
     answer = await world.agent.post(
         "/v1/form-responses", json={"customer_id": customer["id"], "answers": ANSWERS, **FORM}
     )

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from app.config import Settings
 from app.domain import forms as rules
+from tests.consents import give
 from tests.factories import World, create_customer, if_match, unguarded
 from tests.life_form import ANSWERS, FORM, analysis_of, complete, create_draft, places, save, url_of
 
@@ -37,6 +38,7 @@ async def _withdraw(world: World, version: str) -> None:
 async def test_whole_visit_offline_survives_the_loss_of_every_answer(world: World) -> None:
     """Each request is sent twice, as if its first answer never arrived; the phone keeps only what it made itself."""
     customer = await create_customer(world.agent)
+    await give(world.agent, customer["id"], "financial")
     form = (await world.agent.get("/v1/forms/needs.life")).json()
     kept = {"form_key": form["form_key"], "form_version": form["version"], "answers": {"support_years": 18}}
     body = {"id": str(uuid7()), "customer_id": customer["id"], **kept}
@@ -59,6 +61,7 @@ async def test_whole_visit_offline_survives_the_loss_of_every_answer(world: Worl
 
 async def test_same_draft_in_another_order_of_members_is_the_same(world: World) -> None:
     customer = await create_customer(world.agent)
+    await give(world.agent, customer["id"], "financial")
     body: dict[str, Any] = {"id": str(uuid7()), "customer_id": customer["id"], **FORM, "answers": ANSWERS}
     shuffled = {key: body[key] for key in reversed(body)}
     shuffled["answers"] = {key: ANSWERS[key] for key in reversed(ANSWERS)}
@@ -125,6 +128,7 @@ async def test_id_taken_between_the_look_and_the_insert_is_409(world: World) -> 
 
 async def test_withdrawn_form_takes_no_new_draft_but_lets_begun_ones_finish(world: World, old_form: str) -> None:
     customer = await create_customer(world.agent)
+    await give(world.agent, customer["id"], "financial")
     sent = {"id": str(uuid7()), "customer_id": customer["id"], **FORM, "form_version": old_form}
     first = await world.agent.post("/v1/form-responses", json=sent)
     await _withdraw(world, old_form)
@@ -267,11 +271,13 @@ async def test_every_write_moves_the_feed_forward(world: World) -> None:
 
 async def test_failed_completion_leaves_no_trace(world: World) -> None:
     draft = await create_draft(world.agent, (await create_customer(world.agent))["id"], answers={})
-    count = "SELECT count(*) FROM audit_events WHERE org_id = $1"
-    before = await world.db.fetchval(count, world.org_id)
+    count = (
+        "SELECT (SELECT count(*) FROM audit_events WHERE org_id = $1), "
+        "(SELECT count(*) FROM idempotency_keys WHERE org_id = $1)"
+    )
+    before = await world.db.fetchrow(count, world.org_id)
     assert (await complete(world.agent, draft)).status_code == 422
-    assert await world.db.fetchval(count, world.org_id) == before
-    assert await world.db.fetchval("SELECT count(*) FROM idempotency_keys WHERE org_id = $1", world.org_id) == 0
+    assert await world.db.fetchrow(count, world.org_id) == before
 
 
 async def test_service_cannot_delete_responses_or_see_other_organisations(

@@ -83,6 +83,38 @@ async def test_row_56_a_form_that_calls_itself_harmless_is_judged_by_what_it_ask
     assert (await world.agent.post(RESPONSES, json=sent)).status_code == 201
 
 
+async def test_row_56_the_shortest_form_asks_what_the_longest_may_not(world: World) -> None:
+    """`needs.life` 1.0.0 marks nothing: what `needs.fact_find` calls sensitive is so there as well."""
+    customer = await create_customer(world.agent)
+    sent = {"customer_id": customer["id"], "form_key": "needs.life", "form_version": "1.0.0"}
+    harmless = {"family_expense": 12_000_000, "support_years": 18, "final_expenses": 3_000_000}
+    draft = await world.agent.post(RESPONSES, json={**sent, "answers": harmless})
+    assert draft.status_code == 201, draft.text
+    money: list[dict[str, Any]] = [
+        {"has_spouse_income": True, "spouse_income": 9_000_000},
+        {"supports_parents": True, "parents_support": 0},
+        {"children": [{"years_until": 6}, {"cost": 20_000_000, "years_until": 11}]},
+        {"mortgage": 1}, {"other_debts": 1}, {"liquid_assets": 1}, {"existing_cover": 1},
+        {"has_social_benefits": True, "social_benefits": 1},
+    ]  # fmt: skip
+    for answers in money:
+        for refused in (
+            await world.agent.post(RESPONSES, json={**sent, "answers": answers}),
+            await save(world.agent, draft.json(), answers),
+        ):
+            assert_problem(refused, 403, "consent_missing")
+            assert refused.json()["field_groups"] == ["financial"]
+    said = await give(world.agent, customer["id"], "financial")
+    for answers in money:
+        assert (await world.agent.post(RESPONSES, json={**sent, "answers": answers})).status_code == 201
+    saved = (await save(world.agent, draft.json(), money[3])).json()
+    done = await complete(world.agent, saved)
+    assert done.status_code == 201, done.text
+    rests = (await withdraw(world.agent, said))["unfounded"]
+    analysis = {"object_type": "needs_analysis", "object_id": done.json()["needs_analysis_id"]}
+    assert any(analysis.items() <= one.items() for one in rests), rests
+
+
 def days(back: int) -> str:
     return (utc_now() - timedelta(days=back)).isoformat()
 

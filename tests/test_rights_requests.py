@@ -7,6 +7,7 @@ import pytest
 from app import deps
 from tests.fact_find import completed
 from tests.factories import World, create_customer, create_service_team, if_match
+from tests.life_form import complete, create_draft, url_of
 from tests.rights import ask, carried_out, checked, url
 from tests.ties import recommended, relate
 
@@ -101,6 +102,10 @@ async def test_objection_to_advice_ends_analyses(world: World) -> None:
     await carried_out(world, customer, "objection", purpose="advice")
     answer = await world.agent.post("/v1/needs-analyses", json={"form_response_id": response})
     assert (answer.status_code, answer.json()["code"]) == (409, "purpose_objected")
+    draft = await create_draft(world.agent, customer["id"])
+    answer = await complete(world.agent, draft)  # of this form, completing is analysing
+    assert (answer.status_code, answer.json()["code"]) == (409, "purpose_objected")
+    assert (await world.agent.get(url_of(draft))).json()["status"] == "draft"
 
 
 async def test_lifted_restriction_brings_the_customer_back(world: World) -> None:

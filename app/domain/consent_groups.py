@@ -2,8 +2,9 @@
 
 An item of sensitivity `sensitive` that a person answers belongs to one group: by the table, in a form of an
 organisation's own `other_sensitive`, and of the built-in forms everything else is money. Whatever a form calls itself,
-an identity number is one by its type, and what is asked for a sensitive fact of a dossier is of that fact's group. What
-the server calculates from answers needs nothing of its own.
+an identity number is one by its type, and what is asked for a sensitive fact of a dossier is of that fact's group; and
+a published form that marks too little is read as if it marked it. What the server calculates from answers needs nothing
+of its own.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ GROUPS: Final[Mapping[str, FieldGroup]] = {
     "itinerary": FieldGroup.whereabouts,
     "away_until": FieldGroup.whereabouts,
 }
+# `needs.life` 1.0.0 marks nothing, and a published text never changes. What `needs.fact_find` calls sensitive is so
+# here too: incomes, debts, savings, sums insured. Its children have no name and no birthday: their costs are money.
+UNMARKED: Final[Mapping[str, frozenset[str]]] = {
+    "needs.life": frozenset({
+        "spouse_income", "parents_support", "cost", "mortgage", "other_debts", "liquid_assets", "existing_cover",
+        "social_benefits",
+    }),
+}  # fmt: skip
 # Contact data of people who are no customers: not sensitive by themselves, but not the customer's to give either.
 THIRD_PARTY: Final = frozenset({"relative_name", "relative_phone"})
 
@@ -65,7 +74,7 @@ def group_of(form_key: str, item: Item, facts: Catalogue) -> FieldGroup | None:
         fact = facts.current(key)
         if fact is not None and fact.needs_consent:
             return fact.group
-    if item.sensitivity != "sensitive":
+    if item.sensitivity != "sensitive" and item.link_id not in UNMARKED.get(form_key, ()):
         return None
     if is_own:
         return FieldGroup.other_sensitive

@@ -173,6 +173,8 @@ async def _interviews(session: AsyncSession, actors: dict[str, Actor], interview
     form_key, version = FORM
     for interview in interviews:
         actor = actors[interview.customer.owner]
+        if interview.is_complete:
+            await _consent(session, actor, interview, [FieldGroup.financial], {"given_by": "person"})
         data = FormResponseCreate(
             id=interview.id,
             customer_id=interview.customer.id,
@@ -191,7 +193,10 @@ async def _fact_finds(session: AsyncSession, actors: dict[str, Actor], found: It
     form_key, version = FACT_FIND
     for one in found:
         actor = actors[one.customer.owner]
-        await _consent(session, actor, one)
+        # The parent speaks for the children, too.
+        relation = "father" if one.answers["gender"] == "male" else "mother"
+        speaker = {"given_by": "guardian", "guardian": {"is_customer": True, "relation": relation}}
+        await _consent(session, actor, one, [FieldGroup.financial, FieldGroup.health, FieldGroup.minors], speaker)
         data = FormResponseCreate(
             id=one.id, customer_id=one.customer.id, form_key=form_key, form_version=version, answers=one.answers
         )
@@ -200,30 +205,25 @@ async def _fact_finds(session: AsyncSession, actors: dict[str, Actor], found: It
         await needs_analyses_create.create(session, actor, NeedsAnalysisCreate(form_response_id=one.id))
 
 
-async def _consent(session: AsyncSession, actor: Actor, one: FactFind) -> None:
-    """What a fact find asks, agreed to on paper; the parent speaks for the children, too."""
+async def _consent(
+    session: AsyncSession, actor: Actor, one: FactFind | Interview, groups: list[FieldGroup], speaker: dict[str, Any]
+) -> None:
+    """What a form asks, agreed to on paper."""
     grounds = []
-    for group in (FieldGroup.financial, FieldGroup.health, FieldGroup.minors):
+    for group in groups:
         notice = notices.built_in(Purpose.advice, group, "zh", demo_world.ORG_NAME)
         digest = notices.text_hash(notices.render(notice, group, "zh", None))
         grounds.append({"field_group": group, "text_version": notices.BUILT_IN, "text_hash": digest})
-    data = ConsentCreate.model_validate(
-        {
-            "decision": "given",
-            "purpose": Purpose.advice,
-            "grounds": grounds,
-            "is_separate": True,
-            "language": "zh",
-            "channel": "paper",
-            "evidence": {"reference": f"同意书 {one.id.hex[-8:]}"},
-            "given_by": "guardian",
-            "guardian": {
-                "is_customer": True,
-                "relation": "father" if one.answers["gender"] == "male" else "mother",
-            },
-        }
-    )
-    await consents_create.create(session, actor, one.customer.id, data)
+    said = {
+        "decision": "given",
+        "purpose": Purpose.advice,
+        "grounds": grounds,
+        "is_separate": True,
+        "language": "zh",
+        "channel": "paper",
+        "evidence": {"reference": f"同意书 {one.id.hex[-8:]}"},
+    }
+    await consents_create.create(session, actor, one.customer.id, ConsentCreate.model_validate(said | speaker))
 
 
 async def _dossiers(session: AsyncSession, actors: dict[str, Actor], found: Iterable[Dossier]) -> None:

@@ -16,12 +16,14 @@ from app.models.base import china_today, utc_now
 from app.models.customers import Customer
 from app.models.form_responses import FormResponse, FormResponseComplete, ResponseStatus
 from app.models.needs_analyses import NeedsAnalysis
+from app.models.rights_requests import Objectionable
 from app.services import (
     consents,
     form_responses,
     form_responses_extract,
     forms,
     needs_analyses_create,
+    rights_requests_objections,
     tolerance_assessments,
 )
 
@@ -39,7 +41,7 @@ async def complete(
 
     Raises:
         NotFound, Gone, PreconditionFailed. Conflict: `response_completed`, `response_retracted`, `form_withdrawn`,
-            and as `tolerance_assessments.record`.
+            `purpose_objected` where completing means analysing, and as `tolerance_assessments.record`.
         Invalid: answers missing or out of bounds, a result past 2^53 - 1 fen, a day out of range.
         ConsentMissing: the customer does not agree (any more) to what sensitive answers say.
     """
@@ -58,6 +60,7 @@ async def complete(
     linked = {}
     if response.form_key in METHODS:
         analysis = await _analyse(session, actor, customer, response, judged.effective)
+        await consents.note_use(session, actor, carried, "needs_analysis", analysis.id)
         response.needs_analysis_id = analysis.id
         linked = {"needs_analysis_id": str(analysis.id)}
     # A revision ends as what it is; what it follows stays as it was.
@@ -96,8 +99,9 @@ async def _analyse(
     """The needs analysis of these answers, written in the same transaction.
 
     Raises:
-        Invalid: a result past 2^53 - 1 fen.
+        Invalid: a result past 2^53 - 1 fen. Conflict: `purpose_objected`: the customer wants no advice.
     """
+    await rights_requests_objections.check(session, actor.org_id, [customer.id], Objectionable.advice)
     try:
         result = METHODS[response.form_key](answers)
     except needs.NeedsError as error:
