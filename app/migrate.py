@@ -65,32 +65,40 @@ def _run_steps(connection: Connection, app_role: str, keys: Keys) -> None:
     command.upgrade(config, "head")
 
 
-# What stands more than once in the network's function.
-_NETWORK = {
-    "{left}": "(r.direction = ANY(v_left_ways) AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))",
-    "{right}": "(r.direction = ANY(v_right_ways) AND (v_right_types IS NULL OR r.type = ANY(v_right_types)))",
-    "{tie}": """concat(
-        '{"id":"', edge, '","from_id":"', left_id, '","to_id":"', right_id, '","direction":"', direction,
-        '","type":"', CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END,
-        '","strength":', trim_scale(strength), ',"role":',
-        CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null' ELSE to_json(right_role)::text END, '}')""",
+# What stands more than once in the network's function: whether a tie is let through as read from its left or its right
+# end, or from either; and a tie as it is answered.
+_LEFT = "(r.direction = ANY(v_left_ways) AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))"
+_RIGHT = "(r.direction = ANY(v_right_ways) AND (v_right_types IS NULL OR r.type = ANY(v_right_types)))"
+_UNFILTERED = {"{left}": "true", "{right}": "true", "{either}": "true"}
+_FILTERED = {
+    "{left}": f"(v_is_open OR r.strength >= v_least AND {_LEFT})",
+    "{right}": f"(v_is_open OR r.strength >= v_least AND {_RIGHT})",
+    "{either}": f"(v_is_open OR r.strength >= v_least AND ({_LEFT} OR {_RIGHT}))",
+}
+_CURRENT = {
+    "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
+    "{valid}": "true",
+    "{current}": "true",
+}
+_TIE = {
+    "{tie}": """'{"id":"' || edge || '","from_id":"' || left_id || '","to_id":"' || right_id ||
+        '","direction":"' || direction ||
+        '","type":"' || CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END ||
+        '","strength":' || trim_scale(strength) || ',"role":' ||
+        CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null' ELSE to_json(right_role)::text END || '}'""",
 }
 # A function that is installed several times, each under its own name and with its own text for every slot.
 _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "ego_network.sql": (
-        {
-            "{name}": "ego_network",
-            "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
-            "{valid}": "true",
-            "{current}": "true",
-            **_NETWORK,
-        },
+        {"{name}": "ego_network", **_CURRENT, **_UNFILTERED, **_TIE},
+        {"{name}": "ego_network_by", **_CURRENT, **_FILTERED, **_TIE},
         {
             "{name}": "ego_network_on",
             "{scope}": "r.deleted_at IS NULL AND NOT r.is_dangling",
             "{valid}": "(r.since IS NULL OR r.since <= p_on) AND (r.until IS NULL OR r.until >= p_on)",
             "{current}": "r.until IS NULL",
-            **_NETWORK,
+            **_FILTERED,
+            **_TIE,
         },
     ),
 }

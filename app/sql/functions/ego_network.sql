@@ -10,10 +10,11 @@
 -- that the next hop is chosen, the ties of the answer are taken, the hidden are counted. Ties between two of the last hop
 -- would cost as much again; they are read when they are asked for, and around a single hop.
 --
--- The file is installed twice (app/migrate.py): {name} = ego_network walks the ties that are current, by the partial
--- indexes; ego_network_on those that were valid on the day p_on, ended ones included. Its slots stand there:
--- what was asked for, read from the left and from the right end, and a tie as it is answered (put together by hand:
--- row_to_json takes three times as long).
+-- The file is installed three times (app/migrate.py): {name} = ego_network walks all ties that are current, by the
+-- partial indexes; ego_network_by those of some directions, types and strength; ego_network_on those that were valid on
+-- the day p_on, ended ones included, filtered or not. Its slots stand there. The first ignores what it could filter by:
+-- most questions filter nothing, and the mere chance of it costs a tenth of the time. Texts are put together by hand:
+-- row_to_json takes three times as long.
 --
 -- Visibility is tested inside the walk: whom the caller may not see takes no place in a fan, is never passed through,
 -- and leaves no mark in `truncated` or `omitted`. What the caller is told is how many of them stand behind each customer
@@ -37,17 +38,13 @@ DECLARE
     v_max_hidden CONSTANT integer := 99;
     v_max_own CONSTANT integer := CASE WHEN p_depth < 3 THEN 2000 ELSE 6000 END;
     v_sees_all CONSTANT boolean := p_owners IS NULL;
-    -- Nothing is filtered: most questions are such, and then a tie costs half.
     v_is_open CONSTANT boolean := p_directions IS NULL AND p_types IS NULL AND coalesce(p_least, 0) = 0;
     v_own uuid[];  -- all the caller sees; null: too many, or not asked for
     v_stored uuid[] := '{}';  -- who is restricted: hidden even from him who sees all
-    v_least numeric := coalesce(p_least, 0);
+    v_least CONSTANT numeric := coalesce(p_least, 0);
     -- A direction is read from the customer already reached: a supplier stands left of a "client" row.
-    v_left_ways text[] := ARRAY(
-        SELECT d FROM unnest(coalesce(p_directions, '{relative,friend,client,partner,ally}')) d WHERE d <> 'supplier');
-    v_right_ways text[] := ARRAY(
-        SELECT CASE d WHEN 'supplier' THEN 'client' ELSE d END
-        FROM unnest(coalesce(p_directions, '{relative,friend,supplier,partner,ally}')) d WHERE d <> 'client');
+    v_left_ways text[];
+    v_right_ways text[];
     -- So is a type: from the right end it bears its inverse code. Null: all of them.
     v_left_types text[];
     v_right_types text[];
@@ -61,8 +58,8 @@ DECLARE
     v_types text[] := ARRAY[NULL::text];
     v_is_turned boolean[] := ARRAY[false];  -- read from the right end, where a type bears its inverse code
     v_edges uuid[] := '{}';
-    -- One element a tie of the answer.
-    v_ties text[] := '{}';
+    -- The ties of the answer, one a line, and one element for each.
+    v_ties text;
     v_tie_ids uuid[] := '{}';
     v_tie_strengths numeric[] := '{}';
     v_lefts uuid[] := '{}';
@@ -70,6 +67,7 @@ DECLARE
     v_before integer := 1;  -- where the hop before the last one begins
     v_front integer := 1;  -- where the last hop begins
     v_fan integer;
+    v_is_hashed boolean;  -- v_own is, for this hop
     v_size integer;
     v_met integer;
     v_omitted integer := 0;
@@ -77,7 +75,8 @@ DECLARE
     v_is_truncated boolean;
     v_has_outer boolean;
     v_has_late boolean;
-    v_new record;
+    v_crowded uuid[] := '{}';  -- of the last hop, whose fan left something out
+    v_late uuid[] := '{}';  -- of the hops before it: who may have late ties
     v_nodes text;
     v_behind integer[] := '{}';  -- how many hidden ones stand behind each the walk went on from
 BEGIN
@@ -86,6 +85,14 @@ BEGIN
     END IF;
     IF p_is_masked THEN
         v_veiled := ARRAY(SELECT t.code FROM relation_types t WHERE t.org_id = p_org AND t.sensitivity = 'sensitive');
+    END IF;
+    IF NOT v_is_open THEN
+        v_left_ways := ARRAY(
+            SELECT d FROM unnest(coalesce(p_directions, '{relative,friend,client,partner,ally}')) d
+            WHERE d <> 'supplier');
+        v_right_ways := ARRAY(
+            SELECT CASE d WHEN 'supplier' THEN 'client' ELSE d END
+            FROM unnest(coalesce(p_directions, '{relative,friend,supplier,partner,ally}')) d WHERE d <> 'client');
     END IF;
     IF p_types IS NOT NULL THEN
         SELECT coalesce(array_agg(t.code) FILTER (WHERE g.code = ANY(p_types)), '{}'),
@@ -111,17 +118,20 @@ BEGIN
     FOR v_depth IN 1 .. p_depth LOOP
         v_size := cardinality(v_ids);
         EXIT WHEN v_front > v_size OR v_omitted > 0;
+        v_late := v_late || v_crowded;
+        -- Hashing costs 0.1 µs for each of them, looking up 5 µs for each tie met, of which a customer has ten.
+        v_is_hashed := v_own IS NOT NULL AND cardinality(v_own) < 500 * (v_size - v_front + 1);
         v_fan := greatest(20, least(1000, 4000 / (v_size - v_front + 1)));
         WITH touched AS MATERIALIZED (
-            SELECT x.*
+            SELECT x.id, x.place, x.reach, x.edge, x.node, x.direction, x.type, x.strength, x.right_role, x.is_turned,
+                   x.kind
             FROM (
                 SELECT f.id, f.place, f.strength AS reach, t.*, CASE
-                           WHEN t.node IN (SELECT unnest(v_ids[v_before:v_front - 1])) THEN 0
-                           WHEN t.node IN (SELECT unnest(v_ids[:v_before - 1] || v_ids[v_front:])) THEN CASE
-                               WHEN t.is_shown AND (NOT t.is_turned OR t.node IN (SELECT unnest(v_ids[:v_before - 1])))
-                               THEN 1 ELSE 0 END
+                           WHEN n.place >= v_front THEN CASE WHEN t.is_shown AND NOT t.is_turned THEN 1 ELSE 0 END
+                           WHEN n.place >= v_before THEN 0
+                           WHEN n.place > 0 THEN CASE WHEN t.is_shown THEN 1 ELSE 0 END
                            WHEN v_sees_all AND t.node <> ALL (v_stored) OR CASE
-                               WHEN v_own IS NOT NULL THEN t.node IN (SELECT unnest(v_own))
+                               WHEN v_is_hashed THEN t.node IN (SELECT unnest(v_own))
                                ELSE (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
                                      FROM customers c WHERE c.org_id = p_org AND c.id = t.node) END
                            THEN CASE WHEN t.is_followed THEN 2 WHEN t.is_shown THEN 4 ELSE 0 END
@@ -130,28 +140,27 @@ BEGIN
                 CROSS JOIN LATERAL (
                     SELECT r.id AS edge, r.right_id AS node, r.direction, r.type, r.strength, r.right_role,
                            false AS is_turned, {current} AS is_current,
-                           {valid} AND (v_is_open OR r.strength >= v_least AND {left}) AS is_followed,
-                           {valid} AND (v_is_open OR r.strength >= v_least AND ({left} OR {right})) AS is_shown
+                           {valid} AND {left} AS is_followed, {valid} AND {either} AS is_shown
                     FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND {scope}
                     UNION ALL
                     SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, {current},
-                           {valid} AND (v_is_open OR r.strength >= v_least AND {right}),
-                           {valid} AND (v_is_open OR r.strength >= v_least AND ({left} OR {right}))
+                           {valid} AND {right}, {valid} AND {either}
                     FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND {scope}
                 ) t
+                LEFT JOIN unnest(v_ids) WITH ORDINALITY AS n (id, place) ON n.id = t.node
                 OFFSET 0
             ) x
             WHERE x.kind > 0
-        ), cut AS (
-            SELECT coalesce(max(c.ties) > v_fan, false) AS is_cut
-            FROM (SELECT count(*) AS ties FROM touched WHERE kind = 2 GROUP BY place) c
+        ), crowded AS MATERIALIZED (
+            SELECT place FROM touched WHERE kind = 2 GROUP BY place HAVING count(*) > v_fan
         ), reached AS (
-            SELECT node, place, direction, type, is_turned, edge, reach * strength AS strength
-            FROM touched WHERE kind = 2 AND NOT (SELECT is_cut FROM cut)
+            SELECT node, place, type, is_turned, edge, reach * strength AS strength
+            FROM touched WHERE kind = 2 AND place NOT IN (SELECT c.place FROM crowded c)
             UNION ALL
-            SELECT node, place, direction, type, is_turned, edge, reach * strength
-            FROM (SELECT t.*, row_number() OVER (PARTITION BY place ORDER BY strength DESC, edge DESC) AS rank
-                  FROM touched t WHERE kind = 2 AND (SELECT is_cut FROM cut)) r
+            SELECT node, place, type, is_turned, edge, reach * strength
+            FROM (SELECT node, place, type, is_turned, edge, reach, strength,
+                         row_number() OVER (PARTITION BY place ORDER BY strength DESC, edge DESC) AS rank
+                  FROM touched t WHERE kind = 2 AND place IN (SELECT c.place FROM crowded c)) r
             WHERE rank <= v_fan
         ), best AS (
             SELECT DISTINCT ON (node) * FROM reached ORDER BY node, strength DESC, edge DESC
@@ -167,76 +176,65 @@ BEGIN
         ), behind AS (
             SELECT place, least(count(DISTINCT node), v_max_hidden) AS hidden FROM touched WHERE kind = 3 GROUP BY place
         )
-        SELECT (SELECT count(*) FROM best) AS met, (SELECT is_cut FROM cut) AS is_cut,
-               k.*, s.*,
-               CASE WHEN NOT v_sees_all THEN (
+        SELECT (SELECT count(*) FROM best), ARRAY(SELECT v_ids[v_front - 1 + c.place] FROM crowded c),
+               v_ids || k.nodes, v_parents || k.parents, v_strengths || k.strengths, v_types || k.types,
+               v_is_turned || k.turned, v_edges || k.edges,
+               concat_ws(E',\n', v_ties, s.ties), v_tie_ids || s.tie_ids, v_tie_strengths || s.tie_strengths,
+               v_lefts || s.lefts, v_rights || s.rights,
+               CASE WHEN v_sees_all THEN v_behind ELSE v_behind || (
                    SELECT array_agg(coalesce(b.hidden, 0) ORDER BY f.place)
                    FROM generate_series(1, v_size - v_front + 1) AS f (place) LEFT JOIN behind b ON b.place = f.place
-               ) END AS behind
-        INTO v_new
+               ) END
+        INTO v_met, v_crowded, v_ids, v_parents, v_strengths, v_types, v_is_turned, v_edges, v_ties, v_tie_ids,
+             v_tie_strengths, v_lefts, v_rights, v_behind
         FROM (SELECT array_agg(node) AS nodes, array_agg((v_front - 1 + place)::integer) AS parents,
                      array_agg(strength) AS strengths, array_agg(type) AS types, array_agg(is_turned) AS turned,
                      array_agg(edge) AS edges
               FROM (SELECT * FROM kept ORDER BY strength DESC, node) o) k,
-             (SELECT array_agg({tie}) AS ties,
+             (SELECT string_agg({tie}, E',\n') AS ties,
                      array_agg(edge) AS tie_ids, array_agg(strength) AS tie_strengths,
                      array_agg(left_id) AS lefts, array_agg(right_id) AS rights
               FROM shown) s;
-        v_met := coalesce(cardinality(v_new.nodes), 0);
-        v_omitted := v_new.met - v_met;
-        v_is_cut := v_is_cut OR v_new.is_cut;
         v_before := v_front;
         v_front := v_size + 1;
-        v_ids := v_ids || v_new.nodes;
-        v_parents := v_parents || v_new.parents;
-        v_strengths := v_strengths || v_new.strengths;
-        v_types := v_types || v_new.types;
-        v_is_turned := v_is_turned || v_new.turned;
-        v_edges := v_edges || v_new.edges;
-        v_depths := v_depths || array_fill(v_depth, ARRAY[v_met]);
-        v_behind := v_behind || v_new.behind;
-        v_ties := v_ties || v_new.ties;
-        v_tie_ids := v_tie_ids || v_new.tie_ids;
-        v_tie_strengths := v_tie_strengths || v_new.tie_strengths;
-        v_lefts := v_lefts || v_new.lefts;
-        v_rights := v_rights || v_new.rights;
+        v_omitted := v_met - (cardinality(v_ids) - v_size);
+        v_is_cut := v_is_cut OR cardinality(v_crowded) > 0;
+        v_depths := v_depths || array_fill(v_depth, ARRAY[cardinality(v_ids) - v_size]);
     END LOOP;
 
     -- Ties between two of the last hop; and late ones, between its customers and those of hops before the one that led
     -- to them: such a tie was met but not followed, as a filter or the fan left it out.
     v_has_outer := p_has_outer OR v_front = 2;
-    v_has_late := v_before > 1 AND (NOT v_is_open OR v_is_cut);
+    v_late := CASE WHEN v_is_open THEN v_late ELSE v_ids[:v_before - 1] END;
+    v_has_late := cardinality(v_late) > 0;
     IF v_has_outer OR v_has_late THEN
-        SELECT v_ties || array_agg({tie}),
+        SELECT concat_ws(E',\n', v_ties, string_agg({tie}, E',\n')),
                v_tie_ids || array_agg(edge), v_tie_strengths || array_agg(strength),
                v_lefts || array_agg(left_id), v_rights || array_agg(right_id)
         INTO v_ties, v_tie_ids, v_tie_strengths, v_lefts, v_rights
         FROM (
             SELECT r.id AS edge, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
             FROM unnest(v_ids[v_front:]) AS k (id)
-            JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid}
-             AND (v_is_open OR r.strength >= v_least AND ({left} OR {right}))
+            JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid} AND {either}
             WHERE v_has_outer AND (r.right_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
             UNION ALL
             SELECT r.id, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
-            FROM unnest(v_ids[:v_before - 1]) AS k (id)
-            JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid}
-             AND (v_is_open OR r.strength >= v_least AND ({left} OR {right}))
+            FROM unnest(v_late) AS k (id)
+            JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid} AND {either}
             WHERE v_has_late AND (r.right_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
             UNION ALL
             SELECT r.id, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
-            FROM unnest(v_ids[:v_before - 1]) AS k (id)
-            JOIN relationships r ON r.org_id = p_org AND r.right_id = k.id AND {scope} AND {valid}
-             AND (v_is_open OR r.strength >= v_least AND ({left} OR {right}))
+            FROM unnest(v_late) AS k (id)
+            JOIN relationships r ON r.org_id = p_org AND r.right_id = k.id AND {scope} AND {valid} AND {either}
             WHERE v_has_late AND (r.left_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
             ORDER BY strength DESC, edge DESC
         ) o;
     END IF;
-    v_is_truncated := v_is_cut OR v_omitted > 0 OR cardinality(v_ties) > v_max_edges;
-    IF cardinality(v_ties) > v_max_edges THEN
-        SELECT array_agg(t.tie), array_agg(t.left_id), array_agg(t.right_id) INTO v_ties, v_lefts, v_rights
+    v_is_truncated := v_is_cut OR v_omitted > 0 OR cardinality(v_tie_ids) > v_max_edges;
+    IF cardinality(v_tie_ids) > v_max_edges THEN
+        SELECT string_agg(t.tie, E',\n'), array_agg(t.left_id), array_agg(t.right_id) INTO v_ties, v_lefts, v_rights
         FROM (
-            SELECT * FROM unnest(v_ties, v_lefts, v_rights, v_tie_ids, v_tie_strengths)
+            SELECT * FROM unnest(string_to_array(v_ties, E',\n'), v_lefts, v_rights, v_tie_ids, v_tie_strengths)
                 AS t (tie, left_id, right_id, id, strength)
             ORDER BY t.id IN (SELECT unnest(v_edges)) DESC, t.strength DESC, t.id DESC
             LIMIT v_max_edges
@@ -244,35 +242,30 @@ BEGIN
     END IF;
 
     SELECT string_agg(
-        concat('{"id":"', k.id, '","name":', to_json(c.name), ',"party_type":"', c.party_type, '","stage":"', c.stage,
-               '","tier":', coalesce('"' || c.tier || '"', 'null'),
-               ',"gender":', coalesce('"' || c.gender || '"', 'null'), ',"is_shadow":', c.is_shadow::text,
-               ',"ownership":"', CASE WHEN c.owner_id = p_me THEN 'mine'
-                                      WHEN v_sees_all OR c.owner_id = ANY(p_owners) THEN 'colleague'
-                                      ELSE 'service_team' END,
-               '","depth":', k.depth, ',"parent_id":', coalesce('"' || v_ids[k.parent] || '"', 'null'),
-               ',"strength":', trim_scale(k.strength), ',"via":', coalesce('"' || y.via || '"', 'null'),
-               -- The type as read from the parent: with the parent right, the customer is its inverse.
-               ',"via_type":', coalesce('"' || y.via_type || '"', 'null'),
-               ',"degree":', coalesce(d.ties, 0), ',"hidden":', coalesce(k.hidden, 0), '}'),
+        '{"id":"' || k.id || '","name":' || to_json(c.name) || ',"party_type":"' || c.party_type ||
+        '","stage":"' || c.stage || '","tier":' || coalesce('"' || c.tier || '"', 'null') ||
+        ',"gender":' || coalesce('"' || c.gender || '"', 'null') || ',"is_shadow":' || c.is_shadow::text ||
+        ',"ownership":"' || CASE WHEN c.owner_id = p_me THEN 'mine'
+                                 WHEN v_sees_all OR c.owner_id = ANY(p_owners) THEN 'colleague'
+                                 ELSE 'service_team' END ||
+        '","depth":' || k.depth || ',"parent_id":' || coalesce('"' || v_ids[k.parent] || '"', 'null') ||
+        ',"strength":' || trim_scale(k.strength) || ',"via":' || coalesce('"' || y.via || '"', 'null') ||
+        -- The type as read from the parent: with the parent right, the customer is its inverse.
+        ',"via_type":' || coalesce('"' || CASE WHEN t.code = ANY(v_veiled) THEN y.via
+                                               WHEN k.is_turned THEN t.inverse_code ELSE t.code END || '"', 'null') ||
+        ',"degree":' || coalesce(d.ties, 0) || ',"hidden":' || coalesce(k.hidden, 0) || '}',
         ',' ORDER BY k.place) INTO v_nodes
     FROM unnest(v_ids, v_parents, v_depths, v_strengths, v_types, v_is_turned, v_behind) WITH ORDINALITY
          AS k (id, parent, depth, strength, type, is_turned, hidden, place)
     JOIN customers c ON c.org_id = p_org AND c.id = k.id
     LEFT JOIN (SELECT e.id, count(*) AS ties FROM unnest(v_lefts || v_rights) AS e (id) GROUP BY e.id) d ON d.id = k.id
-    LEFT JOIN (
-        SELECT t.code, w.is_turned, g.via,
-               CASE WHEN t.code = ANY(v_veiled) THEN g.via WHEN w.is_turned THEN t.inverse_code ELSE t.code END AS via_type
-        FROM relation_types t
-        CROSS JOIN (VALUES (false), (true)) AS w (is_turned)
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN w.is_turned AND t.direction = 'client' THEN 'supplier' ELSE t.direction END AS via
-        ) g
-        WHERE t.org_id = p_org
-    ) y ON y.code = k.type AND y.is_turned = k.is_turned;
+    LEFT JOIN relation_types t ON t.org_id = p_org AND t.code = k.type
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN k.is_turned AND t.direction = 'client' THEN 'supplier' ELSE t.direction END AS via
+    ) y;
 
     RETURN format('{"root_id":"%s","depth":%s,"nodes":[%s],"edges":[%s],"truncated":%s,"omitted":%s,"hidden":%s}',
-                  p_root, p_depth, v_nodes, array_to_string(v_ties, ','), v_is_truncated::text, v_omitted,
+                  p_root, p_depth, v_nodes, v_ties, v_is_truncated::text, v_omitted,
                   (SELECT coalesce(sum(b), 0) FROM unnest(v_behind) AS b));
 END $$;
 REVOKE ALL ON FUNCTION
