@@ -32,6 +32,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     *each(
+        "app/sql/functions/ego_network.sql",
+        "tests/test_networks.py",
+        (
+            "go on from too few",
+            "v_new.kept = v_room AND v_strengths[v_last + 1] < v_new.worst;",
+            "v_new.kept = v_room;",
+        ),
+    ),
+    *each(
         "app/sql/functions/find_paths.sql",
         "tests/test_network_paths.py",
         (

@@ -17,36 +17,65 @@ import pytest
 from tests.factories import World
 from tests.ties import Edge, Json, ids, link, network, people, tie
 
+Path = tuple[int, UUID | None, Decimal, str | None]  # hop, parent, product, direction
 KINDS = ("relative", "friend", "client", "partner", "ally")  # as stored: a supplier is the left end of a client row
 
 
 def walk(root: UUID, edges: list[Edge], depth: int, limit: int, allowed: set[str] | None = None) -> Json:
-    """The rules without their database: breadth first, best product, limit; no fan."""
-    paths: dict[UUID, tuple[int, UUID | None, Decimal, str | None]] = {root: (0, None, Decimal(1), None)}
-    front, omitted, hop = [root], 0, 0
+    """The rules without their database: breadth first, best product, limit; no fan.
+
+    Whom to keep is asked of the whole hop; whom the walk goes on from decides only what is told of ties and numbers.
+    """
+    paths: dict[UUID, Path] = {root: (0, None, Decimal(1), None)}
+    front, gone_on, omitted, hop = [root], set[UUID](), 0, 0
     for hop in range(1, depth + 1):
-        best: dict[UUID, tuple[Decimal, UUID, UUID, str]] = {}
-        for node in front:
-            for edge in edges:
-                if node not in (edge.left, edge.right):
-                    continue
-                other = edge.right if edge.left == node else edge.left
-                via = "supplier" if edge.kind == "client" and edge.right == node else edge.kind
-                if other in paths or (allowed is not None and via not in allowed):
-                    continue
-                product = paths[node][2] * edge.strength / 1000
-                if other not in best or (product, edge.id) > best[other][:2]:
-                    best[other] = (product, edge.id, node, via)
-        order = sorted(best, key=lambda node: (-best[node][0], node))
-        front, omitted = order[: limit - len(paths)], len(order) - len(order[: limit - len(paths)])
+        room = limit - len(paths)
+        order, best = reached(front, paths, edges, allowed)
+        taken = goes_on_from(front, paths, room, lambda some: reached(some, paths, edges, allowed))
+        omitted = len(reached(taken, paths, edges, allowed)[0]) - len(order[:room])
+        gone_on |= set(taken)
+        is_partial, front = len(taken) < len(front), order[:room]
         paths.update({node: (hop, best[node][2], best[node][0], best[node][3]) for node in front})
-        if omitted or not front:
+        if omitted or not front or is_partial:
             break
+    else:
+        is_partial = False
     kinds = None if allowed is None else {"client" if kind == "supplier" else kind for kind in allowed}
     inner = {edge.id for edge in edges if {edge.left, edge.right} <= paths.keys() and (not kinds or edge.kind in kinds)}
-    last = set(front) if hop > 1 else set()  # whom the walk did not go on from
+    last = paths.keys() - gone_on if hop > 1 else set()
     outer = {edge.id for edge in edges if {edge.left, edge.right} <= last}
-    return {"paths": paths, "edges": inner - outer, "outer": inner & outer, "omitted": omitted}
+    return {"paths": paths, "edges": inner - outer, "outer": inner & outer, "omitted": omitted, "partial": is_partial}
+
+
+def reached(
+    front: list[UUID], paths: dict[UUID, Path], edges: list[Edge], allowed: set[str] | None
+) -> tuple[list[UUID], dict[UUID, tuple[Decimal, UUID, UUID, str]]]:
+    """Whoever is new behind these customers, the best first, and over which tie."""
+    best: dict[UUID, tuple[Decimal, UUID, UUID, str]] = {}
+    for node in front:
+        for edge in edges:
+            if node not in (edge.left, edge.right):
+                continue
+            other = edge.right if edge.left == node else edge.left
+            via = "supplier" if edge.kind == "client" and edge.right == node else edge.kind
+            if other in paths or (allowed is not None and via not in allowed):
+                continue
+            product = paths[node][2] * edge.strength / 1000
+            if other not in best or (product, edge.id) > best[other][:2]:
+                best[other] = (product, edge.id, node, via)
+    return sorted(best, key=lambda node: (-best[node][0], node)), best
+
+
+def goes_on_from(front: list[UUID], paths: dict[UUID, Path], room: int, look: Any) -> list[UUID]:
+    """Of a hop with many more customers than there is room for: the strongest, and who could lead to a better one."""
+    taken = front if room == 0 else front[: room * 5 // 4 + 16]
+    if len(taken) == len(front):
+        return front
+    order, best = look(taken)
+    if len(order) < room:
+        return front
+    worst = best[order[room - 1]][0]
+    return [node for node in front if node in taken or paths[node][2] >= worst]
 
 
 def same(found: Json, expected: Json, *, outer: bool = False) -> None:
@@ -63,7 +92,9 @@ def same(found: Json, expected: Json, *, outer: bool = False) -> None:
     assert set(drawn) == expected["edges"] | (expected["outer"] if outer else set())
     ends = Counter(end for edge in found["edges"] for end in (edge["from_id"], edge["to_id"]))
     assert {node["id"]: node["degree"] for node in found["nodes"] if node["degree"]} == ends
-    assert (found["truncated"], found["omitted"]) == (expected["omitted"] > 0, expected["omitted"])
+    assert (found["truncated"], found["omitted"]) == (
+        expected["omitted"] > 0 or expected["partial"], expected["omitted"],
+    )  # fmt: skip
 
 
 def graph(seed: int, nodes: list[UUID]) -> list[Edge]:
@@ -237,6 +268,43 @@ async def test_random_graph_agrees_with_the_plain_rules(world: World, seed: int)
             same(asked, walk(root, edges, depth, 300, allowed))
             asked = await network(world.agent, root, depth=depth, limit=limit, outer_ties="true")
             same(asked, walk(root, edges, depth, limit), outer=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_wide_hop_is_gone_on_from_where_it_can_matter(world: World, seed: int) -> None:
+    """Whoever is kept is the same as if the walk had gone on from everybody."""
+    nodes, chance = await people(world, 130), random.Random(seed)
+    arms = nodes[1:100]
+    edges = [tie(nodes[0], arm, chance.choice(KINDS), chance.randint(1, 10) * 100) for arm in arms]
+    edges += [tie(*chance.sample(nodes[1:], 2), "friend", chance.randint(1, 10) * 100) for _ in range(300)]
+    edges = list({(edge.left, edge.right, edge.kind): edge for edge in edges}.values())
+    await link(world, edges)
+    partial = 0
+    for depth, limit in ((2, 101), (2, 104), (2, 110), (2, 125), (3, 103), (3, 130)):
+        expected = walk(nodes[0], edges, depth, limit)
+        partial += expected["partial"]
+        same(await network(world.agent, nodes[0], depth=depth, limit=limit), expected)
+        outer = await network(world.agent, nodes[0], depth=depth, limit=limit, outer_ties="true")
+        same(outer, expected, outer=True)
+        allowed = set(chance.sample(KINDS, 3))
+        asked = await network(world.agent, nodes[1], depth=3, limit=limit // 2, direction=",".join(allowed))
+        filtered = walk(nodes[1], edges, 3, limit // 2, allowed)
+        partial += filtered["partial"]
+        same(asked, filtered)
+    assert partial > 2
+
+
+async def test_tie_against_the_filter_is_drawn_to_whom_the_walk_did_not_go_on_from(world: World) -> None:
+    root, vendor, *more = await people(world, 50)
+    second, third = more[:40], more[40:]  # with room for two, the walk goes on from 18 of the 40
+    edges = [tie(vendor, root, "client", 1000)]
+    edges += [tie(one, vendor, "client", 1000 - index) for index, one in enumerate(second)]
+    edges += [tie(one, second[0], "client", 1000) for one in third]
+    against = tie(root, second[-1], "client", 500)  # a supplier from that end only
+    await link(world, [*edges, against])
+    expected = walk(root, [*edges, against], 3, 44, {"supplier"})
+    assert (expected["partial"], against.id in expected["edges"]) == (True, True)
+    same(await network(world.agent, root, depth=3, limit=44, direction="supplier"), expected)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -43,8 +43,9 @@ class NetworkQuery(Wire):
     )
     outer_ties: Flag = Bound(
         default=False,
-        description="Also the ties between two of the last hop. They are as many as all others, and lead nowhere new; "
-        "around a single hop they are always there",
+        description="Also the ties between two the walk did not go on from: of the last hop and, where the limit was "
+        "reached, the weakest of the one before. They are as many as all others, and lead nowhere new; around a single "
+        "hop they are always there",
     )
     limit: int = Bound(
         default=100, ge=1, le=300, json_schema_extra={"format": "int32"}, description="Most nodes, the root included"
@@ -62,7 +63,7 @@ class NetworkDrawingQuery(NetworkQuery):
 class NetworkExportQuery(NetworkQuery):
     """The same for a file, which is to be whole."""
 
-    outer_ties: Flag = Bound(default=True, description="Also the ties between two of the last hop")
+    outer_ties: Flag = Bound(default=True, description="Also the ties between two the walk did not go on from")
 
 
 class NetworkParty(Wire):
@@ -120,7 +121,8 @@ class NetworkPublic(Wire):
         "only along the strongest"
     )
     omitted: Count = Bound(
-        description="Parties left out of the hop at which the limit was reached; those behind them are not counted",
+        description="Parties met and left out at the hop at which the limit was reached; who stands behind them, or "
+        "behind somebody too weak to lead to a better one, is not counted",
     )
     hidden: Count = Bound(description="Sum of `hidden` over the nodes")
 

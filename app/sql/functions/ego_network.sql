@@ -3,12 +3,14 @@
 -- From every customer of the last hop the strongest ties that lead to somebody new and visible are followed, at most
 -- `fan` of them, so that a hub cannot swallow the answer. The fan shares a budget of 4,000 ties a hop among the
 -- customers of that hop (20 to 1,000 each). Of everybody met, the best by product of strengths are kept until p_limit
--- (the root included); the hop that overflows is the last.
+-- (the root included); the hop that overflows is the last. Where a hop has many more customers than there is room for,
+-- the walk goes on from its strongest; from others only if somebody behind them could be better than the worst kept, as
+-- nobody's strength is above that of the one he is reached through. The customers of the answer are the same.
 --
 -- Every customer the walk goes on from is read once, from both indexes alone: all his ties, each of one kind: 1 leads to
 -- somebody known already, 2 to somebody new, 4 to somebody new though it was not asked for, 3 to somebody hidden. From
--- that the next hop is chosen, the ties of the answer are taken, the hidden are counted. Ties between two of the last hop
--- would cost as much again; they are read when they are asked for, and around a single hop.
+-- that the next hop is chosen, the ties of the answer are taken, the hidden are counted. Ties between two whom the walk
+-- does not go on from would cost as much again; they are read when they are asked for, and around a single hop.
 --
 -- The file is installed three times (app/migrate.py): {name} = ego_network walks all ties that are current, by the
 -- partial indexes; ego_network_by those of some directions, types and strength; ego_network_on those that were valid on
@@ -66,17 +68,19 @@ DECLARE
     v_rights uuid[] := '{}';
     v_before integer := 1;  -- where the hop before the last one begins
     v_front integer := 1;  -- where the last hop begins
+    v_last integer;  -- of the hop, the last one the walk goes on from; after him it does not
+    v_room integer;
     v_fan integer;
     v_is_hashed boolean;  -- v_own is, for this hop
     v_size integer;
-    v_met integer;
+    v_new record;
     v_omitted integer := 0;
     v_is_cut boolean := false;  -- a fan left something out
+    v_is_partial boolean := false;  -- the walk did not go on from all of the hop
     v_is_truncated boolean;
     v_has_outer boolean;
-    v_has_late boolean;
-    v_crowded uuid[] := '{}';  -- of the last hop, whose fan left something out
-    v_late uuid[] := '{}';  -- of the hops before it: who may have late ties
+    v_crowded integer[] := '{}';  -- of the last hop, as places in v_ids: whose fan left something out
+    v_late integer[] := '{}';  -- of the hops before it: who may have late ties
     v_nodes text;
     v_behind integer[] := '{}';  -- how many hidden ones stand behind each the walk went on from
 BEGIN
@@ -117,120 +121,147 @@ BEGIN
     END IF;
     FOR v_depth IN 1 .. p_depth LOOP
         v_size := cardinality(v_ids);
-        EXIT WHEN v_front > v_size OR v_omitted > 0;
+        EXIT WHEN v_front > v_size OR v_omitted > 0 OR v_is_partial;
         v_late := v_late || v_crowded;
+        v_room := p_limit - v_size;
+        v_last := CASE WHEN v_room = 0 THEN v_size ELSE least(v_size, v_front - 1 + v_room * 5 / 4 + 16) END;
         -- Hashing costs 0.1 µs for each of them, looking up 5 µs for each tie met, of which a customer has ten.
         v_is_hashed := v_own IS NOT NULL AND cardinality(v_own) < 500 * (v_size - v_front + 1);
         v_fan := greatest(20, least(1000, 4000 / (v_size - v_front + 1)));
-        WITH touched AS MATERIALIZED (
-            SELECT x.id, x.place, x.reach, x.edge, x.node, x.direction, x.type, x.strength, x.right_role, x.is_turned,
-                   x.kind
-            FROM (
-                SELECT f.id, f.place, f.strength AS reach, t.*, CASE
-                           WHEN n.place >= v_front THEN CASE WHEN t.is_shown AND NOT t.is_turned THEN 1 ELSE 0 END
-                           WHEN n.place >= v_before THEN 0
-                           WHEN n.place > 0 THEN CASE WHEN t.is_shown THEN 1 ELSE 0 END
-                           WHEN v_sees_all AND t.node <> ALL (v_stored) OR CASE
-                               WHEN v_is_hashed THEN t.node IN (SELECT unnest(v_own))
-                               ELSE (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
-                                     FROM customers c WHERE c.org_id = p_org AND c.id = t.node) END
-                           THEN CASE WHEN t.is_followed THEN 2 WHEN t.is_shown THEN 4 ELSE 0 END
-                           WHEN t.is_current THEN 3 ELSE 0 END AS kind
-                FROM unnest(v_ids[v_front:], v_strengths[v_front:]) WITH ORDINALITY AS f (id, strength, place)
-                CROSS JOIN LATERAL (
-                    SELECT r.id AS edge, r.right_id AS node, r.direction, r.type, r.strength, r.right_role,
-                           false AS is_turned, {current} AS is_current,
-                           {valid} AND {left} AS is_followed, {valid} AND {either} AS is_shown
-                    FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND {scope}
-                    UNION ALL
-                    SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, {current},
-                           {valid} AND {right}, {valid} AND {either}
-                    FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND {scope}
-                ) t
-                LEFT JOIN unnest(v_ids) WITH ORDINALITY AS n (id, place) ON n.id = t.node
-                OFFSET 0
-            ) x
-            WHERE x.kind > 0
-        ), crowded AS MATERIALIZED (
-            SELECT place FROM touched WHERE kind = 2 GROUP BY place HAVING count(*) > v_fan
-        ), reached AS (
-            SELECT node, place, type, is_turned, edge, reach * strength AS strength
-            FROM touched WHERE kind = 2 AND place NOT IN (SELECT c.place FROM crowded c)
-            UNION ALL
-            SELECT node, place, type, is_turned, edge, reach * strength
-            FROM (SELECT node, place, type, is_turned, edge, reach, strength,
-                         row_number() OVER (PARTITION BY place ORDER BY strength DESC, edge DESC) AS rank
-                  FROM touched t WHERE kind = 2 AND place IN (SELECT c.place FROM crowded c)) r
-            WHERE rank <= v_fan
-        ), best AS (
-            SELECT DISTINCT ON (node) * FROM reached ORDER BY node, strength DESC, edge DESC
-        ), kept AS (
-            SELECT * FROM best ORDER BY strength DESC, node LIMIT p_limit - v_size
-        ), shown AS (
-            SELECT CASE WHEN is_turned THEN node ELSE id END AS left_id,
-                   CASE WHEN is_turned THEN id ELSE node END AS right_id,
-                   edge, direction, type, strength, right_role
-            FROM touched
-            WHERE kind = 1 OR kind <> 3 AND node IN (SELECT k.node FROM kept k)
-            ORDER BY strength DESC, edge DESC
-        ), behind AS (
-            SELECT place, least(count(DISTINCT node), v_max_hidden) AS hidden FROM touched WHERE kind = 3 GROUP BY place
-        )
-        SELECT (SELECT count(*) FROM best), ARRAY(SELECT v_ids[v_front - 1 + c.place] FROM crowded c),
-               v_ids || k.nodes, v_parents || k.parents, v_strengths || k.strengths, v_types || k.types,
-               v_is_turned || k.turned, v_edges || k.edges,
-               concat_ws(E',\n', v_ties, s.ties), v_tie_ids || s.tie_ids, v_tie_strengths || s.tie_strengths,
-               v_lefts || s.lefts, v_rights || s.rights,
-               CASE WHEN v_sees_all THEN v_behind ELSE v_behind || (
-                   SELECT array_agg(coalesce(b.hidden, 0) ORDER BY f.place)
-                   FROM generate_series(1, v_size - v_front + 1) AS f (place) LEFT JOIN behind b ON b.place = f.place
-               ) END
-        INTO v_met, v_crowded, v_ids, v_parents, v_strengths, v_types, v_is_turned, v_edges, v_ties, v_tie_ids,
-             v_tie_strengths, v_lefts, v_rights, v_behind
-        FROM (SELECT array_agg(node) AS nodes, array_agg((v_front - 1 + place)::integer) AS parents,
-                     array_agg(strength) AS strengths, array_agg(type) AS types, array_agg(is_turned) AS turned,
-                     array_agg(edge) AS edges
-              FROM (SELECT * FROM kept ORDER BY strength DESC, node) o) k,
-             (SELECT string_agg({tie}, E',\n') AS ties,
-                     array_agg(edge) AS tie_ids, array_agg(strength) AS tie_strengths,
-                     array_agg(left_id) AS lefts, array_agg(right_id) AS rights
-              FROM shown) s;
+        LOOP
+            WITH touched AS MATERIALIZED (
+                SELECT x.id, x.place, x.reach, x.edge, x.node, x.direction, x.type, x.strength, x.right_role,
+                       x.is_turned, x.kind
+                FROM (
+                    SELECT f.id, f.place, f.strength AS reach, t.*, CASE
+                               WHEN n.place >= v_front THEN
+                                   CASE WHEN t.is_shown AND (NOT t.is_turned OR n.place > v_last) THEN 1 ELSE 0 END
+                               WHEN n.place >= v_before THEN 0
+                               WHEN n.place > 0 THEN CASE WHEN t.is_shown THEN 1 ELSE 0 END
+                               WHEN v_sees_all AND t.node <> ALL (v_stored) OR CASE
+                                   WHEN v_is_hashed THEN t.node IN (SELECT unnest(v_own))
+                                   ELSE (SELECT c.owner_id = ANY(p_owners) OR c.service_team_id = ANY(p_owners)
+                                         FROM customers c WHERE c.org_id = p_org AND c.id = t.node) END
+                               THEN CASE WHEN t.is_followed THEN 2 WHEN t.is_shown THEN 4 ELSE 0 END
+                               WHEN t.is_current THEN 3 ELSE 0 END AS kind
+                    FROM unnest(v_ids[v_front:v_last], v_strengths[v_front:v_last]) WITH ORDINALITY
+                         AS f (id, strength, place)
+                    CROSS JOIN LATERAL (
+                        SELECT r.id AS edge, r.right_id AS node, r.direction, r.type, r.strength, r.right_role,
+                               false AS is_turned, {current} AS is_current,
+                               {valid} AND {left} AS is_followed, {valid} AND {either} AS is_shown
+                        FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND {scope}
+                        UNION ALL
+                        SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, {current},
+                               {valid} AND {right}, {valid} AND {either}
+                        FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND {scope}
+                    ) t
+                    LEFT JOIN unnest(v_ids) WITH ORDINALITY AS n (id, place) ON n.id = t.node
+                    OFFSET 0
+                ) x
+                WHERE x.kind > 0
+            ), crowded AS MATERIALIZED (
+                SELECT place FROM touched WHERE kind = 2 GROUP BY place HAVING count(*) > v_fan
+            ), reached AS (
+                SELECT node, place, type, is_turned, edge, reach * strength AS strength
+                FROM touched WHERE kind = 2 AND place NOT IN (SELECT c.place FROM crowded c)
+                UNION ALL
+                SELECT node, place, type, is_turned, edge, reach * strength
+                FROM (SELECT node, place, type, is_turned, edge, reach, strength,
+                             row_number() OVER (PARTITION BY place ORDER BY strength DESC, edge DESC) AS rank
+                      FROM touched t WHERE kind = 2 AND place IN (SELECT c.place FROM crowded c)) r
+                WHERE rank <= v_fan
+            ), best AS (
+                SELECT DISTINCT ON (node) * FROM reached ORDER BY node, strength DESC, edge DESC
+            ), kept AS (
+                SELECT * FROM best ORDER BY strength DESC, node LIMIT v_room
+            ), shown AS (
+                SELECT CASE WHEN is_turned THEN node ELSE id END AS left_id,
+                       CASE WHEN is_turned THEN id ELSE node END AS right_id,
+                       edge, direction, type, strength, right_role
+                FROM touched
+                WHERE kind = 1 OR kind <> 3 AND node IN (SELECT k.node FROM kept k)
+                ORDER BY strength DESC, edge DESC
+            ), behind AS (
+                SELECT place, least(count(DISTINCT node), v_max_hidden) AS hidden
+                FROM touched WHERE kind = 3 GROUP BY place
+            )
+            SELECT (SELECT count(*) FROM best) AS met, k.*, s.*,
+                   ARRAY(SELECT (v_front - 1 + c.place)::integer FROM crowded c) AS crowded,
+                   CASE WHEN NOT v_sees_all THEN (
+                       SELECT array_agg(coalesce(b.hidden, 0) ORDER BY f.place)
+                       FROM generate_series(1, v_last - v_front + 1) AS f (place)
+                       LEFT JOIN behind b ON b.place = f.place
+                   ) END AS behind
+            INTO v_new
+            FROM (SELECT array_agg(node) AS nodes, array_agg((v_front - 1 + place)::integer) AS parents,
+                         array_agg(strength) AS strengths, array_agg(type) AS types, array_agg(is_turned) AS turned,
+                         array_agg(edge) AS edges, count(*) AS kept, min(strength) AS worst
+                  FROM (SELECT * FROM kept ORDER BY strength DESC, node) o) k,
+                 (SELECT string_agg({tie}, E',\n') AS ties,
+                         array_agg(edge) AS tie_ids, array_agg(strength) AS tie_strengths,
+                         array_agg(left_id) AS lefts, array_agg(right_id) AS rights
+                  FROM shown) s;
+            EXIT WHEN v_last = v_size OR v_new.kept = v_room AND v_strengths[v_last + 1] < v_new.worst;
+            v_last := CASE
+                WHEN v_new.kept < v_room THEN v_size
+                ELSE v_front - 1 + (SELECT count(*) FROM unnest(v_strengths[v_front:]) s WHERE s >= v_new.worst) END;
+        END LOOP;
         v_before := v_front;
         v_front := v_size + 1;
-        v_omitted := v_met - (cardinality(v_ids) - v_size);
+        v_is_partial := v_last < v_size;
+        v_omitted := v_new.met - v_new.kept;
+        v_crowded := v_new.crowded;
         v_is_cut := v_is_cut OR cardinality(v_crowded) > 0;
-        v_depths := v_depths || array_fill(v_depth, ARRAY[cardinality(v_ids) - v_size]);
+        v_ids := v_ids || v_new.nodes;
+        v_parents := v_parents || v_new.parents;
+        v_depths := v_depths || array_fill(v_depth, ARRAY[v_new.kept::integer]);
+        v_strengths := v_strengths || v_new.strengths;
+        v_types := v_types || v_new.types;
+        v_is_turned := v_is_turned || v_new.turned;
+        v_edges := v_edges || v_new.edges;
+        v_behind := v_behind || v_new.behind;
+        v_ties := concat_ws(E',\n', v_ties, v_new.ties);
+        v_tie_ids := v_tie_ids || v_new.tie_ids;
+        v_tie_strengths := v_tie_strengths || v_new.tie_strengths;
+        v_lefts := v_lefts || v_new.lefts;
+        v_rights := v_rights || v_new.rights;
     END LOOP;
 
-    -- Ties between two of the last hop; and late ones, between its customers and those of hops before the one that led
-    -- to them: such a tie was met but not followed, as a filter or the fan left it out.
+    -- Ties between two whom the walk did not go on from; and late ones, between such a customer and one of hops before
+    -- the one that led to him: such a tie was met but not followed, as a filter or the fan left it out.
     v_has_outer := p_has_outer OR v_front = 2;
-    v_late := CASE WHEN v_is_open THEN v_late ELSE v_ids[:v_before - 1] END;
-    v_has_late := cardinality(v_late) > 0;
-    IF v_has_outer OR v_has_late THEN
+    IF NOT v_is_open THEN
+        v_late := ARRAY(SELECT generate_series(1, v_before - 1));
+    END IF;
+    IF v_has_outer OR cardinality(v_late) > 0 THEN
         SELECT concat_ws(E',\n', v_ties, string_agg({tie}, E',\n')),
                v_tie_ids || array_agg(edge), v_tie_strengths || array_agg(strength),
                v_lefts || array_agg(left_id), v_rights || array_agg(right_id)
         INTO v_ties, v_tie_ids, v_tie_strengths, v_lefts, v_rights
         FROM (
             SELECT r.id AS edge, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
-            FROM unnest(v_ids[v_front:]) AS k (id)
+            FROM unnest(v_ids[v_last + 1:]) AS k (id)
             JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid} AND {either}
-            WHERE v_has_outer AND (r.right_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
+            WHERE v_has_outer AND (r.right_id IN (SELECT unnest(v_ids[v_last + 1:]))) IS TRUE
             UNION ALL
             SELECT r.id, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
-            FROM unnest(v_late) AS k (id)
-            JOIN relationships r ON r.org_id = p_org AND r.left_id = k.id AND {scope} AND {valid} AND {either}
-            WHERE v_has_late AND (r.right_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
+            FROM unnest(v_late) AS k (place)
+            JOIN relationships r ON r.org_id = p_org AND r.left_id = v_ids[k.place]
+             AND {scope} AND {valid} AND {either}
+            WHERE (r.right_id IN (SELECT unnest(v_ids[v_last + 1:]))) IS TRUE
+              AND r.id NOT IN (SELECT unnest(v_tie_ids))
             UNION ALL
             SELECT r.id, r.left_id, r.right_id, r.direction, r.type, r.strength, r.right_role
-            FROM unnest(v_late) AS k (id)
-            JOIN relationships r ON r.org_id = p_org AND r.right_id = k.id AND {scope} AND {valid} AND {either}
-            WHERE v_has_late AND (r.left_id IN (SELECT unnest(v_ids[v_front:]))) IS TRUE
+            FROM unnest(v_late) AS k (place)
+            JOIN relationships r ON r.org_id = p_org AND r.right_id = v_ids[k.place]
+             AND {scope} AND {valid} AND {either}
+            WHERE (r.left_id IN (SELECT unnest(v_ids[v_last + 1:]))) IS TRUE
+              AND r.id NOT IN (SELECT unnest(v_tie_ids))
             ORDER BY strength DESC, edge DESC
         ) o;
     END IF;
-    v_is_truncated := v_is_cut OR v_omitted > 0 OR cardinality(v_tie_ids) > v_max_edges;
+    v_is_truncated := v_is_cut OR v_is_partial OR v_omitted > 0 OR cardinality(v_tie_ids) > v_max_edges;
     IF cardinality(v_tie_ids) > v_max_edges THEN
         SELECT string_agg(t.tie, E',\n'), array_agg(t.left_id), array_agg(t.right_id) INTO v_ties, v_lefts, v_rights
         FROM (
