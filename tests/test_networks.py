@@ -5,8 +5,6 @@ written down a second time below (`walk`), as plainly as can be, and both must a
 """
 
 import random
-from collections import Counter
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -15,86 +13,10 @@ import asyncpg
 import pytest
 
 from tests.factories import World
-from tests.ties import Edge, Json, ids, link, network, people, tie
+from tests.network_rules import only, same, walk
+from tests.ties import Edge, ids, link, network, people, tie
 
-Path = tuple[int, UUID | None, Decimal, str | None]  # hop, parent, product, direction
 KINDS = ("relative", "friend", "client", "partner", "ally")  # as stored: a supplier is the left end of a client row
-
-
-def walk(root: UUID, edges: list[Edge], depth: int, limit: int, allowed: set[str] | None = None) -> Json:
-    """The rules without their database: breadth first, best product, limit; no fan.
-
-    Whom to keep is asked of the whole hop; whom the walk goes on from decides only what is told of ties and numbers.
-    """
-    paths: dict[UUID, Path] = {root: (0, None, Decimal(1), None)}
-    front, gone_on, omitted, hop = [root], set[UUID](), 0, 0
-    for hop in range(1, depth + 1):
-        room = limit - len(paths)
-        order, best = reached(front, paths, edges, allowed)
-        taken = goes_on_from(front, paths, room, lambda some: reached(some, paths, edges, allowed))
-        omitted = len(reached(taken, paths, edges, allowed)[0]) - len(order[:room])
-        gone_on |= set(taken)
-        is_partial, front = len(taken) < len(front), order[:room]
-        paths.update({node: (hop, best[node][2], best[node][0], best[node][3]) for node in front})
-        if omitted or not front or is_partial:
-            break
-    else:
-        is_partial = False
-    kinds = None if allowed is None else {"client" if kind == "supplier" else kind for kind in allowed}
-    inner = {edge.id for edge in edges if {edge.left, edge.right} <= paths.keys() and (not kinds or edge.kind in kinds)}
-    last = paths.keys() - gone_on if hop > 1 else set()
-    outer = {edge.id for edge in edges if {edge.left, edge.right} <= last}
-    return {"paths": paths, "edges": inner - outer, "outer": inner & outer, "omitted": omitted, "partial": is_partial}
-
-
-def reached(
-    front: list[UUID], paths: dict[UUID, Path], edges: list[Edge], allowed: set[str] | None
-) -> tuple[list[UUID], dict[UUID, tuple[Decimal, UUID, UUID, str]]]:
-    """Whoever is new behind these customers, the best first, and over which tie."""
-    best: dict[UUID, tuple[Decimal, UUID, UUID, str]] = {}
-    for node in front:
-        for edge in edges:
-            if node not in (edge.left, edge.right):
-                continue
-            other = edge.right if edge.left == node else edge.left
-            via = "supplier" if edge.kind == "client" and edge.right == node else edge.kind
-            if other in paths or (allowed is not None and via not in allowed):
-                continue
-            product = paths[node][2] * edge.strength / 1000
-            if other not in best or (product, edge.id) > best[other][:2]:
-                best[other] = (product, edge.id, node, via)
-    return sorted(best, key=lambda node: (-best[node][0], node)), best
-
-
-def goes_on_from(front: list[UUID], paths: dict[UUID, Path], room: int, look: Any) -> list[UUID]:
-    """Of a hop with many more customers than there is room for: the strongest, and who could lead to a better one."""
-    taken = front if room == 0 else front[: room * 5 // 4 + 16]
-    if len(taken) == len(front):
-        return front
-    order, best = look(taken)
-    if len(order) < room:
-        return front
-    worst = best[order[room - 1]][0]
-    return [node for node in front if node in taken or paths[node][2] >= worst]
-
-
-def same(found: Json, expected: Json, *, outer: bool = False) -> None:
-    nodes = {
-        UUID(node["id"]): (
-            node["depth"], node["parent_id"] and UUID(node["parent_id"]), Decimal(str(node["strength"])), node["via"],
-        )
-        for node in found["nodes"]
-    }  # fmt: skip
-    assert nodes == expected["paths"]
-    assert ids(found) == list(expected["paths"])
-    drawn = [UUID(edge["id"]) for edge in found["edges"]]
-    assert len(drawn) == len(set(drawn))
-    assert set(drawn) == expected["edges"] | (expected["outer"] if outer else set())
-    ends = Counter(end for edge in found["edges"] for end in (edge["from_id"], edge["to_id"]))
-    assert {node["id"]: node["degree"] for node in found["nodes"] if node["degree"]} == ends
-    assert (found["truncated"], found["omitted"]) == (
-        expected["omitted"] > 0 or expected["partial"], expected["omitted"],
-    )  # fmt: skip
 
 
 def graph(seed: int, nodes: list[UUID]) -> list[Edge]:
@@ -265,7 +187,7 @@ async def test_random_graph_agrees_with_the_plain_rules(world: World, seed: int)
             same(await network(world.agent, root, depth=depth, limit=limit), walk(root, edges, depth, limit))
             allowed = set(chance.sample([*KINDS, "supplier"], chance.randint(1, 4)))
             asked = await network(world.agent, root, depth=depth, limit=300, direction=",".join(allowed))
-            same(asked, walk(root, edges, depth, 300, allowed))
+            same(asked, walk(root, edges, depth, 300, only(allowed)))
             asked = await network(world.agent, root, depth=depth, limit=limit, outer_ties="true")
             same(asked, walk(root, edges, depth, limit), outer=True)
 
@@ -276,7 +198,8 @@ async def test_wide_hop_is_gone_on_from_where_it_can_matter(world: World, seed: 
     nodes, chance = await people(world, 130), random.Random(seed)
     arms = nodes[1:100]
     edges = [tie(nodes[0], arm, chance.choice(KINDS), chance.randint(1, 10) * 100) for arm in arms]
-    edges += [tie(*chance.sample(nodes[1:], 2), "friend", chance.randint(1, 10) * 100) for _ in range(300)]
+    for one, other in (chance.sample(nodes[1:], 2) for _ in range(300)):
+        edges.append(tie(one, other, "friend", chance.randint(1, 10) * 100))
     edges = list({(edge.left, edge.right, edge.kind): edge for edge in edges}.values())
     await link(world, edges)
     partial = 0
@@ -288,7 +211,7 @@ async def test_wide_hop_is_gone_on_from_where_it_can_matter(world: World, seed: 
         same(outer, expected, outer=True)
         allowed = set(chance.sample(KINDS, 3))
         asked = await network(world.agent, nodes[1], depth=3, limit=limit // 2, direction=",".join(allowed))
-        filtered = walk(nodes[1], edges, 3, limit // 2, allowed)
+        filtered = walk(nodes[1], edges, 3, limit // 2, only(allowed))
         partial += filtered["partial"]
         same(asked, filtered)
     assert partial > 2
@@ -302,7 +225,7 @@ async def test_tie_against_the_filter_is_drawn_to_whom_the_walk_did_not_go_on_fr
     edges += [tie(one, second[0], "client", 1000) for one in third]
     against = tie(root, second[-1], "client", 500)  # a supplier from that end only
     await link(world, [*edges, against])
-    expected = walk(root, [*edges, against], 3, 44, {"supplier"})
+    expected = walk(root, [*edges, against], 3, 44, only({"supplier"}))
     assert (expected["partial"], against.id in expected["edges"]) == (True, True)
     same(await network(world.agent, root, depth=3, limit=44, direction="supplier"), expected)
 

@@ -35,13 +35,15 @@ async def pair(world: World) -> tuple[Json, Json]:
 
 @dataclass(frozen=True)
 class Edge:
-    """A row as stored; strength in thousandths."""
+    """A row as stored; strength in thousandths, days as ISO text."""
 
     id: UUID
     left: UUID
     right: UUID
     kind: str
     strength: int
+    since: str | None = None
+    until: str | None = None
 
 
 def tie(one: UUID, other: UUID, kind: str = "friend", strength: int = 500) -> Edge:
@@ -68,10 +70,11 @@ async def link(world: World, edges: Iterable[Edge], *, until: str | None = None)
     edges = list(edges)
     await world.db.execute(
         "INSERT INTO relationships (org_id, id, left_id, right_id, type, direction, strength, declared_strength, "
-        "warmth, until, right_role, created_digest) "
+        "warmth, since, until, right_role, created_digest) "
         "SELECT $1, e.id, a, b, e.type, t.direction, s / 1000.0, s / 1000.0, "
-        "round(s / 1000.0 * t.introduction_weight * 0.9, 3), $2::text::date, '角色', '' "
-        "FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::int[]) AS e (id, a, b, type, s) "
+        "round(s / 1000.0 * t.introduction_weight * 0.9, 3), e.since::date, coalesce(e.until, $2::text)::date, "
+        "'角色', '' FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::int[], $8::text[], $9::text[]) "
+        "AS e (id, a, b, type, s, since, until) "
         "JOIN relation_types t ON t.org_id = $1 AND t.code = e.type",
         world.org_id,
         until,
@@ -80,6 +83,8 @@ async def link(world: World, edges: Iterable[Edge], *, until: str | None = None)
         [edge.right for edge in edges],
         [edge.kind for edge in edges],
         [edge.strength for edge in edges],
+        [edge.since for edge in edges],
+        [edge.until for edge in edges],
     )
 
 

@@ -148,13 +148,15 @@ BEGIN
                          AS f (id, strength, place)
                     CROSS JOIN LATERAL (
                         SELECT r.id AS edge, r.right_id AS node, r.direction, r.type, r.strength, r.right_role,
-                               false AS is_turned, {current} AS is_current,
-                               {valid} AND {left} AS is_followed, {valid} AND {either} AS is_shown
-                        FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND {scope}
+                               false AS is_turned, true AS is_current,
+                               {begun} AND {left} AS is_followed, {begun} AND {either} AS is_shown
+                        FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND r.until IS NULL
+                         AND r.deleted_at IS NULL AND NOT r.is_dangling
                         UNION ALL
-                        SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, {current},
-                               {valid} AND {right}, {valid} AND {either}
-                        FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND {scope}
+                        SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, true,
+                               {begun} AND {right}, {begun} AND {either}
+                        FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND r.until IS NULL
+                         AND r.deleted_at IS NULL AND NOT r.is_dangling{ended}
                     ) t
                     LEFT JOIN unnest(v_ids) WITH ORDINALITY AS n (id, place) ON n.id = t.node
                     OFFSET 0
