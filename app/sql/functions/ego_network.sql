@@ -156,7 +156,17 @@ BEGIN
                         SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, true,
                                {begun} AND {right}, {begun} AND {either}
                         FROM relationships r WHERE r.org_id = p_org AND r.right_id = f.id AND r.until IS NULL
-                         AND r.deleted_at IS NULL AND NOT r.is_dangling{ended}
+                         AND r.deleted_at IS NULL AND NOT r.is_dangling
+                        UNION ALL
+                        SELECT r.id, r.right_id, r.direction, r.type, r.strength, r.right_role, false, false,
+                               {valid} AND {left}, {valid} AND {either}
+                        FROM relationships r WHERE {ended} AND r.org_id = p_org AND r.left_id = f.id
+                         AND r.until IS NOT NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
+                        UNION ALL
+                        SELECT r.id, r.left_id, r.direction, r.type, r.strength, r.right_role, true, false,
+                               {valid} AND {right}, {valid} AND {either}
+                        FROM relationships r WHERE {ended} AND r.org_id = p_org AND r.right_id = f.id
+                         AND r.until IS NOT NULL AND r.deleted_at IS NULL AND NOT r.is_dangling
                     ) t
                     LEFT JOIN unnest(v_ids) WITH ORDINALITY AS n (id, place) ON n.id = t.node
                     OFFSET 0
