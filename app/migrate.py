@@ -69,39 +69,35 @@ def _run_steps(connection: Connection, app_role: str, keys: Keys) -> None:
 # end, or from either; and a tie as it is answered.
 _LEFT = "(r.direction = ANY(v_left_ways) AND (v_left_types IS NULL OR r.type = ANY(v_left_types)))"
 _RIGHT = "(r.direction = ANY(v_right_ways) AND (v_right_types IS NULL OR r.type = ANY(v_right_types)))"
-_UNFILTERED = {"{left}": "true", "{right}": "true", "{either}": "true"}
-_FILTERED = {
+_NETWORK = {
     "{left}": f"(v_is_open OR r.strength >= v_least AND {_LEFT})",
     "{right}": f"(v_is_open OR r.strength >= v_least AND {_RIGHT})",
     "{either}": f"(v_is_open OR r.strength >= v_least AND ({_LEFT} OR {_RIGHT}))",
-}
-_CURRENT = {
-    "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
-    "{begun}": "true",
-    "{valid}": "true",
-    "{ended}": "false",
-}
-_BEGUN = "(r.since IS NULL OR r.since <= p_on)"
-_TIE = {
     "{tie}": """'{"id":"' || edge || '","from_id":"' || left_id || '","to_id":"' || right_id ||
         '","direction":"' || direction ||
         '","type":"' || CASE WHEN type = ANY(v_veiled) THEN direction ELSE type END ||
         '","strength":' || trim_scale(strength) || ',"role":' ||
         CASE WHEN right_role IS NULL OR type = ANY(v_veiled) THEN 'null' ELSE to_json(right_role)::text END || '}'""",
 }
+_BEGUN = "(r.since IS NULL OR r.since <= p_on)"
 # A function that is installed several times, each under its own name and with its own text for every slot.
 _VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "ego_network.sql": (
-        {"{name}": "ego_network", **_CURRENT, **_UNFILTERED, **_TIE},
-        {"{name}": "ego_network_by", **_CURRENT, **_FILTERED, **_TIE},
+        {
+            "{name}": "ego_network",
+            "{scope}": "r.until IS NULL AND r.deleted_at IS NULL AND NOT r.is_dangling",
+            "{begun}": "true",
+            "{valid}": "true",
+            "{ended}": "false",
+            **_NETWORK,
+        },
         {
             "{name}": "ego_network_on",
-            "{ended}": "true",
             "{scope}": "r.deleted_at IS NULL AND NOT r.is_dangling",
             "{begun}": _BEGUN,
             "{valid}": f"{_BEGUN} AND (r.until IS NULL OR r.until >= p_on)",
-            **_FILTERED,
-            **_TIE,
+            "{ended}": "true",
+            **_NETWORK,
         },
     ),
 }

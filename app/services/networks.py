@@ -36,9 +36,7 @@ async def walk(actor: Actor, customer_id: UUID, query: NetworkQuery, session: As
         actor.is_masked,
         query.outer_ties,
     )
-    is_filtered = not (query.direction is None and query.type is None and query.min_strength == 0)
-    name = "ego_network_on" if query.on is not None else "ego_network_by" if is_filtered else "ego_network"
-    variants = (("walk", name),)
+    variants = (("walk", "ego_network" if query.on is None else "ego_network_on"),)
     if session is None:
         found = await reads.row(actor.org_id, actor.owners, "get_network", *args, variants=variants)
     else:

@@ -12,11 +12,10 @@
 -- that the next hop is chosen, the ties of the answer are taken, the hidden are counted. Ties between two whom the walk
 -- does not go on from would cost as much again; they are read when they are asked for, and around a single hop.
 --
--- The file is installed three times (app/migrate.py): {name} = ego_network walks all ties that are current, by the
--- partial indexes; ego_network_by those of some directions, types and strength; ego_network_on those that were valid on
--- the day p_on, ended ones included, filtered or not. Its slots stand there. The first ignores what it could filter by:
--- most questions filter nothing, and the mere chance of it costs a tenth of the time. Texts are put together by hand:
--- row_to_json takes three times as long.
+-- The file is installed twice (app/migrate.py): {name} = ego_network walks the ties that are current, by the partial
+-- indexes; ego_network_on those that were valid on the day p_on, ended ones included. Its slots stand there:
+-- what was asked for, read from the left and from the right end, and a tie as it is answered (put together by hand:
+-- row_to_json takes three times as long).
 --
 -- Visibility is tested inside the walk: whom the caller may not see takes no place in a fan, is never passed through,
 -- and leaves no mark in `truncated` or `omitted`. What the caller is told is how many of them stand behind each customer
