@@ -1,21 +1,20 @@
 """Introductions: asked for, gone on with step by step, declined, taken up again; seen by who sees both ends."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from random import Random
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from app import deps
 from app.domain.introductions import STEPS
+from app.models.base import china_today
 from tests.factories import World, create_customer, if_match
 from tests.test_offline import assert_carried_out_once, sent_at_once
 from tests.ties import Json, go_on, introduce, pair, relate
 
-TODAY = datetime.now(ZoneInfo("Asia/Shanghai")).date()
 ALL = (*STEPS, "declined")
 
 
@@ -25,7 +24,7 @@ def _no_memory() -> None:
 
 
 def day(ago: int) -> str:
-    return (TODAY - timedelta(days=ago)).isoformat()
+    return (china_today() - timedelta(days=ago)).isoformat()
 
 
 async def shadow(world: World, through: Json) -> Json:
@@ -298,14 +297,14 @@ async def test_thanks_fall_due_at_the_milestones_that_are_passed(
 ) -> None:
     one, other = await pair(world)
     made = await introduce(world.agent, one, other, *steps)
-    assert await tasks_of(world, made) == [(name, TODAY + timedelta(days=days)) for name, days in thanks]
+    assert await tasks_of(world, made) == [(name, china_today() + timedelta(days=days)) for name, days in thanks]
 
 
 async def test_thanks_are_owed_from_the_day_it_happened(world: World) -> None:
     one, other = await pair(world)
     made = await introduce(world.agent, one, other, asked_on=day(20))
     await go_on(world.agent, made, "introduced", happened_on=day(2))
-    assert await tasks_of(world, made) == [("introduced", TODAY + timedelta(days=1))]
+    assert await tasks_of(world, made) == [("introduced", china_today() + timedelta(days=1))]
 
 
 async def test_two_advances_at_once_are_one_step_and_one_task(world: World) -> None:
@@ -335,10 +334,6 @@ async def test_failed_advance_leaves_no_task(world: World) -> None:
     await go_on(world.agent, made, "introduced", happened_on=day(-1))
     assert (await read(world, made))["status"] == "asked"
     assert await tasks_of(world, made) == []
-
-
-def test_today_of_the_tests_is_in_china() -> None:
-    assert abs((TODAY - datetime.now(UTC).date()).days) <= 1
 
 
 async def test_tags_of_introduction_and_task_follow_the_parties_they_tell_of(world: World) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import importlib
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from app import access, db, jobs
 from app.config import Settings
+from app.models.base import china_today
 from app.services import relationships_strengths, shadow_contacts_clock, shadow_contacts_erase
 from tests import shadows
 from tests.factories import World, if_match
@@ -249,7 +250,7 @@ async def test_night_falls_at_half_past_two_in_china(settings: Settings) -> None
 
 async def _met(world: World, relationship: UUID, days_ago: int) -> None:
     """A meeting so long ago, from a time when the tie was as strong as if it had been today."""
-    on = date.today() - timedelta(days=days_ago)  # noqa: DTZ011  a day more or less is nothing here
+    on = china_today() - timedelta(days=days_ago)
     await world.db.execute(
         "INSERT INTO relationship_interactions (org_id, id, relationship_id, kind, occurred_on, recorded_by, "
         "created_digest) VALUES ($1, $2, $3, 'meeting', $4, $5, '')",

@@ -1,7 +1,7 @@
 """Next best introductions: who is recommended, in which order, through whom and why; and dismissals."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +9,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app import deps
-from app.domain import dossier
+from app.models.base import china_today
 from tests.factories import World, create_company, create_customer, create_service_team, if_match
 from tests.ties import Json, link, people, recommended, relate, tie
-
-TODAY = dossier.china_date(datetime.now(UTC))
 
 
 def ids(items: list[Json]) -> list[str]:
@@ -172,7 +170,7 @@ async def test_dismissed_one_is_gone_until_it_is_taken_back(world: World, reason
     _, contact = await circle(world)
     answer = await world.agent.put(dismissal(contact["id"]), json={"reason": reason})
     assert answer.status_code == 200
-    until = (TODAY + timedelta(days=90)).isoformat() if reason == "not_now" else None
+    until = (china_today() + timedelta(days=90)).isoformat() if reason == "not_now" else None
     found = answer.json()
     assert (found["customer_id"], found["reason"], found["dismissed_until"]) == (contact["id"], reason, until)
     assert (await world.agent.put(dismissal(contact["id"]), json={"reason": reason})).json() == found

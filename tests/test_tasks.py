@@ -10,8 +10,9 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from app import deps
+from app.models.base import china_today
 from tests.factories import World, create_customer, create_service_team, if_match
-from tests.test_introductions import TODAY, day, read
+from tests.test_introductions import day, read
 from tests.ties import Json, go_on, introduce, pair
 
 
@@ -242,7 +243,7 @@ async def test_who_leaves_leaves_nothing_undone_with_the_customers_of_others(wor
     made = await introduce(world.agent, one, other, "introduced", note="私")
     own, known = await pair(world)
     await introduce(world.agent, own, known, "introduced", "declined")
-    body = {"left_on": (TODAY - timedelta(days=1)).isoformat(), "to_user_id": str(world.users["mate"])}
+    body = {"left_on": (china_today() - timedelta(days=1)).isoformat(), "to_user_id": str(world.users["mate"])}
     url, headers = f"/v1/users/{world.users['agent']}/departure", {"Idempotency-Key": uuid4().hex}
     answer = await world.manager.post(url, json=body, headers=headers)
     assert (answer.status_code, answer.json()["notes_redacted"]) == (201, 1)
