@@ -145,6 +145,7 @@ async def _rules(connection: asyncpg.Connection, org_id: UUID, children: _Childr
     rules = []
     for table in inventory.in_order(points_at):
         ways = ["t." + _GONE] if table.name in tombs else []
+        # No input reaches this text: the names are those of the declaration.
         ways += [
             "t." + column + " IN (SELECT o.id FROM " + parent + " o WHERE o.org_id = t.org_id AND o." + _GONE + ")"  # noqa: S608
             for column, parent in table.via

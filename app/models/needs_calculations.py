@@ -165,6 +165,7 @@ if TYPE_CHECKING:
         assumptions: dict[str, Any]
 
 else:
+    # `X | Y` cannot be written for as many types as there are methods.
     NeedsCalculation = Annotated[Union[tuple(REQUESTS.values())], Bound(discriminator="method")]  # noqa: UP007
 
 _Text = Annotated[str, StringConstraints(max_length=400)]

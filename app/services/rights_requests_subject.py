@@ -22,6 +22,7 @@ UNION SELECT id FROM relationships WHERE org_id = $1 AND $2 IN (left_id, right_i
 UNION SELECT id FROM introductions WHERE org_id = $1 AND $2 IN (introducer_id, target_id)
 UNION SELECT id FROM tasks WHERE org_id = $1 AND customer_id = $2
 """
+# Both texts are constants of this file.
 _HIDE = "UPDATE feed SET removed = true, seq = DEFAULT WHERE org_id = $1 AND id IN (" + _OF_HIM + ")"  # noqa: S608
 _SHOW = (
     "UPDATE feed f SET removed = false, seq = DEFAULT WHERE f.org_id = $1 AND f.id IN ("  # noqa: S608  constants
